@@ -225,3 +225,23 @@ async def test_nothing_is_read_for_other_faults() -> None:
         with pytest.raises(InvalidArguments, match="Nothing was sent"):
             await ask(context, "preview_widget", widget={"chart_type": "cake", "field": "duration"})
     assert recorder.sent == []
+
+
+async def test_a_project_of_another_key_is_refused_rather_than_answered_for_no_or_all_calls() -> None:
+    bar = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
+    asked: list[tuple[str, Json]] = [
+        ("list_dashboards", {}),
+        ("look_up", {"kind": "agents"}),
+        ("find_changes", {}),
+        ("list_calls", {}),
+        ("explain_change", {"widget": bar}),
+    ]
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        for tool, arguments in asked:
+            with pytest.raises(InvalidArguments, match=r"^Not found. project_id: no project 99 for this key; look_up"):
+                await ask(context, tool, **arguments, project_id=99)
+        assert {path.rsplit("/", 2)[-2] for path in recorder.paths()} == {"projects"}
+        recorder.fault = lambda sent: Response(403, b"") if sent.path.endswith("projects/") else None
+        context.lookups.forget()
+        _, answer = await ask(context, "list_dashboards", project_id=1)
+        assert [row["id"] for row in answer["dashboards"]] == [11, 12]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
 from cekura_dashboards.api.wire import count_usage
 from cekura_dashboards.arguments.reader import read_arguments
-from cekura_dashboards.arguments.references import with_metrics
+from cekura_dashboards.arguments.references import check_project, with_metrics
 from cekura_dashboards.charts.calls import with_known_keys
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.plan import Plan, WritingTool
@@ -59,6 +59,7 @@ async def call_tool(
             if isinstance(tool, WritingTool):
                 result: Result = await _run_write(context, tool, request, approve)
             else:
+                await check_project(context, request)
                 result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
         except InvalidArguments as error:
             raise _led(context, tool, await _with_names(context, error, arguments)) from None

@@ -230,7 +230,7 @@ async def plan_bulk_edit(
     mine = {widget.id: widget for widget in dashboard.widgets}
     for index, number in enumerate(deletes):
         if number not in mine:
-            checker.faults.append(_unknown_widget(f"delete[{index}]", number, dashboard))
+            checker.faults.append(unknown_widget(f"delete[{index}]", number, dashboard))
     placement = _placement(request, creates, mine, ids)
     pattern, layout_notes = await pattern_for(context, placement, mine, updates, deletes)
     shifted, faults = place_widgets(placement, mine, updates, deletes, ids, pattern)
@@ -315,7 +315,7 @@ async def _updates(
         path, number = f"update[{index}]", ids.now("widget", item.id)
         notes += ignored_nulls(item, path)
         if number not in mine:
-            checker.faults.append(_unknown_widget(f"{path}.id", number, dashboard))
+            checker.faults.append(unknown_widget(f"{path}.id", number, dashboard))
             continue
         if (problem := unmergeable(item, item.clear, mine[number])) is not None:
             checker.faults.append(Fault(f"{path}.metadata", problem))
@@ -331,6 +331,7 @@ async def _updates(
     return updates, notes
 
 
-def _unknown_widget(path: str, number: int, dashboard: Dashboard) -> Fault:
+def unknown_widget(path: str, number: int, dashboard: Dashboard) -> Fault:
+    """A widget id that is not on the dashboard, with those that are."""
     widgets_text = join_names((f"{widget.id} {named(widget.name)}" for widget in dashboard.widgets), limit=8)
     return Fault(path, f"widget {number} is not on dashboard {dashboard.id}; its widgets: {widgets_text or 'none'}.")
