@@ -88,7 +88,7 @@ async def test_an_unknown_widget_among_others_is_reported_and_alone_is_an_error(
 async def test_a_widget_of_another_dashboard_is_not_mixed_in() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=11, widget_ids=[205, 216])
-    assert "error" in answer["widgets"][1]
+    assert answer["widgets"][1]["error"].startswith("widget_ids: widget 216 is not on dashboard 11; its widgets: 201 ")
 
 
 async def test_a_key_that_is_rejected_fails_the_whole_call() -> None:
@@ -253,3 +253,9 @@ async def test_without_history_only_the_window_is_tested() -> None:
     assert any(
         text.startswith("tested over this window only, as its history could not be read") for text in unread["notes"]
     )
+
+
+async def test_widgets_none_of_which_is_on_the_dashboard_are_refused_with_those_that_are() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(errors.InvalidArguments, match=r"widget_ids: widget 209 is not on dashboard 11; its .*203"):
+            await ask(context, "get_widgets_data", dashboard_id=11, widget_ids=[209])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.api.errors import DashboardsError, KeyRejected, NotFound
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, KeyRejected
 from cekura_dashboards.api.filters import Filter, fault, filter_warnings, with_missing
 from cekura_dashboards.api.models import Dashboard, Widget
 from cekura_dashboards.arguments.references import DashboardId, WidgetId
@@ -25,6 +25,7 @@ from cekura_dashboards.arguments.widget import (
 )
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, saved
 from cekura_dashboards.context import ToolContext, gather
+from cekura_dashboards.edits.plan import unknown_widget
 from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
 from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, report_charts
 from cekura_dashboards.reports.plots import Drawing
@@ -138,7 +139,12 @@ def _answer(
 async def _find(
     context: ToolContext, request: WidgetsDataRequest
 ) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError], dict[int, int]]:
-    """The dashboard, its widgets or the chosen ones, those that could not be read, and the projects of dashboards."""
+    """The dashboard, its widgets or the chosen ones, those that could not be read, and the projects of dashboards.
+
+    Raises:
+        InvalidArguments: if none of the widgets is on the given dashboard.
+        DashboardsError: if no widget could be read.
+    """
     ids = list(dict.fromkeys(request.widget_ids or []))
     if request.dashboard_id is not None:
         dashboard = await context.lookups.dashboard_with_names(request.dashboard_id)
@@ -146,8 +152,11 @@ async def _find(
         if not ids:
             return dashboard, dashboard.widgets, {}, projects
         mine = {widget.id: widget for widget in dashboard.widgets}
-        missing: dict[int, DashboardsError] = {i: NotFound("widget", i) for i in ids if i not in mine}
-        return dashboard, [mine[i] for i in ids if i in mine], missing, projects
+        others = {i: unknown_widget("widget_ids", i, dashboard) for i in ids if i not in mine}
+        if len(others) == len(ids):
+            raise InvalidArguments([*others.values()])
+        elsewhere = {i: DashboardsError(str(fault)) for i, fault in others.items()}
+        return dashboard, [mine[i] for i in ids if i in mine], elsewhere, projects
     (widgets_read, missing), projects, _ = await gather(
         context.lookups.widgets(ids), context.lookups.projects_of_dashboards(), context.lookups.prefetch()
     )
