@@ -107,8 +107,8 @@ REFUSED: list[tuple[Any, str]] = [
     ({"not": one("topic", "contains", "a")}, "contains, startswith, endswith and regex have no opposite"),
     ({"not": [SUCCESS, {"topic": "a"}]}, "takes one condition"),
     ({"not": "x"}, 'for example {"field":"success","op":"neq","value":true}'),
-    (one("duration", "gt", "long"), "must be a number of seconds"),
-    (one("duration", "gt", "3 miles"), "must be a number of seconds"),
+    (one("duration", "gt", "long"), '"long" is not a number of seconds'),
+    (one("duration", "gt", "3 miles"), '"3 miles" is not a number of seconds'),
 ]
 
 

@@ -285,3 +285,12 @@ async def test_days_of_utc_are_told_from_those_that_were_asked_for() -> None:
     said = "days are UTC days, not those of Asia/Kolkata"
     assert said in days["notes"]
     assert said not in (hours.get("notes") or [])
+
+
+async def test_of_an_empty_dashboard_no_verdict_is_given() -> None:
+    async with open_tools(new_sandbox(count=10)) as (context, _):
+        await ask(context, "create_dashboard", name="Empty", project_id=1)
+        text, answer = await ask(context, "find_changes", dashboard_ids=["Empty"])
+    assert answer["charts"]["total"] == 0
+    assert "no charts to test" in text
+    assert "no significant change" not in text

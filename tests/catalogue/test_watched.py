@@ -48,7 +48,7 @@ async def test_what_fired_is_told_beside_what_changed_within_seven_days() -> Non
     async with open_tools(app) as (context, _):
         counts = {hours: (await context.api.alert_fires(1, hours)).get(701, 0) for hours in (168, 24, 40, 16)}
         for window, text_part, count in (
-            ("7d", "in the last 168 h", counts[168]),
+            ("7d", "in the last 7 days", counts[168]),
             ("24h", "in the last 24 h", counts[24]),
             ("yesterday", "from 40 h to 16 h ago", counts[40] - counts[16]),
         ):

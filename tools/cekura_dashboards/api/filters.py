@@ -146,11 +146,13 @@ def _check_one(kind: str, op: str, value: Any) -> None:
         if op == "regex":
             _check_regex(value)
     elif kind == "boolean" and not isinstance(value, bool):
-        raise fault("value", "must be true or false.")
+        raise fault("value", f"{short_json(value, limit=40)} is not true or false.")
     elif kind in {"number", "seconds"} and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise fault("value", f"must be a number{' of seconds' if kind == 'seconds' else ''}.")
+        wanted = "a number of seconds" if kind == "seconds" else "a number"
+        raise fault("value", f"{short_json(value, limit=40)} is not {wanted}.")
     elif kind == "time" and (not isinstance(value, str) or resolve_time(value, op, datetime.now(UTC)) is None):
-        raise fault("value", "must be a time: ISO 8601, or relative such as now-30m or today-7d (units s m h d w M y).")
+        forms = "ISO 8601, or relative such as now-30m or today-7d (units s m h d w M y)"
+        raise fault("value", f"{short_json(value, limit=40)} is not a time: {forms}.")
     elif not isinstance(value, str | int | float):
         raise fault("value", "must be text, a number, true or false.")
 

@@ -452,7 +452,7 @@ def render(result: Changes) -> str:
     lines = [f"{result.window}, against {result.against}" if result.against else result.window]
     lines += [_line(place, row) for place, row in enumerate(result.changes, start=1)]
     if not result.changes:
-        lines.append("no significant change")
+        lines.append("no significant change" if charts.total else "no charts to test")
     elif result.look and not result.look.new:
         lines.insert(1, "nothing new since the last look")
     if result.more:

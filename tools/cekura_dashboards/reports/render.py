@@ -30,6 +30,7 @@ from cekura_dashboards.summaries.model import (
     At,
     Groups,
     OneCall,
+    OtherSlices,
     PieFacts,
     Profile,
     Series,
@@ -157,7 +158,7 @@ def _pie_lines(facts: PieFacts, *, charted: bool) -> list[str]:
     if facts.top and not drawn:
         lines = [_rows(facts.columns or [], facts.top)]
     if facts.other and not drawn:
-        lines[-1] += f"; other {facts.other.categories} categories {plain(facts.other.n)} {plain(facts.other.pct)}"
+        lines[-1] += f"; {_rest_label(facts.other)} {plain(facts.other.n)} {plain(facts.other.pct)}"
     if facts.lead_points is not None and facts.lead_ci95 is not None:
         low, high = facts.lead_ci95
         lines.append(
@@ -489,7 +490,7 @@ def pie_chart(facts: PieFacts) -> list[str]:
     """The slices of a pie as aligned bars; empty if a label is too long."""
     rows = [(plain(row.label), plain(row.n), row.pct) for row in facts.top or []]
     if facts.other:
-        rows.append((f"other {facts.other.categories} categories", plain(facts.other.n), facts.other.pct))
+        rows.append((_rest_label(facts.other), plain(facts.other.n), facts.other.pct))
     most = max((pct for _, _, pct in rows), default=0)
     longest = max((len(label) for label, _, _ in rows), default=0)
     if not most or longest > MAX_LABEL:
@@ -498,6 +499,10 @@ def pie_chart(facts: PieFacts) -> list[str]:
     return [
         f"{label:<{longest}}  {n:>{widest}}  {plain(pct):>5}  {_pie_bar(pct / most)}".rstrip() for label, n, pct in rows
     ]
+
+
+def _rest_label(rest: OtherSlices) -> str:
+    return f"{rest.categories} other categor{'ies' if rest.categories != 1 else 'y'}"
 
 
 def _pie_bar(share: float) -> str:

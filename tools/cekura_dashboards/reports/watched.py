@@ -129,18 +129,25 @@ async def fired_in(
     requests = 1 + len(numbers) * (2 if last else 1)
     if failed is not None:
         return Fired([_not_looked_at(failed)], requests)
-    span = f"in the last {first} h" if not last else f"from {first} h to {last} h ago"
+    span = f"in the last {_duration(first)}" if not last else f"from {first} h to {last} h ago"
     fired = {number: count for number, count in counts.items() if number in alerts and count > 0}
     if not fired:
         return Fired([f"none of {len(alerts)} alerts fired {span}"], requests)
     shown = metrics_of(widgets)
     ordered = sorted(fired, key=lambda number: (-fired[number], number))
-    parts = [f"{n} {named(alerts[n].name)} {fired[n]} times ({_of(alerts[n], shown)})" for n in ordered]
+    parts = [
+        f"{n} {named(alerts[n].name)} {fired[n]} time{'s' * (fired[n] != 1)} ({_of(alerts[n], shown)})" for n in ordered
+    ]
     return Fired([f"alerts that fired {span}: {join_names(parts, limit=MAX_ALERTS)}"], requests)
 
 
 def _hours(span: timedelta) -> int:
     return min(math.ceil((span - NOW) / HOUR), HELD // HOUR)
+
+
+def _duration(hours: int) -> str:
+    days, rest = divmod(hours, 24)
+    return f"{days} days" if days > 1 and not rest else f"{hours} h"
 
 
 def _of(alert: Alert, shown: Mapping[int, list[int]]) -> str:
