@@ -118,6 +118,17 @@ async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> N
     assert calm["read_otherwise"]["it fires once until back inside"] < calm["result"]["fired"]
 
 
+async def test_a_trend_in_place_of_a_failure_alert_has_a_preset_s_multiplier_where_a_change_covers_all_calls() -> None:
+    app = new_sandbox(count=3000)
+    late = "(SELECT id FROM calls WHERE ts >= TIMESTAMP '2026-10-23')"
+    for value, where in (("CAST(call_id % 20 > 0 AS INT)", "NOT IN"), ("call_id % 2", "IN")):
+        sql(app, f"UPDATE evaluations SET number = {value} WHERE metric_id = 503 AND call_id {where} {late}")
+    async with open_tools(app) as (context, _):
+        _, answer = await ask(context, PREVIEW, metric=503, project_id=1, kind="failure")
+    assert answer["replay"]["result"]["within_clear"] > 0
+    assert "1.5 deviations" in answer["replay"]["quieter"]["setting"]
+
+
 async def test_where_no_setting_is_quiet_the_answer_says_so_and_a_quiet_one_needs_no_other() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         asked = {"metric": 505, "project_id": 1, "kind": "threshold", "operator": "gt"}

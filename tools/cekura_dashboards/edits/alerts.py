@@ -40,7 +40,7 @@ NO_ROUTING = (
     "no notifications are set: it goes to every Slack workspace of the project, if there is one; else it is silent "
     "(the API's documents disagree). Ask the user for slack_workspace"
 )
-FORGETS = "an undo makes it anew, under a new id: the API counts its firings from 0"
+FORGETS = "an undo creates it again under a new id; the API counts its firings from 0"
 MAX_ALIKE = 3
 
 

@@ -16,6 +16,7 @@ from cekura_dashboards.charts.rows import bar_rows, label_of, unit_of
 from cekura_dashboards.charts.target import format_instant
 from cekura_dashboards.reports.changes import CLEAR_FALSE_DISCOVERY_RATE, FALSE_DISCOVERY_RATE
 from cekura_dashboards.stats.alerts import (
+    LEAST_DEVIATIONS,
     PRESETS,
     VARIANTS,
     AlertSetting,
@@ -248,7 +249,7 @@ class Replay(Struct, frozen=True):
         """The most sensitive setting like this one that fires at most once without a change; None if there is none.
 
         Of a trend the multiplier is raised, of a threshold the breaches. A failure alert has nothing to raise, so a
-        trend that watches for a fall takes its place.
+        trend that watches for a fall takes its place, with no smaller multiplier than the presets have.
         """
         allowed = self.allowed
         if isinstance(setting, Threshold):
@@ -262,9 +263,8 @@ class Replay(Struct, frozen=True):
         if height >= MOST_DEVIATIONS:
             return None
         multiplier = (math.floor(height * TENTHS) + 1) / TENTHS
-        if isinstance(setting, Trend):
-            multiplier = max(multiplier, setting.multiplier)
-        return replace(trend, multiplier=multiplier)
+        lowest = setting.multiplier if isinstance(setting, Trend) else LEAST_DEVIATIONS
+        return replace(trend, multiplier=max(multiplier, lowest))
 
     def _heights(self, of_agent: Callable[[Array], Array]) -> list[float]:
         """How far calls without a change go beyond what is usual, in ascending order; only those that do."""
@@ -357,7 +357,7 @@ def replay_lines(answer: ReplayedAlert) -> list[str]:
         lines.append(f"{often} without a change: {_row(answer.quieter)}")
     if answer.read_otherwise:
         counts = "; ".join(f"{words}: {count}" for words, count in answer.read_otherwise.items())
-        lines.append(f"where the API's guide is silent it may also fire so often: {counts}")
+        lines.append(f"where the API's guide is silent, other readings fire this often: {counts}")
     return lines
 
 

@@ -53,6 +53,8 @@ PRESETS = {
     "aggressive": Trend(25, 1.5, 0.50),
 }
 """As the guide gives them."""
+LEAST_DEVIATIONS = min(preset.multiplier for preset in PRESETS.values())
+"""The least multiplier that the guide gives."""
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -82,17 +84,17 @@ class Reading(Struct, frozen=True, kw_only=True):
 PLAIN = Reading()
 VARIANTS: dict[str, Reading] = {
     "limits are those of a mean, not of a score": Reading(limits="mean"),
-    "each call is held against the mean": Reading(limits="call"),
+    "each call is compared with the mean": Reading(limits="call"),
     "three windows come before it can fire": Reading(windows=3),
     "a window must be full before it can fire": Reading(windows=1),
     "the window includes the call": Reading(own=True),
     "a score at the limit counts": Reading(ties=True),
     "it fires once until back inside": Reading(resets="inside"),
-    "it starts anew after it fired": Reading(resets="restart"),
+    "it starts over after it fired": Reading(resets="restart"),
     "it fires at every call while there are enough": Reading(each=True),
-    "the spread is that of a sample": Reading(sample=True),
+    "the deviation is that of a sample": Reading(sample=True),
 }
-"""One question at a time read otherwise, in words."""
+"""Other readings of the guide, one question at a time, in words."""
 
 
 def replay(scores: Array, alert: AlertSetting, reading: Reading = PLAIN) -> Places:
