@@ -196,6 +196,10 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
         assert "widgets 208 could not be read" in text
         assert "Not today." in text
         assert "widgets 205 not tested: its values cannot be followed over time" in text
+        recorder.fault = lambda sent: Response(503, b"{}") if "data" in sent.path else None
+        text, answer = await ask(context, "find_changes", dashboard_ids=[11])
+        assert (answer["charts"]["failed"], answer["charts"]["not_significant"]) == (7, 0)
+        assert text.splitlines()[1] == "no chart could be tested"
         recorder.fault = on("/preview_data/", Response(401, b"{}"))
         with pytest.raises(Exception, match="key"):
             await ask(context, "find_changes")

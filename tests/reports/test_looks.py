@@ -59,6 +59,14 @@ def test_looking_every_hour_makes_nothing_clear_sooner() -> None:
     assert [clear for clear, _ in hourly].index(True) >= 4.5 * 24
 
 
+def test_a_second_look_of_a_morning_makes_a_new_level_clear_no_later() -> None:
+    level = row(Change(how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))
+    minute = timedelta(minutes=1)
+    twice = verdicts(level, pauses=[minute, *[DAY - minute, minute] * 5])
+    assert [clear for clear, _ in twice].index(True) == 10  # the first look of the sixth morning
+    assert not any(clear for clear, _ in verdicts(level, pauses=[minute] * 30))
+
+
 def test_a_break_starts_the_six_looks_anew() -> None:
     token = None
     for day in range(9):

@@ -397,6 +397,8 @@ async def assert_board(
     for place, (check, event) in enumerate(zip(checks, events, strict=True)):
         if check.status == "not tested" and event.digest in told:
             remembered.append(told[event.digest]._replace(age=0))
+        if check.lasts and event.digest in told and told[event.digest].age:
+            remembered.append(event)
         if check.status != "fail":
             continue
         if check.must_last and not event.is_clear and not has_lasted(event.age * HOUR):

@@ -447,12 +447,19 @@ def _size(row: ReportedChange) -> float:
     return max(len(_line(0, row)), len(row.model_dump_json(exclude_none=True)) / 1.5) + 4
 
 
+def _quiet(charts: ChartCounts) -> str:
+    """What there is to say without a change."""
+    if not charts.total:
+        return "no charts to test"
+    return "no significant change" if charts.not_significant else "no chart could be tested"
+
+
 def render(result: Changes) -> str:
     charts = result.charts
     lines = [f"{result.window}, against {result.against}" if result.against else result.window]
     lines += [_line(place, row) for place, row in enumerate(result.changes, start=1)]
     if not result.changes:
-        lines.append("no significant change" if charts.total else "no charts to test")
+        lines.append(_quiet(charts))
     elif result.look and not result.look.new:
         lines.insert(1, "nothing new since the last look")
     if result.more:

@@ -18,7 +18,7 @@ from cekura_dashboards.charts.target import ChartReading, resolve
 from cekura_dashboards.reports.compare import measure_of
 from cekura_dashboards.reports.report import WidgetReport
 from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual, exact, round_for_display
-from cekura_dashboards.stats.looks import is_beyond_chance
+from cekura_dashboards.stats.looks import is_beyond_chance, share_of_look
 from cekura_dashboards.stats.significance import NORMAL, t_quantile, two_sided, wilson_interval
 from cekura_dashboards.stats.timeline import PERIODS, Clock
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, is_cut, merge_groups
@@ -238,6 +238,7 @@ class Checked(NamedTuple):
     """An expectation, whether it holds, and in words what was measured.
 
     ``told_before``: by an earlier look. ``must_last``: over looks it fails only once it has lasted, as a new level.
+    ``lasts``: it is such a level by the share of a daily look, though this look, soon after another, has less.
     """
 
     expectation: Expectation
@@ -245,6 +246,7 @@ class Checked(NamedTuple):
     text: str
     told_before: bool = False
     must_last: bool = False
+    lasts: bool = False
 
     def not_yet(self) -> "Checked":
         """What fails to a single look, and not yet over the looks."""
@@ -343,7 +345,11 @@ def check_events(expectation: Expectation, report: WidgetReport, limit: Limit) -
         return Checked(expectation, "ok", f"none found{calls}")
     failure = Checked(expectation, "fail", "; ".join(texts) + calls, must_last=must_last)
     is_sure = limit == SINGLE or is_beyond_chance(min(p_values), limit.tests, limit.share)
-    return failure if is_sure else failure.not_yet()
+    if is_sure:
+        return failure
+    is_level = expectation.kind == "change" and not any(isinstance(item, Unusual) for item in report.findings)
+    lasts = is_level and is_beyond_chance(min(p_values), limit.tests, share_of_look(None))
+    return failure.not_yet()._replace(lasts=lasts)
 
 
 def _gap_text(gap: Gap) -> str:

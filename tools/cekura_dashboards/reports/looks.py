@@ -181,10 +181,11 @@ def since_last_look(
     for row in ranking:
         event = event_of(row, now)
         same = [told for told in known if told.is_same(event)]
-        if row.is_clear and is_beyond_chance(row.change.p_value, tests, share):
+        is_sure = row.is_clear and is_beyond_chance(row.change.p_value, tests, share)
+        if is_sure or (row.is_clear and goes_on(row.change.p_value, tests, same)):
             event = event._replace(age=_age(same, pause))
         was_clear = any(told.is_clear for told in same)
-        is_clear = event.age > 0 and (row.change.how in EXACT or has_lasted(event.age * HOUR))
+        is_clear = is_sure and (row.change.how in EXACT or has_lasted(event.age * HOUR))
         change = row.change if is_clear or was_clear or not row.is_clear else row.change.limit(NOT_YET)
         rows.append(row._replace(change=change, told_before=was_clear or (bool(same) and not is_clear)))
         events.append(event._replace(kind=event.kind.upper()) if is_clear or was_clear else event)
@@ -202,6 +203,14 @@ def since_last_look(
         told_before=repeats,
         token=token.to_text(),
     )
+
+
+def goes_on(p_value: float, tests: int, same: Sequence[Event]) -> bool:
+    """Whether a change that the look before found beyond chance is so still, by the share of a daily look.
+
+    A look soon after another has too small a share of its own to tell anything, and is no break either.
+    """
+    return any(told.age for told in same) and is_beyond_chance(p_value, tests, share_of_look(None))
 
 
 def _age(same: Sequence[Event], pause: timedelta | None) -> int:
