@@ -24,6 +24,7 @@ from cekura_dashboards.summaries.bar import bar_plot_series, merge_groups
 from cekura_dashboards.summaries.line import line_plot_series
 from cekura_dashboards.summaries.model import Bucket, PlotSeries, Role
 from cekura_dashboards.tool import Result
+from cekura_dashboards.values import replace
 
 FOR_ANSWER = 0.6
 """The share of the room for the complete answer; if it is longer, the model's answer replaces it."""
@@ -222,4 +223,4 @@ def unit_over_time(reading: ChartReading, names: dict[str, str]) -> str | None:
 
 def _share(part: Bucket, whole: Bucket) -> Bucket:
     value = 100 * (part.value or 0) / whole.value if whole.value else None
-    return part._replace(value=value, n=round(whole.value or 0))
+    return replace(part, value=value, n=round(whole.value or 0))

@@ -20,7 +20,7 @@ class Point(NamedTuple):
     group: str | None = None
 
 
-class Bucket(NamedTuple):
+class Bucket(Struct, frozen=True, order=True, gc=False):
     """One bar. ``n`` None: the API did not say how many calls it rests on."""
 
     time: float
