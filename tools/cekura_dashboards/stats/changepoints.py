@@ -246,7 +246,11 @@ class _LinearModel:
 
     def unexplained(self, cuts: Sequence[int]) -> float:
         """The sum of squares of the residuals."""
-        return self._beside(cuts)[2]
+        if not cuts:
+            return self.squares
+        *others, last = cuts
+        gram, cross, squares = self._beside(others)  # the products beside the last one are not needed
+        return squares - float(cross[last]) / max(float(gram[last, last]), _TINY) * float(cross[last])
 
     def _beside(self, cuts: Sequence[int]) -> tuple[Array, Array, float]:
         """The products beside these cuts too, and the sum of squares. Source: Gauss-Jordan elimination."""

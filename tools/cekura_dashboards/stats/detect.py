@@ -111,7 +111,7 @@ def _detect(
     segmentation = fit_segments(days.levels, days.weights, days.seasons, least=enough, variances=days.variances)
     days = days.with_seasonal(segmentation.seasonal)
     trend = TrendTest() if any(cut.is_linear for cut in segmentation.changepoints) else segmentation.trend
-    fit = replace(fit, days=days)
+    fit = replace(fit, fit_days=lambda: days)
     cuts = [cut for cut in segmentation.changepoints if not _is_by_size(fit, cut)]
     mixed = not days.has_weekdays and len(days) < TWO_WEEKS and len({*days.weekend.tolist()}) > 1
     if mixed:
@@ -166,7 +166,7 @@ def _by_whole_days(fit: SeasonalFit, series: TimeSeries, clock: Clock) -> Season
         return fit
     by_day, hours = fit_seasonality(days, clock), fit.levels
     base = by_day.levels.base / (DAY / series.step if series.is_additive else 1)
-    return replace(fit, days=by_day.days, levels=LevelModel(hours.series, base))
+    return replace(fit, fit_days=lambda: by_day.days, levels=LevelModel(hours.series, base))
 
 
 def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:

@@ -263,7 +263,8 @@ def fit(table: GroupTable, slots: Array, terms: Terms, precision: Array, effects
 def _sweep(columns: Array, weights: Array, slots: Array) -> Array:
     """Columns, groups x buckets x columns, less their weighted mean of each level."""
     sums = slots.T @ (weights[:, :, None] * columns)
-    return columns - slots @ (sums / np.maximum(weights @ slots, TINY)[:, :, None])
+    means = sums / np.maximum(weights @ slots, TINY)[:, :, None]
+    return columns - (slots @ means if slots.shape[1] > 1 else means)  # of one level, it is that of all buckets
 
 
 class Model(NamedTuple):

@@ -11,6 +11,7 @@ value per bucket with data, those of ``DailySeries`` one per day; keys are the w
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -287,7 +288,7 @@ class DailySeries(Struct, frozen=True, eq=False):
         return standardise(np.sqrt(self.weights) * (self.adjusted_levels - levels)) * self.precision
 
 
-class SeasonalFit(Struct, frozen=True, eq=False):
+class SeasonalFit(Struct, frozen=True, eq=False, dict=True):
     """A series with its seasonal fit.
 
     ``series``: the buckets with data. ``hours``: the effect of each bucket's hour. ``expected``: the value of each
@@ -300,8 +301,13 @@ class SeasonalFit(Struct, frozen=True, eq=False):
     expected: Array
     scores: Array
     levels: LevelModel
-    days: DailySeries
     excess: float
+    fit_days: Callable[[], DailySeries]
+
+    @cached_property
+    def days(self) -> DailySeries:
+        """Fitted when they are asked for: outages are looked for in hours alone."""
+        return self.fit_days()
 
     def value(self, effect: float) -> float:
         """A level in the units of the series."""
@@ -344,8 +350,10 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
         expected=expected,
         scores=scores,
         levels=model,
-        days=_daily_series(model, hours, _weights_of_inliers(days, inliers), places, _cut_days(whole, clock)),
         excess=overdispersion(model.values, expected) if series.scale == "count" else 0.0,
+        fit_days=lambda: _daily_series(
+            model, hours, _weights_of_inliers(days, inliers), places, _cut_days(whole, clock)
+        ),
     )
 
 
