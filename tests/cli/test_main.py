@@ -128,7 +128,12 @@ def test_all_rows_of_one_widget_are_printed_as_csv_and_those_of_several_are_refu
             'repeats the key "dashboard_id"',
         ),
         (["get_dashboard", '{"dashboard_id": "' + "1" * 5000 + '"}'], 1, 'no dashboard "111'),
-        (["get_dashbord"], 1, "Unknown tool: get_dashbord"),
+        (
+            ["get_dashbord"],
+            2,
+            'No tool "get_dashbord"; did you mean get_dashboard? `cekura-dashboards tools` lists them.',
+        ),
+        (["x" * 5000], 2, "`cekura-dashboards tools` lists them."),
     ],
 )
 def test_a_call_that_fails_says_so_by_text_and_exit_code(arguments: list[str], code: int, said: str) -> None:

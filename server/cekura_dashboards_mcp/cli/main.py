@@ -17,6 +17,7 @@ from cekura_dashboards_mcp.cli.terminal import (
     SANDBOX,
     SANDBOX_KEY,
     Stopped,
+    check_tool,
     connection,
     examples,
     json_object,
@@ -189,6 +190,7 @@ def call(tool: str, arguments: str, *, as_json: bool, as_csv: bool, sandbox: boo
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other.")
+    check_tool(tool)
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
     if as_csv:
         with waiting(f"Waiting for {tool}"):
@@ -221,6 +223,7 @@ def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     """Show the answer of one TOOL as charts, on one self-contained HTML page."""
     from cekura_dashboards_mcp.cli.calls import call_one, page_of, text_of  # noqa: PLC0415 - see above
 
+    check_tool(tool)
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
     with waiting(f"Waiting for {tool}"):
         result = anyio.run(partial(call_one, draws=True), link, tool, tool_arguments)

@@ -104,6 +104,17 @@ def need_sandbox() -> None:
         raise Stopped("The sandbox is not installed. Run: pip install 'cekura-dashboards-mcp[sandbox]'")
 
 
+def check_tool(name: str) -> None:
+    """Stop at a name that no tool has, with the nearest."""
+    from cekura_dashboards import TOOLS  # noqa: PLC0415 - see above
+    from cekura_dashboards.text import named, nearest  # noqa: PLC0415 - see above
+
+    names = [tool.name for tool in TOOLS]
+    if name not in names:
+        near = f"; did you mean {match}?" if (match := nearest(name, names)) else "."
+        raise Stopped(f"No tool {named(name)}{near} `cekura-dashboards tools` lists them.")
+
+
 def json_object(text: str) -> dict[str, Any]:
     from cekura_dashboards.api.models import is_object  # noqa: PLC0415 - see above
     from cekura_dashboards.text import NotJson, read_json  # noqa: PLC0415 - see above
