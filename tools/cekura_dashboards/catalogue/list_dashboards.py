@@ -76,8 +76,10 @@ def render(result: DashboardList) -> str:
     lines = [_line(row) for row in result.dashboards]
     if result.more:
         lines.append(f"page {result.page}; more on page {result.page + 1}")
-    elif result.page > 1 or not lines:
+    elif result.page > 1:
         lines.append(f"page {result.page}; no more")
+    elif not lines:
+        lines.append("no dashboards")
     return "\n".join(lines)
 
 

@@ -104,8 +104,6 @@ async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
             notes = [*notes, f"{len(rows) - len(rows_kept)} more omitted; narrow with search"]
             break
         rows_kept.append(row)
-    if not rows and not request.search:
-        notes = [*notes, "none"]
     return LookUpResult(kind=request.kind, columns=columns, rows=rows_kept, total=len(rows), notes=notes or None)
 
 
