@@ -355,6 +355,21 @@ async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:
         assert await shown.view.locator("svg[role=img] path[fill=none]").count() == 2
 
 
+@pytest.mark.parametrize(
+    ("values", "axis"), [([0] * 8, ["0", "0.5", "1"]), ([-150, -160] * 4, ["-150", "-100", "-50", "0"])]
+)
+async def test_bars_start_at_zero_below_it_too_and_no_calls_have_no_axis_below_zero(
+    host: Host, values: list[float], axis: list[str]
+) -> None:
+    def given(answer: Json) -> Json:
+        answer["_meta"]["cekura/chart"]["plots"][0]["courses"][0]["value"] = values
+        return answer
+
+    async with host.show("preview_widget", {"widget": {**BAR, "time_period": "day"}}, changed=given) as shown:
+        texts = await shown.view.locator("svg[role=img] text[text-anchor=end]").all_text_contents()
+    assert [text for text in texts if text[-1].isdigit()] == axis
+
+
 async def test_an_incomplete_bucket_is_hatched(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
         partial = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]["partial"]
