@@ -5,16 +5,20 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from itertools import product
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.verdicts.worlds import NOW, SATURDAY, SETTLES
+from benchmarks.verdicts.worlds import CLOSES, NOW, OPENS, SATURDAY, SETTLES
+from cekura_dashboards.stats.arrays import Places
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Finding, Step, Trend
-from cekura_dashboards.stats.time_series import Scale, TimeSeries
-from cekura_dashboards.stats.timeline import DAY, Span
+from cekura_dashboards.stats.time_series import Scale, TimeSeries, calendar, utc_offset
+from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
+from cekura_dashboards.values import replace as replaced
 
 Floats = npt.NDArray[np.float64]
 RATE, WEEKEND, OUTAGE, LARGEST_ERROR = 0.85, 0.3, 0.02, 4.0
@@ -35,7 +39,8 @@ class Month:
 
     ``weekend``: the share of calls on its days; ``growth``: of calls a day; ``moved``: the change of the level of the
     last ``days_moved`` days, a share of counts and values, and points of rates; ``drift``: of the level over the month.
-    ``out``, ``holiday``: the day, counted from the end, without calls, or with a fifth of them.
+    ``out``, ``holiday``: the day, counted from the end, without calls, or with a fifth of them. ``hours``: what the
+    calls are drawn by, and how those are read; None where they are drawn by days.
     """
 
     what: str
@@ -52,6 +57,33 @@ class Month:
     out: int | None = None
     holiday: int | None = None
     aim: float | None = None
+    hours: "Hours | None" = None
+
+
+@dataclass(frozen=True)
+class Hours:
+    """``zone``: of the calls, which come from ``opens`` to ``closes`` in it. ``clock``: the zone that is set.
+
+    ``read``: by hours, by days of UTC, or by days of the zone that is set.
+    """
+
+    read: Literal["hours", "days", "local days"] = "hours"
+    zone: str = "UTC"
+    clock: str = "UTC"
+    opens: int = 0
+    closes: int = 24
+
+
+HOURS = {
+    "by hours": Hours(),
+    "of Tokyo, by days of UTC": Hours("days", "Asia/Tokyo", opens=OPENS, closes=CLOSES),
+    "of Tokyo, by local days": Hours("local days", "Asia/Tokyo", "Asia/Tokyo", OPENS, CLOSES),
+    "of New York, its clocks change, zone set": Hours("hours", "America/New_York", "America/New_York", OPENS, CLOSES),
+    "of New York, its clocks change, zone not set": Hours("hours", "America/New_York", opens=OPENS, closes=CLOSES),
+    "three hours a day": Hours(opens=9, closes=12),
+}
+PLACES = {"in the window": 3, "before the window": 11}
+"""Of a day, counted from the end."""
 
 
 def months() -> Iterator[Month]:
@@ -62,13 +94,27 @@ def months() -> Iterator[Month]:
         yield Month("nothing, of a metric that began 15 days ago", measure, days=15)
     yield Month("nothing, heavy tails", "mean", heavy=True)
     yield Month("nothing, one call in ten evaluated", calls=17)
-    for place, name in ((3, "in the window"), (11, "before the window")):
+    for name, place in PLACES.items():
         yield Month(f"a holiday {name}", "count", weekend=WEEKEND, holiday=place)
+        yield Month(f"a holiday {name}", weekend=WEEKEND, holiday=place)
         yield Month(f"an outage {name}", "count", out=place)
     for growth in (0.007, 0.02):
         yield Month(f"growth of {growth:.1%} a day", "count", growth=growth)
         yield Month(f"growth of {growth:.1%} a day, weekends", "count", growth=growth, weekend=WEEKEND)
     yield from _moved()
+    for (name, hours), weekend in product(HOURS.items(), (1.0, WEEKEND)):
+        month = Month(f"{name}{', weekends' * (weekend < 1)}", weekend=weekend, hours=hours)
+        for measure in ("count", "rate", "mean", "score"):
+            yield replace(month, what=f"nothing, {month.what}", measure=measure)
+        yield from _fallen(month)
+    for (name, place), weekend in product(PLACES.items(), (1.0, WEEKEND)):
+        yield from _fallen(Month(f"a holiday {name}{', weekends' * (weekend < 1)}", weekend=weekend, holiday=place))
+
+
+def _fallen(month: Month) -> Iterator[Month]:
+    yield replace(month, what=f"-10 points for 5 days, {month.what}", moved=-0.1, days_moved=5, aim=0.8)
+    what = f"-25 % of calls for a week, {month.what}"
+    yield replace(month, what=what, measure="count", moved=-0.25, days_moved=7, aim=0.9)
 
 
 def _alike() -> Iterator[Month]:
@@ -132,30 +178,53 @@ def _counts(month: Month, finding: Finding) -> bool:
 def findings(month: Month, seed: int) -> list[Finding]:
     """All of a month, or those of its last week if something was planted there."""
     series, counts = draw(month, np.random.default_rng(seed))
-    end = float(series.times[-1]) + DAY
+    end = float(series.times[-1]) + series.step
     window = Span(end - LAST_WEEK, end) if month.moved else None
-    return detect(series, counts, window=window).findings or []
+    clock = Clock(ZoneInfo(month.hours.clock if month.hours else "UTC"))
+    return detect(series, counts, window=window, clock=clock).findings or []
 
 
 def draw(month: Month, rng: np.random.Generator) -> tuple[TimeSeries, TimeSeries]:
-    """The measure, and the calls per day."""
+    """The measure, and the calls, by what they are read by."""
     days = np.arange(month.days)
-    times = np.asarray(NOW.timestamp() + DAY * (days - month.days), np.float64)
-    weekdays = (NOW.weekday() + days - month.days) % 7
+    times, day, weekdays, share = _buckets(month)
     share_moved = np.clip(month.days_moved - (month.days - 1 - days), 0, 1)
-    level = month.moved * share_moved + month.drift * days / (month.days - 1)
-    own = _own(month, rng)
-    expected = month.calls * np.where(weekdays >= SATURDAY, month.weekend, 1.0) * np.exp(month.growth * days)
-    for place, share in ((month.out, OUTAGE), (month.holiday, 0.2)):
+    level = (month.moved * share_moved + month.drift * days / (month.days - 1))[day]
+    own = _own(month, rng)[day]
+    expected = month.calls * share * np.where(weekdays >= SATURDAY, month.weekend, 1.0) * np.exp(month.growth * day)
+    for place, left in ((month.out, OUTAGE), (month.holiday, 0.2)):
         if place is not None:
-            expected[month.days - place] *= share
+            expected[day == month.days - place] *= left
     if month.measure == "count":
         expected = expected * np.exp(own) * (1 + level)
     calls = rng.poisson(expected).astype(np.float64)
     counts = _series(times, calls, calls, "count")
-    if month.measure == "count":
-        return counts, counts
-    return _measured(month, rng, times, calls, level, own), counts
+    series = counts if month.measure == "count" else _measured(month, rng, counts, day, level, own)
+    return _read(month, series), _read(month, counts)
+
+
+def _buckets(month: Month) -> tuple[Floats, Places, Places, Floats]:
+    """The start of each bucket, its day from 0 on, its weekday where the calls are, and its share of a day's calls."""
+    if (hours := month.hours) is None:
+        days = np.arange(month.days)
+        times = np.asarray(NOW.timestamp() + DAY * (days - month.days), np.float64)
+        return times, days, (NOW.weekday() + days - month.days) % 7, np.ones(month.days)
+    end = NOW.timestamp() - (utc_offset(NOW.timestamp(), ZoneInfo(hours.clock)) if hours.read == "local days" else 0)
+    places = np.arange(24 * month.days)
+    times = end + HOUR * np.asarray(places - len(places), np.float64)
+    local = calendar(times, Clock(ZoneInfo(hours.zone)))
+    is_open = (local.hour >= hours.opens) & (local.hour < hours.closes)
+    return times, places // 24, local.weekday, is_open / (hours.closes - hours.opens)
+
+
+def _read(month: Month, series: TimeSeries) -> TimeSeries:
+    if month.hours is None or month.hours.read == "hours":
+        return series
+    first = float(series.times[0]) % DAY
+    days = replaced(series, times=series.times - first).in_days()
+    if days is None:
+        raise ValueError(month)
+    return replaced(days, times=days.times + first)
 
 
 def _own(month: Month, rng: np.random.Generator) -> Floats:
@@ -169,11 +238,12 @@ def _own(month: Month, rng: np.random.Generator) -> Floats:
 
 
 def _measured(
-    month: Month, rng: np.random.Generator, times: Floats, calls: Floats, level: Floats, own: Floats
+    month: Month, rng: np.random.Generator, counts: TimeSeries, day: Places, level: Floats, own: Floats
 ) -> TimeSeries:
+    times, calls = counts.times, counts.values
     rates = np.clip(RATE + level + own, 0.01, 0.99)
-    binomial_sd = np.sqrt(rates * (1 - rates) / np.maximum(calls, 1))
-    rates = np.clip(rates + np.sqrt(OVERDISPERSION) * binomial_sd * rng.normal(size=month.days), 0.01, 0.99)
+    binomial_sd = np.sqrt(rates * (1 - rates) / np.maximum(np.bincount(day, calls)[day], 1))
+    rates = np.clip(rates + np.sqrt(OVERDISPERSION) * binomial_sd * rng.normal(size=month.days)[day], 0.01, 0.99)
     shares = rng.binomial(calls.astype(int), rates) / np.maximum(calls, 1)
     match month.measure:
         case "rate":
@@ -189,7 +259,7 @@ def _measured(
 def _durations(
     month: Month, rng: np.random.Generator, times: Floats, calls: Floats, level: Floats, own: Floats
 ) -> TimeSeries:
-    values = np.full(month.days, np.nan)
+    values = np.full(len(times), np.nan)
     for day in np.flatnonzero(calls).tolist():
         size, log_sd = int(calls[day]), LOG_SD[month.measure]
         errors = rng.standard_t(3, size) / 2 if month.heavy else rng.normal(0, log_sd, size)
@@ -203,7 +273,7 @@ def _series(times: Floats, values: Floats, calls: Floats, scale: Scale, measure:
         times,
         values,
         calls,
-        DAY,
+        float(times[1] - times[0]),
         scale,
         is_mergeable=measure != "p95",
         rate_unit=100.0 if measure == "percent" else 1.0,

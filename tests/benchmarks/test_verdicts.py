@@ -189,6 +189,11 @@ def test_months_in_which_no_level_changed_have_hardly_a_clear_step_or_trend(what
     assert row.possible <= 0.2, "eight of forty"
 
 
+def test_hours_of_scores_of_one_or_five_are_hardly_called_clear_outliers() -> None:
+    month = months.Month("scores by hours", "score", days=15, hours=months.HOURS["by hours"])
+    assert months.month_row(month, SEEDS).clear <= 0.05, "two of forty"
+
+
 MOVED = [
     "-10 points for 5 days",
     "-10 points for 3 days, weekends",

@@ -104,6 +104,7 @@ def test_fewer_than_eight_buckets_are_not_tested_and_that_is_said() -> None:
     counted = course([1.0] * 7, scale="count")
     assert detect(counted, counted).not_tested == ["trend, steps, outliers, outages: 7 full buckets, fewer than 8"]
     assert kinds(detect(course([1.0, 2.0] * 4))) == []
+    assert kinds(detect(course([1.0] * 8, scale="positive"))) == []
 
 
 def test_hours_of_less_than_two_days_are_not_tested() -> None:
@@ -203,6 +204,16 @@ def test_few_calls_explain_what_many_do_not() -> None:
 
     assert said(500.0) == ["outlier"]
     assert said(5.0) == []
+
+
+def test_an_unusual_day_without_an_hour_of_enough_calls_is_no_finding_of_hours() -> None:
+    rng, hours = random.Random(4), np.arange(24 * 28)  # noqa: S311 - no secret
+    low = (hours >= 24 * 20) & (hours < 24 * 21)
+    values = floats((40 if is_low else 100) * math.exp(rng.gauss(0, 0.1)) for is_low in low)
+    times, calls = floats(MONDAY + HOUR * hour for hour in range(24 * 28)), np.where(low, 3.0, 20.0)
+    few = TimeSeries(times, values, calls, HOUR, "positive")
+    assert kinds(detect(few)) == []
+    assert kinds(detect(TimeSeries(times, values, np.full(len(hours), 20.0), HOUR, "positive"))) == ["outlier"]
 
 
 def weeks_of_calls(rng: random.Random, days: int, *, busy: int = 60) -> list[float | None]:

@@ -55,16 +55,21 @@ Measured: with 1, a line describes 7 % of steps of 2.5 deviations among 24 value
 COST_OF_BOTH = 1.0
 """In parameters, of a line beside steps, unless the variance of calls is known, as it then shows what fits too well.
 
-Measured: with it there too, a fall of 25 % in a month of growth is clear in 74 to 91 % of months instead of 83 to 95.
+Measured, with margins near those below: with it there too, a fall of 25 % in a month of growth is clear in 74 to 91 %
+of months instead of 83 to 95.
 """
 SHAPE_MARGIN = 9.0
 """The difference of the criterion from which on a step is told from a line.
 
-Measured: where counts grow by 0.7 % a day, 1 % of months have a clear step; with 7, 2 to 3 %. Kass and Raftery (1995),
-Journal of the American Statistical Association 90, call evidence strong from 6 on.
+Measured: where counts grow by 0.7 % a day, up to 2.5 % of months have a clear step. With other margins near those
+below it was 1 %, and 2 to 3 % with 7 here. Kass and Raftery (1995), Journal of the American Statistical Association 90,
+call evidence strong from 6 on.
 """
 CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.04
-"""Of a change point. Measured: of months in which nothing happened at most 1.5 % have a step, as margins hold too."""
+"""Of a change point. Measured: of months in which nothing happened at most 1.5 % have a step, as margins hold too.
+
+Of months of means about 5 % have a ``possible`` one.
+"""
 SHARE_OF_PLACES = 0.5
 """Of the places tried, for how many a change point is corrected: neighbours are nearly the same test. A choice."""
 CLEAR_TREND_P_VALUE, POSSIBLE_TREND_P_VALUE = 1e-3, 0.01
@@ -78,7 +83,7 @@ false clear finding.
 POSSIBLE_MARGIN, POSSIBLE_MARGIN_OF_CALLS = 6.5, 9.5
 """The same for a possible one; more for steps where the variance of calls is known: smaller ones are tested there.
 
-Measured: 5 to 8 % of months that are alike by 0.6 have a false possible finding.
+Measured: 3 to 9 % of months that are alike by 0.6 have a false possible finding.
 """
 CORRELATIONS, OWN_SHARES = (0.4, 0.6, 0.8), (0.3, 0.5, 0.7)
 """How days can be alike: the correlation of neighbours' own levels, and the share of the variance that these have.

@@ -393,6 +393,8 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTes
         following = float(days.times[run.end]) if run.end < len(days) else math.inf
         edges = days.times[run.start], min(following, float(days.times[run.end - 1]) + DAY)
         start, end = np.searchsorted(series.times, edges).tolist()
+        if start == end:  # none of its hours has enough calls
+            continue
         expected = days.values(run.start, run.end, levels)
         spans.append(_OutlierSpan(start, end, run, expected / (end - start) if series.is_additive else expected))
     return spans

@@ -42,6 +42,13 @@ EXACT_FROM_SCORE = 1.5
 
 Measured with 2.5: a false ``possible`` in 20 to 90 % of months of 3 calls an hour; with 1.5 in 0 to 2 %.
 """
+SKEWED_SE, RATIO_POWERS = 2.0, (1, 2, 3)
+"""The standard errors of skewness from which on a power of ratios is tried in place of their logarithm. Choices.
+
+Measured: hours of 7 scores of 1 or 5 had a false ``clear`` outlier in 8 to 18 % of months by logarithms, now 0 to 3 %.
+"""
+LARGEST_LOG = 100.0
+"""Keeps squares finite."""
 LOG_LIKELIHOOD_MARGIN = 2.0
 """The log-likelihood that weights by calls must lose to equal weights before those are used. A choice."""
 NORMAL_FROM = 5000
@@ -129,7 +136,7 @@ class LevelModel:
             return self._count_scores(expected)
         if self.series.scale == "rate" and bool((self.sizes != 1).any()):
             return self._rate_scores(expected)
-        residuals = np.log(self.values) - np.log(expected) if self.is_multiplicative else self.values - expected
+        residuals = _relative_residuals(self.values, expected) if self.is_multiplicative else self.values - expected
         return standardise(residuals * np.sqrt(best_weights(residuals, _calls_or_one(self.series))))
 
     def _count_scores(self, levels: Array) -> Array:
@@ -154,6 +161,30 @@ class LevelModel:
         if over > 0:
             scores = scores / np.sqrt(1 + over * n)
         return standardise(scores, least=1.0)
+
+
+def _relative_residuals(values: Array, expected: Array) -> Array:
+    """By a power of their ratio; by its logarithm unless that is skewed to low values, as of scores with a highest one.
+
+    Source: Box and Cox (1964), Journal of the Royal Statistical Society B 26.
+    """
+    logs: Array = np.log(values) - np.log(expected)
+    residuals, skewness = logs, _skewness(logs)
+    for power in RATIO_POWERS if skewness < -SKEWED_SE * math.sqrt(6 / len(logs)) else ():
+        others = np.expm1(np.minimum(power * logs, LARGEST_LOG)) / power
+        if abs(_skewness(others)) >= abs(skewness):
+            break
+        residuals, skewness = others, _skewness(others)
+    return residuals
+
+
+def _skewness(values: Array) -> float:
+    """Without outliers. Of normal values its standard error is the root of six by their number."""
+    scores = standardise(values - median(values))
+    near = scores[np.abs(scores) <= OUTLIER_SCORE]
+    deviations = near - near.mean()
+    variance = float((deviations**2).mean())
+    return float((deviations**3).mean()) / (variance * math.sqrt(variance)) if variance > 0 else 0.0
 
 
 def _calls_or_one(series: TimeSeries) -> Array:
