@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
-from support import Json, Recorder, Sent, ask, open_tools, shared_sandbox, sql
+from cekura_dashboards_mcp.cli.calls import csv_of
+from cekura_dashboards_mcp.connection import Connection
+from support import NOW, Json, Recorder, Sent, ask, open_tools, settings, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 BY_AGENT: Json = {
@@ -89,6 +93,17 @@ async def test_all_hours_of_a_week_can_be_read_page_by_page_and_each_page_says_w
     assert sum(row[2] for row in rows) == whole["n"]
     assert all(isinstance(row[2], int) for row in rows)
     assert {row[0] for row in rows if row[3] == "yes"} == {rows[0][0], rows[-1][0]}
+
+
+async def test_pages_written_to_one_file_are_of_one_window_while_time_goes_on() -> None:
+    times = (NOW + min(i - 40, 0) * timedelta(minutes=20) for i in count())
+    connection = Connection(settings(), app_factory=shared_sandbox, now=lambda: next(times))
+    widget = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}
+    text, failed = await csv_of(connection, "preview_widget", {"widget": widget, "window": "28d"})
+    assert not failed
+    _, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
+    hours = [datetime.fromisoformat(record[0]) for record in records]
+    assert hours == [hours[0] + i * timedelta(hours=1) for i in range(28 * 24 + 1)]
 
 
 async def test_csv_is_that_of_the_standard_with_missing_values_empty_zeros_kept_and_no_formula() -> None:

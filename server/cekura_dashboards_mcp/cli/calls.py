@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -64,8 +65,9 @@ async def csv_of(connection: Connection, tool: str, arguments: dict[str, Any]) -
     """All rows of the one table of an answer as CSV, page after page; or an error, and True."""
     if tool not in WITH_TABLES:
         return f"{tool} has no table; --csv is for {' and '.join(WITH_TABLES)}.", True
-    columns, rows, total = list[str](), list[list[Cell]](), None
-    async with Client(create_server(connection)) as client:
+    columns, rows, total, start = list[str](), list[list[Cell]](), None, connection.now()
+    at_start = replace(connection, now=lambda: start)  # else the window moves on between two pages
+    async with Client(create_server(at_start)) as client:
         while total is None or len(rows) < total:
             page = {**arguments, "table": "csv", "from_row": len(rows) + 1}
             result = await client.call_tool(tool, page)
