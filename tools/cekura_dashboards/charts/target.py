@@ -434,7 +434,10 @@ class ChartReading(Memoised, frozen=True):
     whole: "tuple[ChartReading, ...]" = ()
 
     def by_hour(self) -> "ChartReading":
-        """The reading by hour, as the API answered it."""
+        """The reading by hour, as the API answered it; one for all charts that share the reading."""
+        return self.memoise("by hour", self._by_hour)
+
+    def _by_hour(self) -> "ChartReading":
         config = self.target.config.model_copy(update={"time_period": "hour"})
         target = replace(self.target, config=config, local_days=False, by_hours=False)
         return replace(self, target=target, chart=self.hours, hours=None, offsets=None)

@@ -498,13 +498,15 @@ def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: S
     """The outcome for days; of days that were read by the hour, an outage until the last one is told by its hours."""
     if history.hours is None or outcome.findings is None:
         return outcome
-    past, config = past_of(history.by_hour(), history.hours, names), history.target.config
+    by_hour, config = history.by_hour(), history.target.config
+    past = past_of(by_hour, history.hours, names)
     starts = [moment_of(gap.start).timestamp() for gap in outcome.findings if isinstance(gap, Gap) and gap.still]
     today = Span(min([floor_to(past.span.end, DAY), *(start - DAY for start in starts)]), past.span.end, window.zone)
     _, calls = bar_time_series(config.function, "hour", "", past.timed, past.span)
     if calls is None or window.end < today.start:
         return outcome
-    gaps = detect_outages(calls, today, clock, last_bucket(config.function, "hour", past.timed, past.span))
+    last = last_bucket(config.function, "hour", past.timed, past.span)
+    gaps = by_hour.memoise(("outages", today, clock), lambda: detect_outages(calls, today, clock, last))
     return replace(outcome, findings=_with_outage_now(outcome.findings, gaps))
 
 

@@ -78,8 +78,9 @@ def _expected_so_far(fit: SeasonalFit, expected: Array, last_bucket: LastBucket,
     step = fit.series.step
     if step >= DAY:
         return 0.0
-    *hours, now = zip(*calendar(np.append(fit.series.times, last_bucket.start) + step / 2, clock)[2:], strict=True)
-    same, elapsed = np.array([hour == now for hour in hours]), last_bucket.end - last_bucket.start - LAG
+    places = calendar(np.append(fit.series.times, last_bucket.start) + step / 2, clock)
+    same = (places.hour[:-1] == places.hour[-1]) & (places.weekend[:-1] == places.weekend[-1])
+    elapsed = last_bucket.end - last_bucket.start - LAG
     return float(expected[same].mean()) * max(0.0, elapsed) / step if same.any() else 0.0
 
 
