@@ -5,8 +5,8 @@
 # rank; of two distinct values it is exact but for ranks near the jump. The shares that are at most 0 are 0.95 and 0.
 # Seen: of 95 zeros and 5 ones, percentile 0 is 0 but percentile 1 is -0.93, and the median is 0.05. Of three calls of
 # 1 s and one of 100 s, percentile 1 is -71 s and 37 % of them take at most 0 s. Within the first cluster tdigest
-# follows the line to the second, also to the left of all values. The percentiles of fastdigest 0.12.0 are as guessed, but by
-# its "cdf" none of the 95 zeros is at most 0.
+# follows the line to the second, also to the left of all values. The percentiles of fastdigest 0.12.0 are as guessed,
+# but by its "cdf" none of the 95 zeros is at most 0.
 # Output seen (percentiles 0, 1, 25, 50 and 100; the share of the values that are at most 0):
 #   95 zeros and 5 ones, tdigest: 0.00 -0.93 -0.45 0.05 1.00; at most 0: 0.47
 #   95 zeros and 5 ones, fastdigest: 0.00 0.00 0.00 0.00 1.00; at most 0: 0.00
