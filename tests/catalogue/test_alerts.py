@@ -102,12 +102,16 @@ async def test_a_number_of_calls_above_every_float_is_read_as_far_as_pages_go() 
 
 async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> None:
     quiet = new_sandbox(count=20_000, quiet=True)
-    counts = list[Json]()
+    counts, texts = list[Json](), list[str]()
     for app in (shared_sandbox(count=20_000), quiet):
         async with open_tools(app) as (context, _):
-            _, answer = await ask(context, PREVIEW, **LATENCY, kind="trend", preset="aggressive")
+            text, answer = await ask(context, PREVIEW, **LATENCY, kind="trend", preset="aggressive")
             counts.append(answer["replay"])
+            texts.append(text)
     slow, calm = counts
+    assert 0.9 * slow["scores"] < slow["within_changes"] <= slow["scores"]
+    assert f"{slow['within_changes']} of the {slow['scores']} scores lie within changes, so few are left" in texts[0]
+    assert "within_changes" not in calm
     assert "clear, all agents: trend from 2026-10-20" in slow["changes"][0]
     assert slow["result"]["within_clear"] > 0.9 * slow["result"]["fired"]
     assert "changes" not in calm

@@ -76,6 +76,7 @@ class ReplayedAlert(BaseModel):
     by_agent: dict[SafeText, int] | None = None
     more_agents: int | None = None
     changes: list[SafeText] | None = Field(default=None, description="of the metric in this time")
+    within_changes: int | None = Field(default=None, description="scores, where those without a change are the fewer")
     more_changes: int | None = None
     calls: list[CallShown] | None = Field(default=None, description="at which it would have fired, the newest")
     beside: list[SettingResult] = Field(description="the presets")
@@ -233,6 +234,11 @@ class Replay(Struct, frozen=True):
         holding = [one for one in self.intervals if one.start <= time < one.end and (one.whole or one.agent == name)]
         return "clear" if any(one.clear for one in holding) else "possible" if holding else ""
 
+    @property
+    def within_changes(self) -> int:
+        """The scores that lie within a change."""
+        return sum(bool(self._verdict(agent, at)) for agent in self.scores.agents for at in range(len(agent.scores)))
+
     def result(self, setting: AlertSetting) -> SettingResult:
         firings = self.firings(setting)
         verdicts = Counter(firing.verdict for firing in firings)
@@ -289,6 +295,7 @@ def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | 
     is_noisy = result.without_change > replay.allowed
     quieter = replay.quieter(setting) if is_noisy else None
     others = {words: replay.count(setting, reading) for words, reading in VARIANTS.items()}
+    within_changes = replay.within_changes
     return ReplayedAlert(
         scores=scores.count,
         agents=len(scores.agents),
@@ -302,6 +309,7 @@ def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | 
         more_agents=max(0, len(by_agent) - MAX_AGENTS) or None,
         changes=[one.words for one in replay.intervals[:MAX_CHANGES]] or None,
         more_changes=max(0, len(replay.intervals) - MAX_CHANGES) or None,
+        within_changes=within_changes if 2 * within_changes > scores.count else None,
         calls=[_call(replay, firing, link) for firing in reversed(firings[-MAX_CALLS:])] or None,
         beside=[replay.result(preset) for preset in _presets(setting) if preset != setting],
         quieter=replay.result(quieter) if quieter else None,
@@ -346,6 +354,9 @@ def replay_lines(answer: ReplayedAlert) -> list[str]:
     lines += [f"change: {words}" for words in answer.changes or []]
     if answer.more_changes:
         lines.append(f"omitted: {answer.more_changes} changes")
+    if answer.within_changes:
+        count = f"{answer.within_changes} of the {answer.scores} scores"
+        lines.append(f"{count} lie within changes, so few are left to show what it does without one")
     if answer.calls:
         lines += [f"calls at which it would have fired, the newest {len(answer.calls)}:", *call_table(answer.calls)]
     lines += ["setting | fired | days | within clear | within possible | without change"]
