@@ -308,12 +308,16 @@ async def served(app: Any) -> AsyncGenerator[str]:
     finally:
         for listening in server.servers:
             listening.close()
-        for connection in [*server.server_state.connections]:
+        connections = [*server.server_state.connections]
+        for connection in connections:
             connection.shutdown()
         under_way = [*server.server_state.tasks]
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        for connection in connections:
+            connection.transport.abort()  # shutdown() leaves one open whose answer was under way
+        await anyio.lowlevel.checkpoint()
         await server.lifespan.shutdown()
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 import uvicorn
@@ -40,7 +40,11 @@ async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listening])
             yield listening.getsockname()[:2]
+            connections = [*server.server_state.connections]
             server.force_exit = server.should_exit = True
+    for connection in connections:
+        connection.transport.abort()  # a forced end leaves those open whose answer was under way
+    await anyio.lowlevel.checkpoint()
 
 
 async def hold(way: Held, host: str, port: int, held: AsyncExitStack) -> None:
