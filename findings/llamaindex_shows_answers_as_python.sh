@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # llama-index-tools-mcp 0.6.0, llama-index-core 0.14.25: the model reads an MCP answer as the repr of a Python object.
 #
-# Guess before running: an answer of one text block becomes that text, structuredContent stays in raw_output, and an
-# answer with isError is an error of the tool.
+# Guess before running: the text of a tool's output is the text blocks of the answer.
 # Seen: the tool returns the CallToolResult itself, and the text for the model is its str(): names of classes and
 # fields, the line end written as \n, and the structure as a Python dictionary, all of which the model pays for. An
 # answer with isError is no error of the tool; is_error=True stands in the text alone.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # mcp-remote 0.15.1: a server meets one client twice, under two names, neither of which is the client's own.
 #
-# Guess before running: a bridge from stdio to HTTP passes the client's "initialize" on as it stands, once.
+# Guess before running: the server gets the clientInfo of "initialize" as the client sent it.
 # Seen: it first connects by itself, as "mcp-remote-fallback-test" without capabilities, and acknowledges that; then it
 # passes on the client's "initialize", with "(via mcp-remote 0.15.1)" added to the name and all else kept. A server that
 # counts clients or tells them apart by clientInfo.name finds two that nobody installed.

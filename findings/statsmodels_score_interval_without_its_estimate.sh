@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # statsmodels 0.15.0: the score interval for two rates leaves out the ratio that it is for, or cannot be computed.
 #
-# Guess before running: confint_proportions_2indep(method="score") gives an interval around the estimate for all counts,
-# as score intervals are the ones for rates near 0 % and 100 %, and mirrors it if the samples change places.
+# Guess before running, of 0/10 beside 0/10 alone: an interval that is symmetrical. It raised an error, and the pairs
+# below were tried next, without a guess of their own; anybody would expect an interval around the estimate.
 # Seen: where the second rate is 100 %, the interval of the ratio may lie above the ratio, in complex numbers: for 40/50
 # by 50/50, which is 0.8, it is the point 0.9; that for 97/100 by 100/100 starts at 0.985 and holds 1. Often there
 # is no interval of a difference: the root finder gives up, for 0/10 minus 5/10, but not for 5/10 minus 0/10.
