@@ -40,9 +40,8 @@ async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listening])
             yield listening.getsockname()[:2]
-            connections = [*server.server_state.connections]
             server.force_exit = server.should_exit = True
-    for connection in connections:
+    for connection in [*server.server_state.connections]:
         connection.transport.abort()  # a forced end leaves those open whose answer was under way
     await anyio.lowlevel.checkpoint()
 
