@@ -66,7 +66,7 @@ class InRounds:
     sent: list[str] = field(default_factory=list[str])
     trips: int = 0
     under_way: int = 0
-    held: int = 0
+    waiting: int = 0
     let_go: anyio.Event = field(default_factory=anyio.Event)
     answered: anyio.Event = field(default_factory=anyio.Event)
 
@@ -76,7 +76,7 @@ class InRounds:
         self.sent.append(f"{method} {path} {json.dumps(query, sort_keys=True)} {(body or b'').decode()}")
         self.under_way += 1
         answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
-        self.held += 1
+        self.waiting += 1
         self.answered.set()
         await self.let_go.wait()
         return answer
@@ -89,15 +89,15 @@ class InRounds:
         while True:
             await self.answered.wait()
             self.answered = anyio.Event()
-            quiet, seen = 0, len(self.sent)
-            while self.held == self.under_way and quiet < SETTLED:
+            quiet, sent_before = 0, len(self.sent)
+            while self.waiting == self.under_way and quiet < SETTLED:
                 await anyio.lowlevel.checkpoint()
-                quiet = quiet + 1 if len(self.sent) == seen else 0
-                seen = len(self.sent)
-            if self.held < self.under_way:
+                quiet = quiet + 1 if len(self.sent) == sent_before else 0
+                sent_before = len(self.sent)
+            if self.waiting < self.under_way:
                 continue  # until the next answer
             self.trips += 1
-            self.under_way = self.held = 0
+            self.under_way = self.waiting = 0
             self.let_go, let_go = anyio.Event(), self.let_go
             let_go.set()
 

@@ -4,8 +4,10 @@ import asyncio
 import gc
 import os
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, chdir
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, chdir, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -319,6 +321,16 @@ async def served(app: Any) -> AsyncGenerator[str]:
             connection.transport.abort()  # shutdown() leaves one open whose answer was under way
         await anyio.lowlevel.checkpoint()
         await server.lifespan.shutdown()
+
+
+@contextmanager
+def sandbox_process(calls: int) -> Generator[str]:
+    """The address of a sandbox that runs in a process of its own."""
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", str(calls)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
+        process.terminate()
 
 
 @asynccontextmanager

@@ -79,7 +79,7 @@ class LooksRow(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        return self.false <= ERROR_RATE if self.days is None else self.days.told <= MOST_LATER * self.days.single
+        return self.false <= ERROR_RATE if self.days is None else self.days.listed <= MOST_LATER * self.days.single
 
     def __str__(self) -> str:
         month = self.case.month
@@ -92,14 +92,14 @@ class DaysUntil(NamedTuple):
     """How many days a step has lasted when a single look calls it clear, when a series tells it, and calls it clear."""
 
     single: float
-    told: float
+    listed: float
     clear: float
 
 
 def looks_row(case: Looks, seeds: Iterable[int]) -> LooksRow:
     if not case.step:
-        told = [tells(case.month, seed)[1] for seed in seeds]
-        return LooksRow(case, sum(told) / len(told))
+        false_clears = [tells(case.month, seed)[1] for seed in seeds]
+        return LooksRow(case, sum(false_clears) / len(false_clears))
     days = [days_until(case, seed) for seed in seeds]
     return LooksRow(case, 0.0, DaysUntil(*(float(np.median(column)) for column in zip(*days, strict=True))))
 
@@ -123,8 +123,8 @@ def days_until(case: Looks, seed: int) -> DaysUntil:
         ranking, token = _next_look(look, token)
         if place > 0:
             clear_falls = [[row for row in rows if row.is_clear and _is_fall(row)] for rows in (look.ranking, ranking)]
-            told = [clear_falls[0], [row for row in ranking if _is_fall(row)], clear_falls[1]]
-            first = DaysUntil(*(min(days, place if rows else math.inf) for days, rows in zip(first, told, strict=True)))
+            ways = [clear_falls[0], [row for row in ranking if _is_fall(row)], clear_falls[1]]
+            first = DaysUntil(*(min(days, place if rows else math.inf) for days, rows in zip(first, ways, strict=True)))
         if math.isfinite(max(first)):
             break
     return first
@@ -149,8 +149,8 @@ class OneLook(NamedTuple):
 
 def _next_look(look: OneLook, token: str | None) -> tuple[list[RankedChange], str]:
     last = read_token(token, SCOPE, look.now, about="the benchmark")
-    ranking, told = since_last_look(look.ranking, look.tests, last, SCOPE, look.now)
-    return ranking, told.token
+    ranking, series = since_last_look(look.ranking, look.tests, last, SCOPE, look.now)
+    return ranking, series.token
 
 
 def looks_at(month: Month, seed: int) -> Iterator[OneLook]:

@@ -128,18 +128,19 @@ def _values(world: World, times: Floats, calls: Floats, effect: Floats | None, r
     if world.measure == "rate":
         rates = 0.85 + hour / 2 + days_own(world, times, rng, DAYS_ALIKE["rate"]) + (0 if effect is None else effect)
         with np.errstate(invalid="ignore"):
-            found: Floats = rng.binomial(calls.astype(int), np.clip(rates, 0, 1)) / calls
-        return found
+            values: Floats = rng.binomial(calls.astype(int), np.clip(rates, 0, 1)) / calls
+        return values
     levels = np.log(180) + hour + days_own(world, times, rng, DAYS_ALIKE["positive"])
     levels = levels + (0 if effect is None else np.log(effect))
-    found = np.full(len(times), 0.0 if world.measure == "sum" else np.nan)
+    values = np.full(len(times), 0.0 if world.measure == "sum" else np.nan)
     for place, (level, n) in enumerate(zip(levels, calls, strict=True)):
         if n:
-            held = np.exp(rng.normal(level, SPREAD_OF_DURATIONS, int(n)))
-            found[place] = {
-                "mean": held.mean(), "p95": np.quantile(held, 0.95), "max": held.max(), "sum": held.sum(),
+            durations = np.exp(rng.normal(level, SPREAD_OF_DURATIONS, int(n)))
+            values[place] = {
+                "mean": durations.mean(), "p95": np.quantile(durations, 0.95), "max": durations.max(),
+                "sum": durations.sum(),
             }[world.measure]  # fmt: skip
-    return found
+    return values
 
 
 def _course(

@@ -218,5 +218,5 @@ def test_daily_looks_at_nothing_tell_no_clear_change_where_single_looks_do() -> 
 
 def test_a_series_of_looks_tells_a_step_no_later_than_a_single_look_and_calls_a_large_one_clear() -> None:
     days = looks.days_until(looks.Looks(months.Month("", "rate"), 4.0), 2)
-    assert days.told <= days.single
+    assert days.listed <= days.single
     assert days.single + 5 <= days.clear <= 14

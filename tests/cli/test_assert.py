@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from click.testing import Result
 from cekura_dashboards.boards import assert_board, read_board
 from cekura_dashboards.reports.expectations import NOT_YET
 from cekura_dashboards.stats.significance import wilson_interval
-from support import force, new_sandbox, open_tools, typed
+from support import force, new_sandbox, open_tools, sandbox_process, typed
 
 NUMBERS = re.compile(r": ([\d.]+), 95 % interval ([\d.]+) to ([\d.]+), n (\d+)")
 RATE = "Success rate"
@@ -23,11 +21,8 @@ RATE = "Success rate"
 
 @pytest.fixture(scope="module")
 def address() -> Generator[str]:
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "12000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
-        process.terminate()
+    with sandbox_process(12000) as address:
+        yield address
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters
 from cekura_dashboards import TOOLS
 from cekura_dashboards.boards import plan_board, read_board
 from cekura_dashboards_mcp.cli.main import main
-from support import BY_NAME, HANGS_S, Json, new_sandbox, open_tools, typed
+from support import BY_NAME, HANGS_S, Json, new_sandbox, open_tools, sandbox_process, typed
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -51,11 +51,8 @@ def blocks(language: str, *, beside: set[str] = WRITTEN) -> list[Any]:
 @pytest.fixture(scope="module")
 def address() -> Generator[str]:
     """Of a sandbox that goes on running."""
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "2000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
-        process.terminate()
+    with sandbox_process(2000) as address:
+        yield address
 
 
 @pytest.fixture

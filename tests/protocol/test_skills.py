@@ -19,7 +19,19 @@ from mcp.types import CallToolResult, PaginatedRequestParams, Request, TextResou
 from cekura_dashboards_mcp.protocol.prompts import PROMPTS, prompts
 from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkillResult, ListSkillsResult, skill
 from cekura_dashboards_mcp.protocol.tools import names
-from support import BY_NAME, HANGS_S, Era, Json, connect, installed_apart, new_sandbox, shared_sandbox, text_of, typed
+from support import (
+    BY_NAME,
+    HANGS_S,
+    Era,
+    Json,
+    connect,
+    installed_apart,
+    new_sandbox,
+    sandbox_process,
+    shared_sandbox,
+    text_of,
+    typed,
+)
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = ["Steps", "Report", "Read the answers", "Do not claim", "Stop and ask"]
@@ -124,11 +136,8 @@ async def test_a_step_with_a_tool_an_argument_or_a_value_that_there_is_not_would
 
 @pytest.fixture
 def address() -> Generator[str]:
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "500"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
-        process.terminate()
+    with sandbox_process(500) as address:
+        yield address
 
 
 def test_every_command_of_a_skill_does_what_its_step_says(address: str, tmp_path: Path) -> None:

@@ -384,8 +384,8 @@ async def assert_board(
     scope = scope_of("assert", stored.id)
     last = read_token(token, scope, now, about=f"dashboard {stored.id}", anew="delete the file")
     pause = None if last is None else now - last.at
-    told = {} if last is None else {event.digest: event for event in last.events}
-    events = [told_line(json.dumps([e.widget, e.text]), now, told, pause) for e in expectations]
+    earlier = {} if last is None else {event.digest: event for event in last.events}
+    events = [told_line(json.dumps([e.widget, e.text]), now, earlier, pause) for e in expectations]
     share = Limit(share_of_look(pause), len(expectations))
     limits = [share if looks and not event.is_clear else SINGLE for event in events]
     widgets = {widget.name or "": widget for widget in stored.widgets}
@@ -395,9 +395,9 @@ async def assert_board(
         return AssertedBoard(stored.id, name, checks)
     remembered = list[Event]()
     for place, (check, event) in enumerate(zip(checks, events, strict=True)):
-        if check.status == "not tested" and event.digest in told:
-            remembered.append(told[event.digest]._replace(age=0))
-        if check.lasts and event.digest in told and told[event.digest].age:
+        if check.status == "not tested" and event.digest in earlier:
+            remembered.append(earlier[event.digest]._replace(age=0))
+        if check.lasts and event.digest in earlier and earlier[event.digest].age:
             remembered.append(event)
         if check.status != "fail":
             continue

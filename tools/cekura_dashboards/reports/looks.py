@@ -100,9 +100,9 @@ class LookToken(Struct, frozen=True):
     def to_text(self) -> str:
         """At most ``MAX_TOKEN`` characters; of more events than fit, the latest."""
         kept = sorted(self.events, key=lambda event: (-event.hour, event))[:MAX_EVENTS]
-        told = "".join(event.to_text() for event in kept)
+        events = "".join(event.to_text() for event in kept)
         minutes = int(self.at.timestamp() // 60)
-        body = f"{VERSION}.{self.scope}.{_base36(self.looks)}.{_base36(minutes)}.{told}"
+        body = f"{VERSION}.{self.scope}.{_base36(self.looks)}.{_base36(minutes)}.{events}"
         return f"{body}.{_digest(body, 4)}"
 
 
@@ -153,13 +153,13 @@ def _refused(problem: str, anew: str) -> InvalidArguments:
     return InvalidArguments([Fault("token", f"{problem}, or {anew} to start a new series.")])
 
 
-def told_line(line: str, now: datetime, told: Mapping[str, Event], pause: timedelta | None) -> Event:
+def told_line(line: str, now: datetime, earlier: Mapping[str, Event], pause: timedelta | None) -> Event:
     """What a token remembers of an expectation that fails: ``is_clear`` if an earlier look told so.
 
-    ``told``: the events of the last look, by digest.
+    ``earlier``: the events of the last look, by digest.
     """
     digest = _digest(line, 7)
-    before = told.get(digest)
+    before = earlier.get(digest)
     kind = "a" if before is None else before.kind
     age = _age([] if before is None else [before], pause)
     return Event(kind, digest, int(now.timestamp() // HOUR.total_seconds()), age)
@@ -180,18 +180,18 @@ def since_last_look(
     repeated = set[Event]()
     for row in ranking:
         event = event_of(row, now)
-        same = [told for told in known if told.is_same(event)]
+        same = [earlier for earlier in known if earlier.is_same(event)]
         is_sure = row.is_clear and is_beyond_chance(row.change.p_value, tests, share)
         if is_sure or (row.is_clear and goes_on(row.change.p_value, tests, same)):
             event = event._replace(age=_age(same, pause))
-        was_clear = any(told.is_clear for told in same)
+        was_clear = any(earlier.is_clear for earlier in same)
         is_clear = is_sure and (row.change.how in EXACT or has_lasted(event.age * HOUR))
         change = row.change if is_clear or was_clear or not row.is_clear else row.change.limit(NOT_YET)
         rows.append(row._replace(change=change, told_before=was_clear or (bool(same) and not is_clear)))
         events.append(event._replace(kind=event.kind.upper()) if is_clear or was_clear else event)
         repeated.update(same)
-    others = [told for told in known if told not in repeated and now - _time(told) <= MEMORY]
-    events += [told._replace(age=0) for told in others]
+    others = [earlier for earlier in known if earlier not in repeated and now - _time(earlier) <= MEMORY]
+    events += [earlier._replace(age=0) for earlier in others]
     rows.sort(key=lambda row: (row.told_before, not row.is_clear))
     repeats = sum(row.told_before for row in rows)
     number = 1 if last is None else last.looks + 1
@@ -210,12 +210,12 @@ def goes_on(p_value: float, tests: int, same: Sequence[Event]) -> bool:
 
     A look soon after another has too small a share of its own to tell anything, and is no break either.
     """
-    return any(told.age for told in same) and is_beyond_chance(p_value, tests, share_of_look(None))
+    return any(earlier.age for earlier in same) and is_beyond_chance(p_value, tests, share_of_look(None))
 
 
 def _age(same: Sequence[Event], pause: timedelta | None) -> int:
     """For how many hours a change has been beyond chance, from 1: the pause too if the look before found it so."""
-    age = max((told.age for told in same), default=0)
+    age = max((earlier.age for earlier in same), default=0)
     return age + round(pause / HOUR) if age and pause is not None else 1
 
 

@@ -16,16 +16,16 @@ HOUR_LONG, DAY_LONG = timedelta(hours=1), timedelta(days=1)
 
 def without_repeated_outages(targets: Sequence[Target], reports: Sequence[WidgetReport]) -> list[WidgetReport]:
     """The reports; an outage of the same calls is told of one chart, a count if there is one, with the others named."""
-    first, told = dict[str, int](), [*reports]
+    first, results = dict[str, int](), [*reports]
     for place in sorted(range(len(reports)), key=lambda i: targets[i].config.function != "count"):
-        report, target = told[place], targets[place]
+        report, target = results[place], targets[place]
         gaps = [item for item in report.findings or [] if isinstance(item, Gap)]
         if not gaps or report.widget.id is None:
             continue
         key = _calls_of(target)
         if first.setdefault(key, place) == place:
             continue
-        main = told[first[key]]
+        main = results[first[key]]
         known = [item for item in main.findings or [] if isinstance(item, Gap)]
         repeats = [gap for gap in gaps if any(is_one_event(_ends(gap), _ends(other)) for other in known)]
         if not repeats:
@@ -34,24 +34,24 @@ def without_repeated_outages(targets: Sequence[Target], reports: Sequence[Widget
             _told_with(item, repeats, report.widget.id) if isinstance(item, Gap) else item
             for item in main.findings or []
         ]
-        told[first[key]] = main.model_copy(update={"findings": others})
+        results[first[key]] = main.model_copy(update={"findings": others})
         left = [item for item in report.findings or [] if item not in repeats]
-        told[place] = report.model_copy(update={"findings": left, "outage_of": main.widget.id})
-    return [_without_rest(target, report, told, first) for target, report in zip(targets, told, strict=True)]
+        results[place] = report.model_copy(update={"findings": left, "outage_of": main.widget.id})
+    return [_without_rest(target, report, results, first) for target, report in zip(targets, results, strict=True)]
 
 
 def _without_rest(
-    target: Target, report: WidgetReport, told: Sequence[WidgetReport], first: Mapping[str, int]
+    target: Target, report: WidgetReport, results: Sequence[WidgetReport], first: Mapping[str, int]
 ) -> WidgetReport:
     """A report of totals without the buckets of few calls that an outage of the same calls leaves in another chart."""
     place = first.get(_calls_of(target))
-    if place is None or told[place].widget.id == report.widget.id or target.config.function not in ADDITIVE:
+    if place is None or results[place].widget.id == report.widget.id or target.config.function not in ADDITIVE:
         return report
-    gaps = [_ends(item) for item in told[place].findings or [] if isinstance(item, Gap)]
+    gaps = [_ends(item) for item in results[place].findings or [] if isinstance(item, Gap)]
     left = [item for item in report.findings or [] if not (isinstance(item, Unusual) and _is_left_by(item, gaps))]
     if len(left) == len(report.findings or []):
         return report
-    return report.model_copy(update={"findings": left, "outage_of": told[place].widget.id})
+    return report.model_copy(update={"findings": left, "outage_of": results[place].widget.id})
 
 
 def _is_left_by(item: Unusual, gaps: Sequence[tuple[datetime, datetime]]) -> bool:

@@ -140,11 +140,11 @@ def distances(scores: Array, alert: Trend) -> Array:
     below this fires there.
     """
     baseline = _Baseline.of(scores, alert, PLAIN)
-    apart = _signed(weighted_mean(scores, alert.weight) - baseline.mean, alert.direction)
-    apart[apart <= baseline.margin()] = 0.0
+    deviation = _signed(weighted_mean(scores, alert.weight) - baseline.mean, alert.direction)
+    deviation[deviation <= baseline.margin()] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Array = apart / baseline.spread
-    ratio[(apart == 0) & ~np.isnan(baseline.mean)] = 0.0
+        ratio: Array = deviation / baseline.spread
+    ratio[(deviation == 0) & ~np.isnan(baseline.mean)] = 0.0
     return ratio
 
 
@@ -178,10 +178,10 @@ class _Baseline(Struct, frozen=True):
 
     def outside(self, scores: Array, level: Array, alert: Trend, reading: Reading) -> Flags:
         """The calls beyond the limits. ``level``: the weighted mean after each call."""
-        apart = level - self.mean
+        deviation = level - self.mean
         if reading.limits == "call":
-            apart = scores - np.concatenate([level[:1], level[:-1]])
-        beyond = _signed(apart, alert.direction) - self.scale(alert, reading) * self.spread
+            deviation = scores - np.concatenate([level[:1], level[:-1]])
+        beyond = _signed(deviation, alert.direction) - self.scale(alert, reading) * self.spread
         with np.errstate(invalid="ignore"):
             flags: Flags = beyond >= -self.margin() if reading.ties else beyond > self.margin()
         return flags
@@ -196,9 +196,9 @@ class _Baseline(Struct, frozen=True):
         return margin
 
 
-def _signed(apart: Array, direction: Direction) -> Array:
+def _signed(deviation: Array, direction: Direction) -> Array:
     """The distance in the watched direction."""
-    return apart if direction == "increase" else -apart if direction == "decrease" else np.abs(apart)
+    return deviation if direction == "increase" else -deviation if direction == "decrease" else np.abs(deviation)
 
 
 def _first_eligible(alert: Trend, reading: Reading) -> int:
@@ -224,8 +224,8 @@ def _restarting(scores: Array, alert: Trend, reading: Reading, baseline: _Baseli
         level = before + alert.weight * (score - before)
         if place < start + eligible:
             continue
-        apart = sign * (score - before if reading.limits == "call" else level - mean)
-        beyond = (abs(apart) if alert.direction == "both" else apart) - limits[place]
+        deviation = sign * (score - before if reading.limits == "call" else level - mean)
+        beyond = (abs(deviation) if alert.direction == "both" else deviation) - limits[place]
         if beyond >= -margins[place] if reading.ties else beyond > margins[place]:
             places.append(place)
             start = place + 1

@@ -279,12 +279,12 @@ def with_verdicts_of_steps(
     wholes, judged = [math.fsum(side.parts.values()) or 1.0 for side in (current, baseline)], list[Change]()
     for item in changes:
         new, old = current.parts.get(item.part, 0.0) / wholes[0], baseline.parts.get(item.part, 0.0) / wholes[1]
-        found = series_by_label[item.part].outcome.changes if item.part in series_by_label else []
+        findings = series_by_label[item.part].outcome.changes if item.part in series_by_label else []
         moved, sides = (
             Difference(new - old, percent_of(new - old, old)),
             (current.part(item.part), baseline.part(item.part)),
         )
-        verdict = agreed(item.verdict, moved, found, *sides)
+        verdict = agreed(item.verdict, moved, findings, *sides)
         word: Literal["clear", "possible"] = "clear" if verdict.verdict == "clear" else "possible"
         judged.append(replace(item, strongest_verdict=word, is_explained=True) if verdict.is_explained else item)
     return judged

@@ -99,8 +99,8 @@ def find_outlier_runs(
             continue
         low, high = (_tail_bound(scores, sign, family.tests, extreme=extreme) for sign in (-1, 1))
         normal = TAIL_MARGIN * NORMAL.inv_cdf(family.probability(CLEAR_LEVEL))
-        apart = (scores < -max(low, normal)) | (scores > max(high, normal))
-        clear |= family.flags & apart & outliers(scores, family.probability(levels[0]), used_df)
+        is_outlying = (scores < -max(low, normal)) | (scores > max(high, normal))
+        clear |= family.flags & is_outlying & outliers(scores, family.probability(levels[0]), used_df)
     runs = _runs(scores, possible & tested, clear)
     if exact:
         return [run._replace(p_value=min(1.0, 2 * count * NORMAL.cdf(-abs(run.score)))) for run in runs]
