@@ -91,7 +91,14 @@ class Worker:
             assert figures(answer[1], tested=tested) == truth, "a wrong success"
             self.seen["right, names missing and told"] += 1
             return
-        assert answer == self.truth[place], "a wrong success"
+        text, facts = self.truth[place]
+        if answer[1].get("charts_unread"):
+            text, facts = (
+                text.replace("no chart shows", "no chart that was looked at shows"),
+                facts | {"charts_unread": True},
+            )
+            self.seen["right, charts missing and told"] += 1
+        assert answer == (text, facts), "a wrong success"
         self.seen["right"] += 1
 
     async def rename(self) -> None:
