@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.verdicts.comparisons import VerdictShares
 from cekura_dashboards.api.chart_data import BarRow, Chart
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.days import in_local_days
+from cekura_dashboards.charts.rows import in_local_days
 from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.reports.compare import days_before, measure_of
 from cekura_dashboards.stats.compare import compare

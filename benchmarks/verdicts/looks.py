@@ -24,8 +24,7 @@ from cekura_dashboards.reports.looks import read_token, since_last_look
 from cekura_dashboards.stats.change import changes_from_findings, level_change
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import MeasureKind
-from cekura_dashboards.stats.looks import ERROR_RATE, LOOKS
-from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
+from cekura_dashboards.stats.significance import ERROR_RATE, LOOKS, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.stats.timeline import DAY
 from cekura_dashboards.values import replace as replaced

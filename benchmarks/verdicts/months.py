@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.verdicts.worlds import CLOSES, NOW, OPENS, SATURDAY, SETTLES
-from cekura_dashboards.stats.arrays import Places
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Finding, Step, Trend
 from cekura_dashboards.stats.time_series import Scale, TimeSeries, calendar, utc_offset
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
+from cekura_dashboards.values import Places
 from cekura_dashboards.values import replace as replaced
 
 Floats = npt.NDArray[np.float64]

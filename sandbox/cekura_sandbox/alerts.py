@@ -9,8 +9,7 @@ from typing import Any, TypeGuard
 import duckdb
 
 from cekura_sandbox.calls import METRICS, PROJECTS
-from cekura_sandbox.filters import FilterError, Sql, is_object, to_sql
-from cekura_sandbox.refusals import MAX_NAME, Invalid, Missing
+from cekura_sandbox.filters import MAX_NAME, FilterError, Invalid, Missing, Sql, is_object, to_sql
 
 Record = dict[str, Any]
 FIELDS = ("name", "enabled", "project", "source_type", "source_id", "source", "threshold", "notifications")

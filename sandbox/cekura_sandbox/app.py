@@ -22,8 +22,7 @@ from cekura_sandbox.call_logs import call_details, call_logs, failure_calls, fai
 from cekura_sandbox.charts import ApiVariant, ChartError, Charts, readings_from
 from cekura_sandbox.edits import ORGANIZATION, Edits, moment_of
 from cekura_sandbox.faults import FaultInjector, Faults, fault_routes
-from cekura_sandbox.filters import is_list
-from cekura_sandbox.refusals import Invalid, Missing
+from cekura_sandbox.filters import Invalid, Missing, is_list
 from cekura_sandbox.shapes import (
     ALERT_BODY,
     ALERT_CHANGES,

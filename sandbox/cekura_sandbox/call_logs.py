@@ -17,8 +17,7 @@ from cekura_sandbox.calls import (
     RUBRIC,
 )
 from cekura_sandbox.charts import ApiVariant
-from cekura_sandbox.filters import FilterError, Sql, to_sql
-from cekura_sandbox.refusals import Invalid, Missing
+from cekura_sandbox.filters import FilterError, Invalid, Missing, Sql, to_sql
 from cekura_sandbox.shapes import PageMissing, Pages
 
 REFUNDS = 7

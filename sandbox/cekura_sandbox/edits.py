@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from cekura_sandbox.calls import AGENTS, METRICS, PROJECTS, RELEASE_AGENT, RELEASE_DAYS_AGO, RUBRIC
-from cekura_sandbox.refusals import Invalid, Missing
+from cekura_sandbox.filters import Invalid, Missing
 
 Record = dict[str, Any]
 Kind = Literal["metric", "aiagent", "project", "dashboard", "scenario"]

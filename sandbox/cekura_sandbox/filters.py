@@ -1,4 +1,7 @@
-"""Filter JSON in, a SQL condition with bound parameters out. Every operator, group and relative time is evaluated."""
+"""Filter JSON in, a SQL condition with bound parameters out. Every operator, group and relative time is evaluated.
+
+Also how the API refuses what it will not store or does not have.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -180,3 +183,18 @@ def _typed(value: Any, kind: str, op: str, now: datetime) -> Any:
         except (TypeError, ValueError, OverflowError):
             raise FilterError(f"Invalid number: {value}") from None
     return str(value)
+
+
+MAX_NAME = 255
+
+
+class Invalid(Exception):
+    """A 400; ``body`` is what the API answers with."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(str(body))
+        self.body = body
+
+
+class Missing(Exception):
+    """A 404."""

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from cekura_sandbox.filters import is_object
-from cekura_sandbox.refusals import MAX_NAME, Invalid
+from cekura_sandbox.filters import MAX_NAME, Invalid, is_object
 from cekura_sandbox.store import CHOICES
 
 Body = dict[str, Any]

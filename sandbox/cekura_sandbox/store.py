@@ -9,8 +9,7 @@ from typing import Any
 from cekura_sandbox.alerts import AlertStore
 from cekura_sandbox.calls import METRICS, PROJECTS, RELEASE_AGENT
 from cekura_sandbox.charts import AGGREGATIONS, CHARTS, FIELD_TYPES, GROUP_COLUMNS
-from cekura_sandbox.filters import FilterError, Sql, is_list, is_object, to_sql
-from cekura_sandbox.refusals import MAX_NAME, Invalid, Missing
+from cekura_sandbox.filters import MAX_NAME, FilterError, Invalid, Missing, Sql, is_list, is_object, to_sql
 
 
 def _since(days: int) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.stats.changepoints import find_changepoints, fit_segments
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Gap, Outcome, Step, Trend, Unusual
-from cekura_dashboards.stats.outages import detect_outages
-from cekura_dashboards.stats.outliers import find_outlier_runs
+from cekura_dashboards.stats.outliers import detect_outages, find_outlier_runs
 from cekura_dashboards.stats.time_series import Scale, TimeSeries, floats
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span
 

@@ -32,10 +32,9 @@ from cekura_dashboards.edits.copies import with_references
 from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.pipeline import Answer, call_tool
-from cekura_dashboards.reports.chart_expectations import check_charts
-from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Limit, read_expectations
+from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Limit, check_charts, read_expectations
 from cekura_dashboards.reports.looks import HOUR, Event, LookToken, read_token, scope_of, told_line
-from cekura_dashboards.stats.looks import has_lasted, share_of_look
+from cekura_dashboards.stats.significance import has_lasted, share_of_look
 from cekura_dashboards.text import NotJson, UntrustedText, did_you_mean, read_json
 from cekura_dashboards.values import replace
 

@@ -2,10 +2,15 @@
 
 from typing import Any, NamedTuple, Protocol, cast
 
-from cekura_dashboards.api.errors import NOTHING_SENT, InvalidArguments, PlanRefused
+from cekura_dashboards.api.errors import (
+    NOTHING_SENT,
+    DashboardsError,
+    InvalidArguments,
+    PlanRefused,
+)
 from cekura_dashboards.api.wire import count_usage
 from cekura_dashboards.arguments.reader import read_arguments
-from cekura_dashboards.arguments.references import check_project, with_metrics
+from cekura_dashboards.arguments.references import LISTING_TOOL, with_metrics
 from cekura_dashboards.charts.calls import with_known_keys
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.plan import Plan, WritingTool
@@ -59,7 +64,7 @@ async def call_tool(
             if isinstance(tool, WritingTool):
                 result: Result = await _run_write(context, tool, request, approve)
             else:
-                await check_project(context, request)
+                await _check_project(context, request)
                 result = await cast("ReadingTool[Any, Any]", tool).run(context, request)  # there is no third kind
         except InvalidArguments as error:
             raise _led(context, tool, await _with_names(context, error, arguments)) from None
@@ -123,3 +128,21 @@ def _to_answer(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer
         return Answer(text, structured)
     room = MAX_BYTES_WITH_DRAWING - len(text.encode()) - len(json_text(structured).encode())
     return Answer(text, structured, {"tool": tool.name, **result.drawing.to_json(room, structured)})
+
+
+async def _check_project(context: ToolContext, request: Any) -> None:
+    """Compare a project that is given by its id with the key's. The API answers for others as for empty ones.
+
+    Raises:
+        InvalidArguments: for another project. If the projects cannot be read, any is accepted.
+    """
+    project: int | None = getattr(request, "project_id", None)
+    if project is None:
+        return
+    try:
+        projects = await context.lookups.projects()
+    except DashboardsError:
+        return
+    if projects and project not in {row.id for row in projects}:
+        text = f"no project {project} for this key; {LISTING_TOOL['project']}."
+        raise InvalidArguments.at("project_id", text, lead="Not found.")

@@ -1,10 +1,48 @@
-"""``replace`` for ``msgspec.Struct``, which takes a fortieth of a data class's time to define; type-checked."""
+"""Structs and arrays, cheap to import: ``replace`` of msgspec, type-checked, and NumPy when it is first used.
 
-from typing import TYPE_CHECKING
+A ``msgspec.Struct`` takes a fortieth of a data class's time to define. Importing NumPy takes longer than starting the
+server: a server that lists its tools needs none, and one that reads charts imports it in a thread while its first
+requests are under way.
+"""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataclasses import replace  # type checkers take a Struct for a data class, and check what is put in its place
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float64]
+    """Numbers; NaN is what is missing or not known."""
+    Places = npt.NDArray[np.intp]
+    """Positions in an array, or whole numbers from 0 on that say which group each value is of."""
+    Flags = npt.NDArray[np.bool_]
 else:
     from msgspec.structs import replace
 
-__all__ = ["replace"]
+    Array = Places = Flags = Any
+
+    class _Numpy:
+        """Stands for the module, and imports it when something of it is first used."""
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(import_module("numpy"), name)
+            setattr(self, name, value)
+            return value
+
+    np = _Numpy()
+
+__all__ = ["Array", "Flags", "Places", "load_numpy", "np", "numpy_is_loaded", "replace"]
+
+
+def load_numpy() -> None:
+    """Import NumPy."""
+    import_module("numpy")
+
+
+def numpy_is_loaded() -> bool:
+    """Whether NumPy is imported already."""
+    return "numpy" in sys.modules

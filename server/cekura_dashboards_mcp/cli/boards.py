@@ -183,9 +183,7 @@ def assert_(
     if since is not None and asserted.token is not None:
         _write(since, asserted.token + "\n")
     if junit is not None:
-        from cekura_dashboards_mcp.cli.junit import junit_xml  # noqa: PLC0415 - see above
-
-        _write(junit, junit_xml(asserted))
+        _write(junit, _junit_xml(asserted))
     if asserted.failed:
         raise SystemExit(FAILED)
     if asserted.untested:
@@ -292,3 +290,37 @@ def _report(done: "AppliedBoard", *, as_json: bool) -> None:
     if done.failed is not None:
         click.echo(f"cekura-dashboards: {done.failed}", err=True)
         raise SystemExit(1)
+
+
+def _junit_xml(asserted: "AssertedBoard") -> str:
+    """What was checked of a dashboard as JUnit XML, which CI systems show.
+
+    One test case for each expectation; what could not be checked is an error.
+
+    Source: the schema that Jenkins documents for its JUnit plug-in: ``testsuites``, ``testsuite``, ``testcase``, and in
+    it ``failure`` or ``error``.
+    """
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - see above
+
+    from cekura_dashboards.text import UntrustedText  # noqa: PLC0415 - see above
+
+    name = str.__str__(UntrustedText(asserted.name))
+    counts = {
+        "tests": str(len(asserted.checks)),
+        "failures": str(len(asserted.failed)),
+        "errors": str(len(asserted.untested)),
+    }
+    suites = ET.Element("testsuites", counts)
+    suite = ET.SubElement(suites, "testsuite", {"name": name, **counts})
+    for check in asserted.checks:
+        chart = str.__str__(UntrustedText(check.expectation.widget))
+        case = ET.SubElement(
+            suite, "testcase", {"classname": name, "name": f"{chart} {check.expectation.text}", "time": "0"}
+        )
+        if check.status == "ok":
+            ET.SubElement(case, "system-out").text = check.text
+        else:
+            kind = "failure" if check.status == "fail" else "error"
+            ET.SubElement(case, kind, {"message": check.text}).text = str(check)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"

@@ -20,7 +20,7 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.target import format_instant
 from cekura_dashboards.context import gather, gather_all
-from cekura_dashboards.reports.table_text import END, csv_lines
+from cekura_dashboards.reports.budget import END, csv_lines
 from cekura_dashboards.summaries.model import Cell
 from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.connection import Connection

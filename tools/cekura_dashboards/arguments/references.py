@@ -138,24 +138,6 @@ async def ids_of(context: ToolContext, names: Mapping[int, GivenName], request: 
     return ids | await _resolve(context, inner, await _scope(context, inner, request, ids))
 
 
-async def check_project(context: ToolContext, request: Any) -> None:
-    """Compare a project that is given by its id with the key's. The API answers for others as for empty ones.
-
-    Raises:
-        InvalidArguments: for another project. If the projects cannot be read, any is accepted.
-    """
-    project: int | None = getattr(request, "project_id", None)
-    if project is None:
-        return
-    try:
-        projects = await context.lookups.projects()
-    except DashboardsError:
-        return
-    if projects and project not in {row.id for row in projects}:
-        text = f"no project {project} for this key; {LISTING_TOOL['project']}."
-        raise InvalidArguments.at("project_id", text, lead="Not found.")
-
-
 async def _scope(context: ToolContext, names: Mapping[int, GivenName], request: Any, ids: Mapping[int, int]) -> _Scope:
     """The dashboard in the request and its project, or the project in the request."""
 

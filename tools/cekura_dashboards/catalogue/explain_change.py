@@ -34,9 +34,9 @@ from cekura_dashboards.charts.target import (
     resolve,
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
+from cekura_dashboards.reports.coverage import Evaluated, change_of_share, evaluated_calls, evaluated_line
 from cekura_dashboards.reports.edit_scopes import beside_explanation, has_moved
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
-from cekura_dashboards.reports.evaluated import Evaluated, change_of_share, evaluated_calls, evaluated_line
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
@@ -67,8 +67,7 @@ from cekura_dashboards.reports.plots import (
 )
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, finding_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
-from cekura_dashboards.stats.evaluated import limited
-from cekura_dashboards.stats.findings import Comparison, Finding
+from cekura_dashboards.stats.findings import Comparison, Finding, limited
 from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace

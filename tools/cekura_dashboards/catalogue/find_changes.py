@@ -14,7 +14,7 @@ from cekura_dashboards.api.models import DURATION, LIMIT, Dashboard, JsonObject,
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import window_line
-from cekura_dashboards.charts.evaluated import requests_beside
+from cekura_dashboards.charts.companions import requests_beside
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import line_rows
 from cekura_dashboards.charts.scores import PLAIN_SCORE
@@ -44,9 +44,9 @@ from cekura_dashboards.reports.changes import (
     surveys,
     whole_steps,
 )
+from cekura_dashboards.reports.coverage import NOT_QUALITY
 from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, measure_words
-from cekura_dashboards.reports.evaluated import NOT_QUALITY
 from cekura_dashboards.reports.looks import MAX_TOKEN, Look, LookToken, look_line, read_token, scope_of, since_last_look
 from cekura_dashboards.reports.plots import (
     Drawing,

@@ -26,7 +26,7 @@ from cekura_dashboards.arguments.widget import (
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, saved
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.plan import unknown_widget
-from cekura_dashboards.reports.budget import ALONE, fit, without_repeats
+from cekura_dashboards.reports.budget import ALONE, fit, fit_tables, table_blocks, without_repeats, without_table
 from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, report_charts
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.render import DETAILS, render_report, window_text
@@ -35,7 +35,6 @@ from cekura_dashboards.reports.report import (
     WidgetReport,
     WindowShown,
 )
-from cekura_dashboards.reports.table_text import fit_tables, table_blocks, without_table
 from cekura_dashboards.summaries.model import TableFormat
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result

@@ -25,12 +25,11 @@ from cekura_dashboards.charts.read import check_countable
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, unsaved
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range
-from cekura_dashboards.reports.budget import fit
+from cekura_dashboards.reports.budget import fit, fit_tables, table_blocks, without_table
 from cekura_dashboards.reports.chart_reports import ChartQuery, report_charts
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.render import render_report
 from cekura_dashboards.reports.report import WidgetReport
-from cekura_dashboards.reports.table_text import fit_tables, table_blocks, without_table
 from cekura_dashboards.summaries.model import TableFormat
 from cekura_dashboards.text import json_text
 from cekura_dashboards.tool import ReadingTool, Result

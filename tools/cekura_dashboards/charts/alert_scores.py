@@ -17,9 +17,8 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.context import ToolContext, gather_by_id
-from cekura_dashboards.stats.arrays import Array
 from cekura_dashboards.stats.time_series import floats
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Array, replace
 
 MAX_PAGES, PAGE_SIZE = 20, 100
 """Of call logs, as each call comes with its transcript."""

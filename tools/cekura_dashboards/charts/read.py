@@ -3,9 +3,6 @@
 Whether an override replaces the saved filters or is ANDed with them is not documented, nor whether a preview obeys
 the dashboard that it names. Every request sent here means the same under each reading: filters are self-contained,
 an override never reaches beyond the saved time bounds, and where it would have to, the widget is previewed alone.
-
-A history is a measure over all the time that the API keeps, for the tests: a single week has one Monday, and only
-other Mondays show what to expect. It is read with the charts; if it fails, they are still answered.
 """
 
 import json
@@ -13,7 +10,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import anyio
 from msgspec import Struct
@@ -39,18 +35,15 @@ from cekura_dashboards.api.filters import (
     within,
     without_time,
 )
-from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, plotted_type
+from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, JsonObject, WidgetConfig
 from cekura_dashboards.api.wire import usage
-from cekura_dashboards.charts.days import group_key, in_days
-from cekura_dashboards.charts.evaluated import counts_beside
-from cekura_dashboards.charts.rows import TimeParser
+from cekura_dashboards.charts.companions import counts_beside
+from cekura_dashboards.charts.rows import TimeParser, group_key, in_days
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
-from cekura_dashboards.stats import arrays
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
-from cekura_dashboards.summaries.bar import is_merged
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import load_numpy, numpy_is_loaded, replace
 
 FINE = ("hour", "day")
 """Periods of bars short enough to show whether calls lie beyond the saved range."""
@@ -59,19 +52,6 @@ SHORT = timedelta(days=2)
 MAX_AGENTS = 300
 NOT_EVALUATED = "calls without an evaluation of the metric count as not matching; its avg omits them"
 SMALL_BYTES = 100_000
-MAX_HISTORIES = 12
-"""Requests for history in one call."""
-HOURLY_HISTORY = timedelta(days=3)
-"""Lines up to this length are tested by hour, longer ones by day."""
-FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
-"""The fields behind the averages of a stat."""
-DURATION, TOTAL = "avg_duration", "total_calls"
-"""The figure of a stat whose hourly bar also counts calls, and the figure that is their number."""
-LABELS, RATE = "labels", "rate"
-"""The daily bars of a pie: of its labels, or of a pie of true and false, of the rate of true."""
-COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
-TESTED_PERIODS = ("hour", "day")
-"""The steps at which a chart is tested over time."""
 
 
 class _ChartRequest(Struct, frozen=True):
@@ -108,7 +88,9 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     filling = _Reader(context, [reading for reading, _ in placed], limiter)
     asks = _chart_requests([body for _, body in placed], filling.readings)
     types, _, _ = await gather(
-        types_of_metrics(context, targets), each(asks, filling.fill), in_thread(arrays.load, small=arrays.is_loaded())
+        types_of_metrics(context, targets),
+        each(asks, filling.fill),
+        in_thread(load_numpy, small=numpy_is_loaded()),
     )
     readings, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
     readings = await in_thread(in_one_form, readings, types, context.lookups.numbers, small=are_few(readings))
@@ -447,111 +429,3 @@ def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
 def _counts(reading: ChartReading) -> dict[tuple[str, Key], float]:
     rows = reading.chart.rows if reading.chart else []
     return {(str(row.time_interval), group_key(row.group)): number(row.value) or 0.0 for row in rows}
-
-
-def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
-    """For each target the key of its history, the histories by key, and the number of targets without one.
-
-    If there are too many, the shortest windows come first. None: the target is its own history, or nothing about it
-    is tested over time.
-    """
-    past_targets = [_history_of(target, now) for target in targets]
-    by_hours = iter(with_hours([target for target in past_targets if target is not None]))
-    past_targets = [None if target is None else next(by_hours) for target in past_targets]
-    shared, keys = dict[str, Target](), list[str | None]([None] * len(targets))
-    without = 0
-    for place in sorted(range(len(targets)), key=lambda i: _length(targets[i])):
-        history = past_targets[place]
-        if history is None:
-            continue
-        key = measure_key(history)
-        if key not in shared and len(shared) >= MAX_HISTORIES:
-            without += 1
-            continue
-        shared.setdefault(key, history)
-        keys[place] = key
-    return keys, shared, without
-
-
-def with_hours(bars: Sequence[Target]) -> list[Target]:
-    """The bars over all the time; of each set of calls one of days is read by the hour: a count, or else the first.
-
-    Its hours show an outage of today, at no request more. None is if there is an hourly bar of the same calls.
-    """
-    first, hourly = dict[str, Target](), {_key_of_calls(bar) for bar in bars if bar.config.period == "hour"}
-    for bar in sorted((bar for bar in bars if bar.has_days_of_hours and not bar.local_days), key=_counts_calls):
-        if (key := _key_of_calls(bar)) not in hourly:
-            first.setdefault(key, bar)
-    chosen = {id(bar) for bar in first.values()}
-    return [replace(bar, by_hours=True) if id(bar) in chosen else bar for bar in bars]
-
-
-def _counts_calls(bar: Target) -> bool:
-    """Sorts counts of all calls first."""
-    return not (bar.config.function == "count" and bar.config.counted is None)
-
-
-def _key_of_calls(bar: Target) -> str:
-    calls = both(bar.calls, bar.matching)
-    return json.dumps([calls, bar.dashboard, bar.project], sort_keys=True, default=str)
-
-
-def _length(target: Target) -> timedelta:
-    return target.window.end - target.window.start if target.window else LIMIT
-
-
-def measure_key(history: Target) -> str:
-    """A key, equal for histories of the same measure over the same calls."""
-    config = history.config
-    parts = [
-        config.field, config.metric, config.aggregation_function, config.time_period, config.data_type, config.group_by,
-        without_time(history.filters), history.extra, history.matching, history.dashboard,
-    ]  # fmt: skip
-    return json.dumps(parts, sort_keys=True, default=str)
-
-
-def _history_of(target: Target, now: datetime) -> Target | None:
-    config, window = target.config, target.window
-    if window is None or target.problem is not None:
-        return None
-    if config.chart_type == "bar":
-        period = config.period
-        if period not in TESTED_PERIODS or not is_merged(config.function, "group" if config.group_by else None):
-            return None
-    elif config.chart_type == "line" and config.field != "timestamp" and config.data_type != "datetime":
-        period = "hour" if window.end - window.start <= HOURLY_HISTORY else "day"
-    else:
-        return None
-    if window.start <= now - LIMIT + MARGIN + timedelta(seconds=STEPS[PERIODS[period]]):
-        return None
-    function = config.aggregation_function if config.chart_type == "bar" else "avg"
-    return bar_over_all(target, now, time_period=period, aggregation_function=function)
-
-
-def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
-    """A bar of the same calls over all the time that the API keeps."""
-    bar = {**target.config.writable(), "chart_type": "bar", "name": None, "group_by": None, **fields}
-    window = Window(now - LIMIT + MARGIN, now, "history")
-    return replace(target, config=WidgetConfig.model_validate(bar), window=window)
-
-
-def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
-    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, ``LABELS`` or ``RATE``.
-
-    Those of figures are days with their hours, of which a window may hold a part.
-    """
-    config = target.config
-    if target.problem is not None or config.group_by:
-        return {}
-    if config.chart_type == "stat":
-        bars = {
-            figure: bar_over_all(target, now, field=field, aggregation_function="avg", time_period="day")
-            for figure, field in FIELDS_OF_FIGURES.items()
-        }
-        return {figure: replace(bar, by_hours=True) for figure, bar in bars.items()}
-    if config.chart_type == "pie" and plotted_type(config.field or "") == "string":
-        by = {"type": "field", "field": config.field}
-        return {LABELS: bar_over_all(target, now, **COUNT_BY_DAY, group_by=by)}
-    if config.chart_type == "pie" and plotted_type(config.field or "") == "boolean":
-        return {RATE: bar_over_all(target, now, aggregation_function="avg", time_period="day")}
-    return {}

@@ -28,7 +28,6 @@ from cekura_dashboards.stats.alerts import (
     distances,
     replay,
 )
-from cekura_dashboards.stats.arrays import Array, np
 from cekura_dashboards.stats.change import Change, changes_from_findings, is_notable
 from cekura_dashboards.stats.findings import SCALES, Finding, Gap, Step, Unusual, exact
 from cekura_dashboards.stats.significance import benjamini_hochberg
@@ -36,7 +35,7 @@ from cekura_dashboards.stats.timeline import DAY, Clock, iso
 from cekura_dashboards.summaries.bar import bar_outcome, merge_groups
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.text import SafeText, UntrustedText, plain, untrusted
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Array, np, replace
 
 ALL_AGENTS = "all agents"
 TESTS = 4

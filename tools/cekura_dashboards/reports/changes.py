@@ -10,13 +10,18 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.filters import without_time
 from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, Widget, WidgetConfig, plotted_type
-from cekura_dashboards.charts.read import COUNT_BY_DAY, FIELDS_OF_FIGURES, TESTED_PERIODS, bar_over_all, with_hours
+from cekura_dashboards.charts.companions import (
+    COUNT_BY_DAY,
+    FIELDS_OF_FIGURES,
+    TESTED_PERIODS,
+    bar_over_all,
+    with_hours,
+)
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
 from cekura_dashboards.reports.compare import clock_of_api_days, days_before, groups_before, labels_of, measure_of
+from cekura_dashboards.reports.coverage import change_of_share, share_over_time
 from cekura_dashboards.reports.edits import Edits
-from cekura_dashboards.reports.evaluated import change_of_share, share_over_time
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
-from cekura_dashboards.stats.agreement import MOST_APART
 from cekura_dashboards.stats.change import (
     Change,
     How,
@@ -28,9 +33,10 @@ from cekura_dashboards.stats.change import (
     with_onsets,
     with_verdicts_of_steps,
 )
+from cekura_dashboards.stats.compare import MOST_APART
 from cekura_dashboards.stats.detect import SHORTLY
 from cekura_dashboards.stats.findings import Gap, Number
-from cekura_dashboards.stats.outages import is_one_event
+from cekura_dashboards.stats.outliers import is_one_event
 from cekura_dashboards.stats.significance import VerdictTerms, benjamini_hochberg
 from cekura_dashboards.stats.timeline import Clock, Span, iso, moment_of
 from cekura_dashboards.summaries.bar import ADDITIVE, is_merged

@@ -1,9 +1,11 @@
-"""From charts to reports: one path for saved widgets and unsaved ones, compared, as a profile, or empty."""
+"""From charts to reports: one path for saved widgets and unsaved ones, compared, as a profile, or empty.
+
+An outage is reported once: of one chart, with the others of the same calls named.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from msgspec import Struct, field
 
@@ -20,8 +22,8 @@ from cekura_dashboards.api.filters import (
     wants_pass,
 )
 from cekura_dashboards.api.models import METRIC_VALUE, Agent, JsonObject, WidgetConfig, as_list, plotted_type
-from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
-from cekura_dashboards.charts.rows import bar_rows, label_of, pie_slices, stat_figures, unit_of
+from cekura_dashboards.charts.read import read_charts
+from cekura_dashboards.charts.rows import label_of, pie_slices, stat_figures
 from cekura_dashboards.charts.target import WEEK, ChartReading, Target, Window, are_few, format_instant
 from cekura_dashboards.context import ToolContext, gather, gather_all, in_thread
 from cekura_dashboards.reports.compare import (
@@ -33,11 +35,11 @@ from cekura_dashboards.reports.compare import (
     read_compared,
     why_not_alike,
 )
+from cekura_dashboards.reports.coverage import change_of_share
 from cekura_dashboards.reports.edit_scopes import edits_of_reports
 from cekura_dashboards.reports.edits import Amount
-from cekura_dashboards.reports.evaluated import change_of_share, evaluated_calls
-from cekura_dashboards.reports.outages import without_repeated_outages
 from cekura_dashboards.reports.plots import Plot, calls_arguments, plots_of
+from cekura_dashboards.reports.profile import Folding, fold, named_reports
 from cekura_dashboards.reports.report import (
     ALL_CALLS,
     COARSE_SERIES,
@@ -45,21 +47,18 @@ from cekura_dashboards.reports.report import (
     ReportOptions,
     StatChange,
     WidgetReport,
-    brief,
     field_word,
     report_readings,
-    which_calls,
-    window_shown,
     with_intervals,
 )
 from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
-from cekura_dashboards.stats.findings import Comparison, GroupChanges, Step, exact
-from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial, moment_of
-from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups, total
+from cekura_dashboards.stats.findings import Comparison, Gap, GroupChanges, Step, Unusual, exact
+from cekura_dashboards.stats.outliers import is_one_event
+from cekura_dashboards.stats.timeline import moment_of
+from cekura_dashboards.summaries.bar import ADDITIVE
 from cekura_dashboards.summaries.model import By
-from cekura_dashboards.summaries.profile import profile
-from cekura_dashboards.text import join_names, named, nearest, unquoted
+from cekura_dashboards.text import join_names, json_text, named, nearest, unquoted
 from cekura_dashboards.values import replace
 
 GROUP_STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -501,100 +500,72 @@ def _labels_in(condition: JsonObject) -> set[str] | None:
     return {_plain(label_of(value, {})) for value in values}
 
 
-CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
-ODD_OFFSET = "hours are UTC hours: each starts up to half an hour before or after the hour that it is named for"
+HOUR_LONG, DAY_LONG = timedelta(hours=1), timedelta(days=1)
 
 
-class Folding(Struct, frozen=True):
-    """What to fold by, and in which time zone."""
-
-    by: By
-    clock: Clock
-    zone: str
-
-
-def by_the_hour(target: Target) -> Target:
-    """The same measure as an hourly bar: the mean of a line or boolean pie, the calls of other pies and stats."""
-    config = target.config
-    changes: dict[str, Any] = {"chart_type": "bar", "time_period": "hour", "group_by": None}
-    if config.chart_type == "line" or (config.chart_type == "pie" and plotted_type(config.field or "") == "boolean"):
-        changes["aggregation_function"] = "avg"
-    elif config.chart_type != "bar":
-        changes |= CALLS
-    return replace(target, config=WidgetConfig.model_validate({**config.writable(), **changes}))
-
-
-async def fold(context: ToolContext, targets: Sequence[Target], folding: Folding) -> list[WidgetReport]:
-    """Each chart read by the hour and folded.
-
-    Raises:
-        DashboardsError: for a key that is not accepted, or if all charts failed alike.
-    """
-    readings = await read_charts(context, [by_the_hour(target) for target in targets])
-    raise_if_all_failed(readings)
-    return [
-        await in_thread(_report, target, reading, folding, small=False)
-        for target, reading in zip(targets, readings, strict=True)
-    ]
+def without_repeated_outages(targets: Sequence[Target], reports: Sequence[WidgetReport]) -> list[WidgetReport]:
+    """The reports; an outage of the same calls is told of one chart, a count if there is one, with the others named."""
+    first, results = dict[str, int](), [*reports]
+    for place in sorted(range(len(reports)), key=lambda i: targets[i].config.function != "count"):
+        report, target = results[place], targets[place]
+        gaps = [item for item in report.findings or [] if isinstance(item, Gap)]
+        if not gaps or report.widget.id is None:
+            continue
+        key = _key_of_calls(target)
+        if first.setdefault(key, place) == place:
+            continue
+        main = results[first[key]]
+        known = [item for item in main.findings or [] if isinstance(item, Gap)]
+        repeats = [gap for gap in gaps if any(is_one_event(_ends(gap), _ends(other)) for other in known)]
+        if not repeats:
+            continue
+        others = [
+            _told_with(item, repeats, report.widget.id) if isinstance(item, Gap) else item
+            for item in main.findings or []
+        ]
+        results[first[key]] = main.model_copy(update={"findings": others})
+        left = [item for item in report.findings or [] if item not in repeats]
+        results[place] = report.model_copy(update={"findings": left, "outage_of": main.widget.id})
+    return [_without_rest(target, report, results, first) for target, report in zip(targets, results, strict=True)]
 
 
-def named_reports(
-    reports: Sequence[WidgetReport], targets: Sequence[Target], names: Mapping[str, str]
-) -> list[WidgetReport]:
-    """The reports, each with the calls that it counts."""
-    return [
-        report.model_copy(update={"where": which_calls(target, dict(names))})
-        for report, target in zip(reports, targets, strict=True)
-    ]
-
-
-def _report(target: Target, reading: ChartReading, folding: Folding) -> WidgetReport:
-    about = brief(target.config, reading.chart.display_name if reading.chart else None)
-    report = WidgetReport(widget=about, window=window_shown(reading.window))
-    if reading.error is not None or reading.chart is None:
-        return report.model_copy(update={"error": str(reading.error)})
-    return _with_profile(report, target, reading, reading.chart, folding)
-
-
-def _with_profile(
-    report: WidgetReport, target: Target, reading: ChartReading, chart: Chart, folding: Folding
+def _without_rest(
+    target: Target, report: WidgetReport, results: Sequence[WidgetReport], first: Mapping[str, int]
 ) -> WidgetReport:
-    config, rows = reading.target.config, bar_rows(reading, chart, {})
-    function = config.function
-    observed = [bucket for bucket in rows.buckets if bucket.value is not None]
-    hours = fill_empty(function, "hour", merge_groups(function, observed), rows.span) if observed else []
-    whole = hours
-    notes = [*reading.notes, *_division(target.config)]
-    if function in ADDITIVE:
-        whole = [bucket for bucket in hours if not is_partial(bucket.time, HOUR, rows.span)]
-        if any(bucket.value for bucket in hours if bucket not in whole):
-            notes.append("the profile omits hours, and by weekday days, that the window cuts")
-    offset = folding.clock.zone.utcoffset(reading.window.end.replace(tzinfo=None)) or timedelta(0)
-    if offset.seconds % HOUR:
-        notes.append(ODD_OFFSET)
-    if function.startswith("p"):
-        notes.append(f"{function} of several hours cannot be merged: the typical hour is shown")
-    n = total(hours)
-    if n is None and function == "count":
-        n = round(sum(b.value or 0 for b in hours))
-    evaluated, uncounted = evaluated_calls(reading, n, None)
-    notes += uncounted
-    return report.model_copy(
-        update={
-            "pass_score": reading.passing,
-            "unit": unit_of(config, chart, [bucket.value for bucket in hours]),
-            "n": n,
-            "evaluated": evaluated,
-            "profile": profile(whole, folding.by, function=function, clock=folding.clock, zone=folding.zone),
-            "notes": notes or None,
-        }
-    )
+    """A report of totals without the buckets of few calls that an outage of the same calls leaves in another chart."""
+    place = first.get(_key_of_calls(target))
+    if place is None or results[place].widget.id == report.widget.id or target.config.function not in ADDITIVE:
+        return report
+    gaps = [_ends(item) for item in results[place].findings or [] if isinstance(item, Gap)]
+    left = [item for item in report.findings or [] if not (isinstance(item, Unusual) and _is_left_by(item, gaps))]
+    if len(left) == len(report.findings or []):
+        return report
+    return report.model_copy(update={"findings": left, "outage_of": results[place].widget.id})
 
 
-def _division(config: WidgetConfig) -> list[str]:
-    """A note that groups, slices or figures are not folded separately."""
-    if config.group_by:
-        return ["all groups combined"]
-    if config.chart_type == "stat" or (config.chart_type == "pie" and plotted_type(config.field or "") != "boolean"):
-        return ["profile of the number of calls, all slices or figures combined"]
-    return []
+def _is_left_by(item: Unusual, gaps: Sequence[tuple[datetime, datetime]]) -> bool:
+    start = moment_of(item.start)
+    end = start + item.buckets * (DAY_LONG if len(item.start) == len("2026-11-12") else HOUR_LONG)
+    return item.value < item.expected and any(start <= until and since <= end for since, until in gaps)
+
+
+def _key_of_calls(target: Target) -> str:
+    return json_text([target.calls, target.project or target.dashboard])
+
+
+def _told_with(gap: Gap, others: Sequence[Gap], widget: int) -> Gap:
+    """An outage with another widget that has it: by the hour, and from the last call, where either shows that."""
+    same = [other for other in others if is_one_event(_ends(gap), _ends(other))]
+    if not same:
+        return gap
+    start, expected = gap.start, gap.expected_calls
+    for other in same:
+        earlier = moment_of(start) - moment_of(other.start)
+        if gap.still and other.still and timedelta(0) < earlier:
+            start, expected = other.start, expected if earlier <= HOUR_LONG else other.expected_calls
+    update = {"start": start, "expected_calls": expected, "widgets": [*(gap.widgets or []), widget]}
+    return gap.model_copy(update=update)
+
+
+def _ends(gap: Gap) -> tuple[datetime, datetime]:
+    return moment_of(gap.start), moment_of(gap.end)

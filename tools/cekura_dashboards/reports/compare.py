@@ -18,7 +18,7 @@ from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.filters import both, fields_of, in_words, without_fields_of
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.charts.read import (
+from cekura_dashboards.charts.companions import (
     DURATION,
     LABELS,
     MAX_HISTORIES,
@@ -26,10 +26,12 @@ from cekura_dashboards.charts.read import (
     TOTAL,
     daily_bars,
     histories,
+    key_of,
     measure_key,
-    raise_if_all_failed,
-    read_charts,
+    of_all_calls,
+    whole_values,
 )
+from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import (
     bar_rows,
     line_rows,
@@ -48,14 +50,11 @@ from cekura_dashboards.charts.target import (
     has_a_period_before,
     other_window,
 )
-from cekura_dashboards.charts.whole import key_of, of_all_calls, whole_values
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.reports.evaluated import change_of_share
-from cekura_dashboards.reports.past import differ, disagreement
+from cekura_dashboards.reports.coverage import change_of_share, differ, disagreement
 from cekura_dashboards.reports.report import ReportOptions, changes_of_parts, unit_of_rate
 from cekura_dashboards.stats.compare import compare
-from cekura_dashboards.stats.evaluated import limited
-from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind
+from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind, limited
 from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso

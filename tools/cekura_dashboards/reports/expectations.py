@@ -13,16 +13,27 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from cekura_dashboards.api.errors import Fault, InvalidArguments
+from cekura_dashboards.api.models import Widget
 from cekura_dashboards.charts.rows import bar_rows
-from cekura_dashboards.charts.target import ChartReading, resolve
-from cekura_dashboards.reports.compare import measure_of
-from cekura_dashboards.reports.report import WidgetReport
+from cekura_dashboards.charts.target import ChartReading, Target, resolve, saved
+from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.changes import surveys
+from cekura_dashboards.reports.chart_reports import comparison_reports
+from cekura_dashboards.reports.compare import compared_targets, measure_of, read_compared
+from cekura_dashboards.reports.report import ReportOptions, WidgetReport
 from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual, exact, round_for_display
-from cekura_dashboards.stats.looks import is_beyond_chance, share_of_look
-from cekura_dashboards.stats.significance import NORMAL, t_quantile, two_sided, wilson_interval
+from cekura_dashboards.stats.significance import (
+    NORMAL,
+    is_beyond_chance,
+    share_of_look,
+    t_quantile,
+    two_sided,
+    wilson_interval,
+)
 from cekura_dashboards.stats.timeline import PERIODS, Clock
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, is_cut, merge_groups
 from cekura_dashboards.text import UntrustedText, did_you_mean, named, plain
+from cekura_dashboards.values import replace
 
 Operator = Literal[">=", ">", "<=", "<"]
 USUAL_WINDOW = "7d"
@@ -366,3 +377,39 @@ def _change_text(item: Step | Trend | Unusual) -> str:
             return f"trend from {item.start}: {plain(item.change)} in all"
         case Unusual():
             return f"outlier from {item.start}: {plain(item.value)}, expected {plain(item.expected)}"
+
+
+async def check_charts(
+    context: ToolContext, lines: Sequence[tuple[Expectation, Widget]], limits: Sequence[Limit], project: int | None
+) -> list[Checked]:
+    """Each expectation of a widget, in order; values and events are read at once, each over its own window."""
+    values = [place for place, (expectation, _) in enumerate(lines) if expectation.kind == "value"]
+    events = [place for place, (expectation, _) in enumerate(lines) if expectation.kind != "value"]
+    without_history = replace(context, settings=context.settings.model_copy(update={"history": False}))
+    checks = dict[int, Checked]()
+    for places, reading_context in ((values, without_history), (events, context)):
+        if not places:
+            continue
+        targets = [_target(context, *lines[place], project) for place in places]
+        pairs = compared_targets(targets, None, None, context.now(), context.settings.zone)
+        readings, _ = await read_compared(reading_context, pairs)
+        names, _ = await context.lookups.names([target.config for target in targets], [], project)
+        options = ReportOptions(0, names=names, clock=context.settings.clock)
+        if places is values:
+            for place, sides in zip(places, readings, strict=True):
+                measured = measure(sides.current, names, options.clock)
+                checks[place] = check_value(lines[place][0], measured, limits[place])
+            continue
+        for place, report in zip(places, await comparison_reports(readings, options), strict=True):
+            checks[place] = check_events(lines[place][0], report, limits[place])
+    return [checks[place] for place in range(len(lines))]
+
+
+def _target(context: ToolContext, expectation: Expectation, widget: Widget, project: int | None) -> Target:
+    """The chart over the window of its expectation; a pie of a rate as that rate by the day."""
+    now, zone = context.now(), context.settings.zone
+    target = saved(widget, project)
+    if widget.chart_type == "pie":
+        measures, _ = surveys([widget], {} if project is None else {widget.dashboard or 0: project}, now, "day")
+        target = next((survey.target for survey in measures if not survey.parts), target)
+    return replace(target, window=resolve(expectation.window, now, zone))

@@ -17,7 +17,7 @@ from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.models import LIMIT
 from cekura_dashboards.reports.changes import RankedChange
 from cekura_dashboards.stats.change import How
-from cekura_dashboards.stats.looks import has_lasted, is_beyond_chance, share_of_look
+from cekura_dashboards.stats.significance import has_lasted, is_beyond_chance, share_of_look
 from cekura_dashboards.stats.timeline import moment_of
 from cekura_dashboards.text import UntrustedText, json_text
 

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from cekura_dashboards.charts.rows import bar_rows, span_of
 from cekura_dashboards.charts.target import ChartReading, Window
-from cekura_dashboards.reports.evaluated import share_over_time
-from cekura_dashboards.stats.change import Change
+from cekura_dashboards.reports.coverage import share_over_time
+from cekura_dashboards.stats.change import Change, onset_interval
 from cekura_dashboards.stats.findings import Finding, Gap, Step, Unusual
-from cekura_dashboards.stats.onset import onset_interval
 from cekura_dashboards.stats.time_series import floats
 from cekura_dashboards.stats.timeline import DAY, PERIODS, STEPS, UTC_CLOCK, is_partial
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cekura_dashboards.api.models import as_list, as_object
+from cekura_dashboards.reports.coverage import NOT_QUALITY, evaluated_line
 from cekura_dashboards.reports.edits import edit_lines, measure_line
-from cekura_dashboards.reports.evaluated import NOT_QUALITY, evaluated_line
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.stats.findings import (
     Comparison,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import CHART_TYPES, FILTERED, PLOTTED, Widget, WidgetConfig
-from cekura_dashboards.charts.read import DURATION, LABELS, RATE, TOTAL
+from cekura_dashboards.charts.companions import DURATION, LABELS, RATE, TOTAL, whole_values
 from cekura_dashboards.charts.rows import (
     BarRows,
     Rows,
@@ -26,13 +26,19 @@ from cekura_dashboards.charts.rows import (
     unit_of,
 )
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, format_instant, is_off_utc
-from cekura_dashboards.charts.whole import whole_values
 from cekura_dashboards.context import in_thread
+from cekura_dashboards.reports.coverage import (
+    Evaluated,
+    Past,
+    disagreement,
+    evaluated_calls,
+    is_out_of_step,
+    past_of,
+    share_over_time,
+)
 from cekura_dashboards.reports.edits import Edits
-from cekura_dashboards.reports.evaluated import Evaluated, evaluated_calls, share_over_time
-from cekura_dashboards.reports.past import Past, disagreement, is_out_of_step, past_of
-from cekura_dashboards.stats.agreement import mirrored
 from cekura_dashboards.stats.change import LabelSeries
+from cekura_dashboards.stats.compare import mirrored
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import (
     SCALES,
@@ -46,7 +52,7 @@ from cekura_dashboards.stats.findings import (
     Trend,
     round_for_display,
 )
-from cekura_dashboards.stats.outages import detect_outages
+from cekura_dashboards.stats.outliers import detect_outages
 from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import (

@@ -18,7 +18,6 @@ from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import FINE_SERIES, ReportOptions, WidgetReport
 from cekura_dashboards.reports.words import group_in_words, measure_in_words, plotted_in_words
-from cekura_dashboards.stats.arrays import Array, np
 from cekura_dashboards.stats.findings import exact, round_for_display
 from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.timeline import DAY, PERIODS, STEPS, Span, choose_step, is_partial, iso, starts
@@ -26,6 +25,7 @@ from cekura_dashboards.summaries.bar import ADDITIVE, display_value, end_of, mer
 from cekura_dashboards.summaries.line import CallValues
 from cekura_dashboards.summaries.model import Bucket, Cell, Profile, Slice, StatFacts, Table
 from cekura_dashboards.summaries.profile import names_of
+from cekura_dashboards.values import Array, np
 
 LINE_ROWS, GROUPED_LINE_ROWS = 170, FINE_SERIES
 """The most buckets of a line, which has none of its own: the hours of a week; of each group the days of a month."""

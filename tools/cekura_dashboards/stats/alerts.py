@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Flags, Places, np
+from cekura_dashboards.values import Array, Flags, Places, np
 
 Direction = Literal["both", "increase", "decrease"]
 Operator = Literal["gt", "lt", "outside"]

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.findings import Verdict
 from cekura_dashboards.stats.seasonality import FIT_ROUNDS, MEDIAN_WIDTH
 from cekura_dashboards.stats.significance import t_sf
@@ -25,6 +24,7 @@ from cekura_dashboards.stats.time_series import (
     medians_by,
     running_median,
 )
+from cekura_dashboards.values import Array, Flags, Places, np
 
 MIN_VALUES = 8
 """Fewer values than this are not tested. A choice: two levels of at least ``MIN_SEGMENT`` values and two to spare."""

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, TrendTest, fit_segments, segments
-from cekura_dashboards.stats.clocks import followed_clock
 from cekura_dashboards.stats.findings import (
     Finding,
     Number,
@@ -19,20 +17,25 @@ from cekura_dashboards.stats.findings import (
     relative,
     round_for_display,
 )
-from cekura_dashboards.stats.outages import MIN_HOURS, LastBucket, Outage, find_outages, gaps_of, surprises
 from cekura_dashboards.stats.outliers import (
     LEVELS,
     LEVELS_OF_HOURS,
     LEVELS_OF_PARTS,
+    MIN_HOURS,
     RECENT,
+    LastBucket,
+    Outage,
     OutlierRun,
+    find_outages,
     find_outlier_runs,
+    find_part_days,
+    gaps_of,
+    surprises,
 )
-from cekura_dashboards.stats.part_days import find_part_days
 from cekura_dashboards.stats.seasonality import LevelModel, SeasonalFit, fit_seasonality, unit_of_sums
-from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, median, robust_sd
+from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, followed_clock, median, robust_sd
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Array, Flags, Places, np, replace
 
 MOST_OF_A_DAY = 0.5
 """Of a day's deviation, the part from which on it is that of single hours. A choice: a majority."""

@@ -6,14 +6,11 @@ change of the metric that coincides with a change of this share is no change of 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Flags, np
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import (
-    Comparison,
     Finding,
     Gap,
     Number,
@@ -26,6 +23,7 @@ from cekura_dashboards.stats.findings import (
 from cekura_dashboards.stats.significance import NORMAL, two_sided
 from cekura_dashboards.stats.time_series import TimeSeries, median
 from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of
+from cekura_dashboards.values import Array, Flags, np
 
 NEAR_DAYS = 3
 """A step lies this near to where it is found; as many days on both sides are compared. A choice: ``MIN_SEGMENT``."""
@@ -217,20 +215,6 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
 
     def part(self, places: Flags) -> Part:
         return Part(float(self.evaluated[places].sum()), float(self.calls[places].sum()))
-
-
-def limited(comparison: Comparison, reason: str | None) -> Comparison:
-    """A comparison, at most ``possible``, with the reason if there is one."""
-    if reason is None or comparison.not_compared:
-        return comparison
-    shares = comparison.shares
-    update: dict[str, Any] = {"limited_by": reason}
-    if comparison.verdict == "clear":
-        update["verdict"] = "possible"
-    if shares is not None:
-        top = [row.model_copy(update={"verdict": "possible"}) if row.verdict == "clear" else row for row in shares.top]
-        update["shares"] = shares.model_copy(update={"top": top})
-    return comparison.model_copy(update=update)
 
 
 def _standard_errors(before: Part, after: Part, dispersion: float) -> float:

@@ -1,6 +1,6 @@
 """What a test of a series, or a comparison, can find: result models without arithmetic, rounded once, at the end."""
 
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -302,3 +302,17 @@ class GroupChanges(BaseModel):
     more: int | None = Field(default=None, description="groups that moved beyond those shown")
     not_significant: int | None = Field(default=None, description="groups that moved like the others, not significant")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
+
+
+def limited(comparison: Comparison, reason: str | None) -> Comparison:
+    """A comparison, at most ``possible``, with the reason if there is one."""
+    if reason is None or comparison.not_compared:
+        return comparison
+    shares = comparison.shares
+    update: dict[str, Any] = {"limited_by": reason}
+    if comparison.verdict == "clear":
+        update["verdict"] = "possible"
+    if shares is not None:
+        top = [row.model_copy(update={"verdict": "possible"}) if row.verdict == "clear" else row for row in shares.top]
+        update["shares"] = shares.model_copy(update={"top": top})
+    return comparison.model_copy(update=update)

@@ -13,10 +13,10 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.significance import GroupValues, SampleBucket
 from cekura_dashboards.stats.time_series import sums_by
 from cekura_dashboards.stats.timeline import DAY, HOUR
+from cekura_dashboards.values import Array, Flags, Places, np
 
 BucketsByGroup = Mapping[str | None, Sequence[SampleBucket]]
 NO_BUCKETS: BucketsByGroup = {}

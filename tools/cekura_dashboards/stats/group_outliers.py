@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.group_model import (
     NO_BUCKETS,
     TINY,
@@ -25,6 +24,7 @@ from cekura_dashboards.stats.group_model import (
     model,
 )
 from cekura_dashboards.stats.significance import count_score, share_score, t_sf
+from cekura_dashboards.values import Array, Flags, Places, np
 
 When = Literal["window", "since", "only"]
 WHENS: tuple[When, ...] = ("window", "since", "only")

@@ -6,7 +6,6 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.changepoints import (
     WINSORISE_AT,
     fit_segments,
@@ -25,7 +24,7 @@ from cekura_dashboards.stats.time_series import (
     sums_by,
 )
 from cekura_dashboards.stats.timeline import DAY, Clock
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Array, Places, np, replace
 
 HALF_A_DAY = DAY / 2
 MIN_REFERENCE_DAYS = 14

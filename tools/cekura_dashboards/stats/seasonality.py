@@ -15,7 +15,6 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Flags, Places, np
 from cekura_dashboards.stats.significance import MIN_EXCESS, count_score, share_score
 from cekura_dashboards.stats.time_series import (
     Calendar,
@@ -29,7 +28,7 @@ from cekura_dashboards.stats.time_series import (
     trimmed_means_by,
 )
 from cekura_dashboards.stats.timeline import DAY, Clock
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Array, Flags, Places, np, replace
 
 FIT_ROUNDS = 3
 """Rounds of fitting days and hours in turn, each without the outliers of the last. A choice, for time."""

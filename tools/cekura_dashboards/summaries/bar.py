@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import SCALES, Finding, Gap, Number, Outcome, exact, round_for_display
-from cekura_dashboards.stats.outages import LastBucket
+from cekura_dashboards.stats.outliers import LastBucket
 from cekura_dashboards.stats.significance import weighted_mean, wilson_interval
 from cekura_dashboards.stats.time_series import MIN_CALLS, Scale, TimeSeries, floats
 from cekura_dashboards.stats.timeline import (

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct, field
 
-from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Finding, Gap, Number, Outcome, round_for_display
-from cekura_dashboards.stats.outages import LAG, LastBucket, detect_outages
+from cekura_dashboards.stats.outliers import LAG, LastBucket, detect_outages
 from cekura_dashboards.stats.significance import SampleBucket, wilson_interval
 from cekura_dashboards.stats.time_series import TimeSeries, floats
 from cekura_dashboards.stats.timeline import (
@@ -32,6 +31,7 @@ from cekura_dashboards.stats.timeline import (
 from cekura_dashboards.summaries.bar import largest_groups, places_of
 from cekura_dashboards.summaries.model import LineFacts, OneCall, PlotSeries, Point, Role, Series, Summary
 from cekura_dashboards.text import UntrustedText
+from cekura_dashboards.values import Array, Places, np
 
 MINUTES_UP_TO = 2.6 * DAY
 """In windows up to this length cells are minutes, in longer ones hours. A choice, for memory."""

@@ -7,13 +7,13 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.arrays import Array, Places, np
 from cekura_dashboards.stats.findings import Number, exact, round_for_display
 from cekura_dashboards.stats.significance import f_sf, t_sf
 from cekura_dashboards.stats.time_series import floats, sums_by
 from cekura_dashboards.stats.timeline import Clock
 from cekura_dashboards.summaries.bar import ADDITIVE, combine, total
 from cekura_dashboards.summaries.model import Bucket, By, Profile, SlotShown
+from cekura_dashboards.values import Array, Places, np
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.05

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from benchmarks.verdicts.worlds import NOW, Floats, World, series
 
-from cekura_dashboards.stats.outliers import LEVELS_OF_PARTS
-from cekura_dashboards.stats.part_days import PartDay, find_part_days
+from cekura_dashboards.stats.outliers import LEVELS_OF_PARTS, PartDay, find_part_days
 from cekura_dashboards.stats.seasonality import fit_seasonality
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span
 
