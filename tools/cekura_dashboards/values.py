@@ -5,7 +5,6 @@ server: a server that lists its tools needs none, and one that reads charts impo
 requests are under way.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +34,4 @@ else:
 
     np = _Numpy()
 
-__all__ = ["Array", "Flags", "Places", "load_numpy", "np", "numpy_is_loaded", "replace"]
-
-
-def load_numpy() -> None:
-    """Import NumPy."""
-    import_module("numpy")
-
-
-def numpy_is_loaded() -> bool:
-    """Whether NumPy is imported already."""
-    return "numpy" in sys.modules
+__all__ = ["Array", "Flags", "Places", "np", "replace"]

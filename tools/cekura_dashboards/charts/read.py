@@ -7,9 +7,11 @@ an override never reaches beyond the saved time bounds, and where it would have 
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import anyio
 from msgspec import Struct
@@ -43,7 +45,7 @@ from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
-from cekura_dashboards.values import load_numpy, numpy_is_loaded, replace
+from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")
 """Periods of bars short enough to show whether calls lie beyond the saved range."""
@@ -90,7 +92,7 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     types, _, _ = await gather(
         types_of_metrics(context, targets),
         each(asks, filling.fill),
-        in_thread(load_numpy, small=numpy_is_loaded()),
+        in_thread(import_module, "numpy", small="numpy" in sys.modules),
     )
     readings, zone = [_with_reason(reading, context.now()) for reading in filling.readings], context.settings.zone
     readings = await in_thread(in_one_form, readings, types, context.lookups.numbers, small=are_few(readings))
