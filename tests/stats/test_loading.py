@@ -1,5 +1,6 @@
 """What is imported when: NumPy with the first numbers, the arithmetic not for models and settings."""
 
+import os
 import subprocess
 import sys
 
@@ -21,3 +22,12 @@ def test_all_tools_are_imported_without_numpy() -> None:
 def test_settings_and_the_models_of_results_need_no_arithmetic() -> None:
     modules = imported_with("cekura_dashboards.settings", "cekura_dashboards.summaries.model")
     assert {name for name in modules if name.startswith("cekura_dashboards.stats")} <= WITHOUT_ARITHMETIC
+
+
+def test_linear_algebra_uses_one_thread_unless_the_environment_says_how_many() -> None:
+    code = "import os, cekura_dashboards.values as values; values.np.zeros; print(os.environ['OPENBLAS_NUM_THREADS'])"
+    unset = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    for environment, threads in ((unset, "1"), (unset | {"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [threads]

@@ -5,8 +5,13 @@ server: a server that lists its tools needs none, and one that reads charts impo
 requests are under way.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# NumPy reads this when it is imported. The matrices of the tests are small: more threads mostly wait for each other,
+# which took up to a third of the processor time of a call, and calls run in threads of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from dataclasses import replace  # type checkers take a Struct for a data class, and check what is put in its place
