@@ -420,8 +420,8 @@ def _calls(world: World) -> APIRouter:
 
     @router.get(f"{modes}/", **answers(FailureModesShape))
     def list_failure_modes(project: int | None = None, agent_ids: str | None = None) -> Body:
-        found = [mode for mode in failure_modes(world.con, agent_ids) if project in (None, mode["project"])]
-        return {"project": project or 1, "failure_modes": found}
+        rows = [mode for mode in failure_modes(world.con, agent_ids) if project in (None, mode["project"])]
+        return {"project": project or 1, "failure_modes": rows}
 
     @router.get(modes + "/{category_slug}/calls/", **answers(FailureCallsShape))
     def list_failure_calls(
@@ -436,9 +436,9 @@ def _calls(world: World) -> APIRouter:
         now = world.now()
         window = [moment_of(times, "date_from", now - timedelta(days=calls.DAYS)), moment_of(times, "date_to", now)]
         start, end = (moment.astimezone(UTC).replace(tzinfo=None) for moment in window)
-        found = failure_calls(world.con, category_slug, agent_ids, (start, end))
+        answer = failure_calls(world.con, category_slug, agent_ids, (start, end))
         ours = (project, metric_id) == (1, calls.FAILURE_METRIC)
-        return found if ours else {"count": 0, "call_log_ids": []}
+        return answer if ours else {"count": 0, "call_log_ids": []}
 
     return router
 

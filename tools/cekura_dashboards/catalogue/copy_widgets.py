@@ -240,14 +240,18 @@ async def _commit_copies(context: ToolContext, plan: Plan[Copies | Moves], work:
     return receipt_of(
         plan,
         [change for stored_edits in done for change in _done(stored_edits)],
-        differences=[text for held in done for text in all_differences(held)],
+        differences=[text for stored_edits in done for text in all_differences(stored_edits)],
         not_applied=[
-            *(f"dashboard {held.edits.dashboard_id}: {text}" for held in done for text in not_applied(held)),
+            *(
+                f"dashboard {stored_edits.edits.dashboard_id}: {text}"
+                for stored_edits in done
+                for text in not_applied(stored_edits)
+            ),
             *failures,
         ],
         remaining=_rest(context, work, failed),
         undo=_undo(context, work, done),
-        read_back=any(held.read_back for held in done),
+        read_back=any(stored_edits.read_back for stored_edits in done),
     )
 
 

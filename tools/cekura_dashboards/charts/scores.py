@@ -271,8 +271,8 @@ def _unit(metric: Metric, family: str | None) -> str | None:
         return None
     if "latency" in (metric.function_name or "").casefold():
         return "ms"
-    found = UNIT_IN_NAME.search(metric.name or "")
-    return found[1] if found else None
+    match = UNIT_IN_NAME.search(metric.name or "")
+    return match[1] if match else None
 
 
 def _as_numbers(chart: Chart) -> Chart:

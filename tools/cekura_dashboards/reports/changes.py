@@ -342,8 +342,8 @@ class RankedChange(NamedTuple):
 
 def rank_changes(all_tested: Sequence[MeasureTests], times: ComparedSpans) -> list[RankedChange]:
     """The significant changes, each event once: what goes on first, the baseline's last."""
-    every = [(held.survey, item) for held in all_tested for item in held.candidates if is_notable(item)]
-    tests = sum(held.tests for held in all_tested)
+    every = [(measure.survey, item) for measure in all_tested for item in measure.candidates if is_notable(item)]
+    tests = sum(measure.tests for measure in all_tested)
     p_values = [_weighted(item) for _, item in every]
     rates = FALSE_DISCOVERY_RATE, CLEAR_FALSE_DISCOVERY_RATE
     limits = [benjamini_hochberg(p_values, rate, tests) for rate in rates]

@@ -191,8 +191,8 @@ async def edits_of_changes(
                 leading=_most_calls(readings, survey.target.project, names),
             )  # fmt: skip
     configs = [changes[place][0].survey.target.config for place in scopes]
-    found, requests = await _edits_in(context, [*scopes.values()], configs, amount)
-    beside = dict(zip(scopes, found, strict=True))
+    edits, requests = await _edits_in(context, [*scopes.values()], configs, amount)
+    beside = dict(zip(scopes, edits, strict=True))
     return [beside.get(place) for place in range(len(changes))], requests
 
 
@@ -208,7 +208,7 @@ async def edits_of_reports(
         place: _joined(_intervals_of(sides, report, names))
         for place, (sides, report) in enumerate(zip(readings, reports, strict=True))
     }
-    changed = [place for place, found in intervals.items() if found]
+    changed = [place for place, times in intervals.items() if times]
     scopes, places = list[EditScope](), list[int]()
     for place in changed[:FEW_CHANGES]:
         target = readings[place].current.target
@@ -218,9 +218,9 @@ async def edits_of_reports(
                 await edit_scope(context, target.config, target.calls, target.project, interval, leading=leading)
             )
             places.append(place)
-    found, _ = await _edits_in(context, scopes, [readings[place].current.target.config for place in places], amount)
+    all_edits, _ = await _edits_in(context, scopes, [readings[place].current.target.config for place in places], amount)
     whole = [*reports]
-    for place, edits in zip(places, found, strict=True):
+    for place, edits in zip(places, all_edits, strict=True):
         whole[place] = whole[place].model_copy(update={"edits": [*(whole[place].edits or []), edits]})
     for place in changed[FEW_CHANGES:]:
         note = f"edits were looked for beside the first {FEW_CHANGES} charts that changed: {ALONE}"
@@ -236,11 +236,11 @@ async def _edits_in(
     wide = [scope.widened(MARGIN, context.now()) for scope in scopes]
     sources, names = await gather(read_edit_sources(context, wide), agent_names(context))
     room = OF_ONE if len(wide) == 1 else OF_SEVERAL
-    found = [
+    edits = [
         edits_within(sources, scope, measure_kind(config), names, amount, room=room)
         for scope, config in zip(wide, configs, strict=True)
     ]
-    return without_repeats(found), sources.requests
+    return without_repeats(edits), sources.requests
 
 
 def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str, str]) -> list[Interval]:

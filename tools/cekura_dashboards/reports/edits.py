@@ -133,14 +133,14 @@ def agents_in(filters: JsonObject | None) -> list[int]:
     """The agents that a filter limits calls to, by id; those of an ``or`` as well."""
     if not filters or not {"agent.id", "agent_id", "agent"} & {*fields_of(filters)}:
         return []
-    found, open_nodes = list[int](), [filters]
+    ids, open_nodes = list[int](), [filters]
     while open_nodes:
         node = open_nodes.pop()
         open_nodes += [inner for item in as_list(node.get("conditions")) or [] if (inner := as_object(item))]
         if node.get("field") in {"agent.id", "agent_id", "agent"} and node.get("op") in {"eq", "in"}:
             values = as_list(node.get("value")) or [node.get("value")]
-            found += [int(value) for value in values if str(value).isdecimal() and len(str(value)) < 19]  # noqa: PLR2004 - an id has 64 bits
-    return [*dict.fromkeys(found)]
+            ids += [int(value) for value in values if str(value).isdecimal() and len(str(value)) < 19]  # noqa: PLR2004 - an id has 64 bits
+    return [*dict.fromkeys(ids)]
 
 
 class _Edit(NamedTuple):

@@ -91,7 +91,7 @@ async def count_failure_modes(
     modes = [mode for mode in mine if scope.metric in {None, mode.metric} and mode.count][:MAX_MODES]
     windows = [(instant(window.start), instant(window.end)) for window in scope.windows]
     asked = [(mode, start, end) for mode in modes for start, end in windows]
-    found, failed = await gather_tried(
+    counts, failed = await gather_tried(
         api.failure_calls(mode, project, agents, start=start, end=end) for mode, start, end in asked
     )
     requests = 1 + bool(agents) + len(asked)
@@ -102,7 +102,7 @@ async def count_failure_modes(
         kept[mode.metric] += mode.count
     full = {metric for metric, count in kept.items() if count >= MOST_KEPT}
     shown = [
-        _shown(mode, (found[2 * place], found[2 * place + 1]), scope.sizes, len(modes), is_full=mode.metric in full)
+        _shown(mode, (counts[2 * place], counts[2 * place + 1]), scope.sizes, len(modes), is_full=mode.metric in full)
         for place, mode in enumerate(modes)
     ]
     shown.sort(key=lambda mode: mode.verdict != "possible")

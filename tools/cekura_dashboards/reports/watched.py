@@ -15,7 +15,7 @@ from cekura_dashboards.charts.target import Window
 from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.text import SafeText, UntrustedText, clean, join_names, named, untrusted
 
-HELD = timedelta(hours=168)
+ALERT_HISTORY = timedelta(hours=168)
 """How far back the API tells how often alerts fired, as documented."""
 HOUR = timedelta(hours=1)
 NOW = timedelta(minutes=1)
@@ -83,8 +83,8 @@ def _line(alert: AlertShown, *, whole: bool) -> str:
     head += f", where {alert.where}" if alert.where else ""
     if alert.widgets:
         return f"{head}: widgets {join_names(map(str, alert.widgets), limit=MAX_WIDGETS)}"
-    seen = "no chart shows" if whole else "no chart that was looked at shows"
-    return f"{head}: watches metric {alert.metric}, which {seen}"
+    coverage = "no chart shows" if whole else "no chart that was looked at shows"
+    return f"{head}: watches metric {alert.metric}, which {coverage}"
 
 
 async def alerts_of(context: ToolContext, project: int | None) -> tuple[list[Alert], list[str]]:
@@ -121,7 +121,7 @@ async def fired_in(
     if not alerts:
         return Fired(notes, 1)
     now = context.now()
-    if window.start < now - HELD - NOW:
+    if window.start < now - ALERT_HISTORY - NOW:
         return Fired(["alerts were not looked at: the API tells how often they fired in the last 7 days only"], 1)
     first, last = _hours(now - window.start), 0 if now - window.end <= NOW else _hours(now - window.end)
     numbers = {alert.project for alert in alerts.values()} & {*projects}
@@ -142,7 +142,7 @@ async def fired_in(
 
 
 def _hours(span: timedelta) -> int:
-    return min(math.ceil((span - NOW) / HOUR), HELD // HOUR)
+    return min(math.ceil((span - NOW) / HOUR), ALERT_HISTORY // HOUR)
 
 
 def _duration(hours: int) -> str:

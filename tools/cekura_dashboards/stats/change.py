@@ -449,8 +449,8 @@ def onset_interval(
     sizes, sums = np.cumsum(weights), np.cumsum(values * weights)
     explained = sums[:-1] ** 2 / sizes[:-1] + (sums[-1] - sums[:-1]) ** 2 / (sizes[-1] - sizes[:-1])
     residual = float((values**2 * weights).sum()) - explained
-    found = np.searchsorted(times, at if at is not None else times[int(residual.argmin()) + 1]).item() - 1
-    place = min(max(found, 0), count - 2)
+    at_place = np.searchsorted(times, at if at is not None else times[int(residual.argmin()) + 1]).item() - 1
+    place = min(max(at_place, 0), count - 2)
     variance = max(float(residual[place]), 0.0) / (count - 2)
     slack = max(LIKELIHOOD_RATIO * variance, RELATIVE_TOLERANCE * float((values**2 * weights).sum()))
     possible = residual <= residual[place] + slack
