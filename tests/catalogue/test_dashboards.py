@@ -93,7 +93,7 @@ async def test_when_the_widgets_fail_the_receipt_says_what_exists_and_how_to_go_
         text, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, filters=SINCE, widgets=[PIE])
         assert receipt["outcome"] == "partly_applied"
         assert text.startswith("Partly done.")
-        assert receipt["not_applied"][0].startswith("its 1 widgets: ")
+        assert receipt["not_applied"][0].startswith("its 1 widget: ")
         [made] = [change for change in receipt["changes"] if change["op"] == "create"]
         assert made["kind"] == "dashboard"
         recorder.fault = None

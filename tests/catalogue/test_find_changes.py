@@ -192,10 +192,10 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
 
         recorder.fault = fault
         text, answer = await ask(context, "find_changes", dashboard_ids=[11])
-        assert (answer["charts"]["failed"], answer["charts"]["untestable"]) == (1, 1)
-        assert "widgets 208 could not be read" in text
+        assert (answer["charts"]["failed"], answer["charts"]["not_tested"]) == (1, 1)
+        assert "widget 208 could not be read" in text
         assert "Not today." in text
-        assert "widgets 205 not tested: its values cannot be followed over time" in text
+        assert "widget 205 not tested: its values cannot be followed over time" in text
         recorder.fault = lambda sent: Response(503, b"{}") if "data" in sent.path else None
         text, answer = await ask(context, "find_changes", dashboard_ids=[11])
         assert (answer["charts"]["failed"], answer["charts"]["not_significant"]) == (7, 0)
@@ -261,7 +261,7 @@ async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compa
         assert said in note
         assert note in text, "the offer is told whole"
         assert one(answer["changes"], kind="outage")["at"] == "2026-11-08T13:00Z"
-        assert answer["charts"]["not_significant"] == 20 - answer["charts"]["changed"] - answer["charts"]["untestable"]
+        assert answer["charts"]["not_significant"] == 20 - answer["charts"]["changed"] - answer["charts"]["not_tested"]
         if given == {"window": "30d"}:
             for row in answer["changes"]:
                 if row["kind"] != "outage":

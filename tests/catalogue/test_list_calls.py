@@ -142,7 +142,7 @@ async def test_calls_over_five_minutes_longest_first_with_what_was_said_about_a_
     assert [call["id"] for call in found["calls"]] == wanted[:10]
     assert all(call["quote"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
     assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
-    assert f"50 transcripts of {found['total']} calls were searched, {len(wanted)} match; next: page 2" in text
+    assert f"searched 50 transcripts of {found['total']} calls, {len(wanted)} with the text; next: page 2" in text
     assert "transcripts" not in found
 
 
@@ -208,7 +208,7 @@ async def test_a_few_transcripts_are_shown_each_quoted_and_capped() -> None:
         assert [part["id"] for part in found["transcripts"]] == ids
         assert all("Hello, this is" in part["text"] for part in found["transcripts"])
         assert text.count("(data, not instructions)") == 3
-        assert "no calls 5 in this project" in text
+        assert "not in this project within 30 days: call 5" in text
         _, one = await ask(context, "list_calls", project_id=1, transcript=ids[0])
         assert [part["id"] for part in one["transcripts"]] == ids[:1]
         with pytest.raises(NotFound, match="call 5"):

@@ -43,7 +43,7 @@ async def test_a_token_of_other_dashboards_is_refused_before_anything_is_sent() 
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         _, first = await ask(context, "find_changes", since="last look", **TWO)
         sent = len(recorder.sent)
-        for token, why in ((first["look"]["token"], "about something else than dashboards 11;"), ("x", "is no token")):
+        for token, why in ((first["look"]["token"], "about something else than dashboard 11;"), ("x", "is no token")):
             with pytest.raises(DashboardsError, match=why):
                 await ask(context, "find_changes", since="last look", token=token, dashboard_ids=[11])
         assert len(recorder.sent) == sent

@@ -53,7 +53,7 @@ async def test_what_fired_is_told_beside_what_changed_within_seven_days() -> Non
             ("yesterday", "from 40 h to 16 h ago", counts[40] - counts[16]),
         ):
             text, answer = await ask(context, "find_changes", window=window)
-            line = f'alerts that fired {text_part}: 701 "Latency trend" {count} times (widgets 210)'
+            line = f'alerts that fired {text_part}: 701 "Latency trend" {count} times (widget 210)'
             assert line in answer["notes"][0]
             assert line in text
             assert count > 0

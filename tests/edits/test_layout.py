@@ -188,7 +188,7 @@ async def test_a_dashboard_without_positions_gets_them_once_one_is_asked_for(edi
     async with open_tools(app) as (context, _):
         _, dry = await ask(context, "preview_edit", dashboard_id=13, **edit)
         assert content(app) == before
-        assert "widgets 216, 217, 218, 219, 220 had no position and get one" in dry["warnings"]
+        assert "widgets 216, 217, 218, 219, 220 had no position before" in dry["warnings"]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, **edit, plan_id=dry["plan_id"])
         after = layouts(app, 13)
         assert after[name] == box
@@ -244,7 +244,7 @@ async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_
     before = stored(app)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[{**PIE, "place": "after 203"}])
-        assert receipt["warnings"] == ["widgets 204 had no position and get one"]
+        assert receipt["warnings"] == ["widget 204 had no position before"]
         after = layouts(app)
         assert after["New"] == {"x": 6, "y": 6, "w": 6, "h": 4}
         assert after["Success rate by agent"]["y"] == max(box["y"] for box in after.values())
@@ -363,7 +363,7 @@ async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() 
         await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert layouts(app) == before
         text, receipt = await ask(context, "update_widget", widget_id=204, changes={"layout": {"w": 12}})
-        assert "it lies on widgets 205; bulk_edit_dashboard with arrange" in text
+        assert "it lies on widget 205; bulk_edit_dashboard with arrange" in text
         await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
     assert layouts(app) == before
 

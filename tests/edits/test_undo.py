@@ -226,4 +226,4 @@ async def test_what_comes_back_to_a_place_that_is_taken_says_so() -> None:
         new = {**BOOKED, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
         number = app.state.world.store.create_widget(new)["id"]
         back = await undo(context, gone)
-    assert back["warnings"] == [f'"Calls per hour" overlaps widgets {number} if restored; arrange makes room']
+    assert back["warnings"] == [f'"Calls per hour" overlaps widget {number} if restored; arrange makes room']

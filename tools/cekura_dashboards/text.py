@@ -270,6 +270,25 @@ def one_of(names: Iterable[str], *, limit: int = 12) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
+def counted(count: float, noun: str) -> str:
+    """``1 call``, ``12 calls``.
+
+    >>> counted(1, "call"), counted(0, "more chart")
+    ('1 call', '0 more charts')
+    """
+    return f"{plain(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def noun_and_names(noun: str, names: Iterable[object], *, limit: int = 6) -> str:
+    """The names after their noun, in the plural where there are several; beyond ``limit`` only their number.
+
+    >>> noun_and_names("widget", [201]), noun_and_names("widget", [201, 202, 203], limit=2)
+    ('widget 201', 'widgets 201, 202 and 1 more')
+    """
+    texts = [str(name) for name in names]
+    return f"{noun}{'' if len(texts) == 1 else 's'} {join_names(texts, limit=limit)}"
+
+
 def join_names(names: Iterable[str], *, limit: int = 6) -> str:
     """The names with commas; beyond ``limit`` only their number.
 

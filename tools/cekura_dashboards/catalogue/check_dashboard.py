@@ -19,7 +19,7 @@ from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.reports.report import ReportOptions, summarise
 from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_beside, omitted_alerts
-from cekura_dashboards.text import clean, json_text, named
+from cekura_dashboards.text import clean, counted, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 MOST_FINDINGS, MAX_FAILED = 20, 5
@@ -76,7 +76,7 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
 def _not_tested(readings: Sequence[ChartReading]) -> list[str]:
     failed = [r for r in readings if r.error is not None and not isinstance(r.error, Refused)]
     texts = [f"widget {reading.target.id}: {clean(str(reading.error), limit=200)}" for reading in failed[:MAX_FAILED]]
-    more = [f"{len(failed) - MAX_FAILED} more widgets"] if len(failed) > MAX_FAILED else []
+    more = [counted(len(failed) - MAX_FAILED, "more widget")] if len(failed) > MAX_FAILED else []
     return [*texts, *more]
 
 

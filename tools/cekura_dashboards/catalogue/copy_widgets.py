@@ -29,7 +29,7 @@ from cekura_dashboards.edits.plan_id import Covered, covered, covered_alike, cov
 from cekura_dashboards.edits.receipt import Call, Receipt, Undo, refuse_too_large, undo_of
 from cekura_dashboards.edits.request import PlannedRequest, RestoredIds
 from cekura_dashboards.edits.send import commit_bulk, surely_not_applied
-from cekura_dashboards.text import untrusted
+from cekura_dashboards.text import counted, untrusted
 
 NAME = "copy_widgets"
 MOST_WIDGETS, MOST_DASHBOARDS, MOST_COPIES = 20, 50, 200
@@ -151,7 +151,7 @@ async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Restored
     plan = Plan[Copies | Moves](
         work=Copies(request, sources, edits),
         verb="Take copies away from" if request.remove is not None else "Copy widgets to",
-        about=f"{len(edits)} dashboards",
+        about=counted(len(edits), "dashboard"),
         operations=request.operations(NAME),
         covered=everything,
         covered_by_undo=_covered_by_undo(

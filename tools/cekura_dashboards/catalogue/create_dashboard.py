@@ -44,7 +44,7 @@ from cekura_dashboards.edits.request import (
 )
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_bulk, read_again, surely_not_applied
-from cekura_dashboards.text import named, untrusted
+from cekura_dashboards.text import counted, named, untrusted
 from cekura_dashboards.values import replace
 
 
@@ -218,7 +218,7 @@ async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboa
     try:
         done = await commit_bulk(context, edits)
     except DashboardsError as error:
-        steps.failed(f"its {len(work.widgets)} widgets", error, *_widgets_left(context, dashboard, edits))
+        steps.failed(f"its {counted(len(work.widgets), 'widget')}", error, *_widgets_left(context, dashboard, edits))
         return nothing
     steps.read_back |= done.read_back
     steps.differences += all_differences(done)

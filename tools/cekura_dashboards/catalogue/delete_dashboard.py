@@ -11,7 +11,7 @@ from cekura_dashboards.edits.plan import Plan, checked, receipt_of, writing_tool
 from cekura_dashboards.edits.plan_id import covered_namesakes, covered_whole, signer
 from cekura_dashboards.edits.receipt import Receipt, refuse_too_large, undo_of
 from cekura_dashboards.edits.request import CREATE, DELETE, CreateDashboardRequest, DeleteDashboardRequest
-from cekura_dashboards.text import named, untrusted
+from cekura_dashboards.text import counted, named, untrusted
 
 
 class Deletion(Struct, frozen=True):
@@ -36,7 +36,7 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
     plan = Plan(
         work=Deletion(dashboard, [number for number in namesakes if number != dashboard.id]),
         verb="Delete",
-        about=f"dashboard {dashboard.id} {named(dashboard.name)} with its {len(dashboard.widgets)} widgets",
+        about=f"dashboard {dashboard.id} {named(dashboard.name)} with its {counted(len(dashboard.widgets), 'widget')}",
         operations=request.operations(DELETE),
         covered=covered_whole(dashboard),
         changes=[dashboard_change("delete", dashboard.id, dashboard.name, fields_of(dashboard), {}), *widgets],

@@ -30,8 +30,8 @@ from cekura_dashboards.charts.target import (
     check_comparison,
     format_instant,
     other_window,
+    recent_window,
     requested_chart,
-    resolve,
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
 from cekura_dashboards.reports.coverage import Evaluated, change_of_share, evaluated_calls, evaluated_line
@@ -68,7 +68,7 @@ from cekura_dashboards.reports.plots import (
 from cekura_dashboards.reports.render import comparison_lines, contributor_lines, finding_lines, share_lines, title_of
 from cekura_dashboards.reports.report import brief, field_word, which_calls
 from cekura_dashboards.stats.findings import Comparison, Finding, limited
-from cekura_dashboards.text import UntrustedText, did_you_mean, join_names, plain, unquoted
+from cekura_dashboards.text import UntrustedText, counted, did_you_mean, join_names, plain, unquoted
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 
@@ -133,7 +133,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     check_comparison(request.compare_to, request.window or DEFAULT, context.now(), context.settings.zone_set)
     context = await context.in_zone_of([await _project(context, request)])
     now, settings = context.now(), context.settings
-    window = resolve(request.window or DEFAULT, now, settings.zone)
+    window = recent_window(request.window, now, settings.zone)
     other = other_window(window, request.compare_to or "previous_period", now, settings.zone)
     chart, keys = await gather(requested_chart(context, request, charted=True), _keys(context, request, window))
     config, notes = single_measure(chart.config, window)
@@ -168,7 +168,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     if whole.verdict == "not significant":
         notes.append("the change is not significant, so there may be nothing to explain")
     if base.current.kind == "median":
-        notes.append("percentiles cannot be decomposed: groups are compared, and their changes do not add up")
+        notes.append("groups are compared, not tested: percentiles cannot be decomposed, so changes do not add up")
     names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
     n = base.current.sample.n
     evaluated, uncounted = evaluated_calls(base.readings[0], None if n is None else round(n), None)
@@ -340,7 +340,8 @@ async def _examples(
         except DashboardsError as error:
             unread.append(f"{side} example calls could not be read: {error}")
         else:
-            examples[side] = [call_shown(call, project) for call in calls]
+            if calls:
+                examples[side] = [call_shown(call, project) for call in calls]
 
     await each(list(sides), one)
     return {side: examples[side] for side in sides if side in examples}, sorted(unread, reverse=True), len(sides)
@@ -400,16 +401,17 @@ def render(result: Explanation) -> str:
         lines += [f"examples, {side}:", *(f"  {call_line(call)}" for call in calls)]
     lines += [failed_rules_line(result.failed_rules)] if result.failed_rules else []
     lines += modes if result.failure_modes and not result.failure_modes.differ else []
-    lines.append(f"{result.requests} requests")
+    lines.append(counted(result.requests, "request"))
     return "\n".join(lines)
 
 
 def _dimension_line(dimension: Dimension) -> str:
     phrases = {"not significant": "no group stands out", "not tested": "groups, not tested"}
     how = "calls shifted between groups" if dimension.mix_shift else "groups differ"
-    head = f"by {dimension.by}: {phrases.get(dimension.verdict, f'{how}, {dimension.verdict}')}"
+    result = phrases.get(dimension.verdict, f"{how}, {dimension.verdict}")
     if dimension.not_compared:
-        head += f"; not compared: {dimension.not_compared}"
+        result = f"not compared: {dimension.not_compared}"
+    head = f"by {dimension.by}: {result}"
     head += "".join(f"; new{_since(group)}: {_fields_line(group)}" for group in dimension.new or [])
     head += "".join(f"; gone: {_fields_line(group)}" for group in dimension.gone or [])
     if not dimension.groups:

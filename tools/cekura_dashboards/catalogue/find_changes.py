@@ -19,7 +19,6 @@ from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import line_rows
 from cekura_dashboards.charts.scores import PLAIN_SCORE
 from cekura_dashboards.charts.target import (
-    DEFAULT,
     PERIOD_BEFORE,
     ChartReading,
     Window,
@@ -27,7 +26,7 @@ from cekura_dashboards.charts.target import (
     format_instant,
     is_off_utc,
     other_window,
-    resolve,
+    recent_window,
 )
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.changes import (
@@ -61,7 +60,7 @@ from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.timeline import MINUTE, floor_to, iso, moment_of
 from cekura_dashboards.summaries.bar import is_merged
-from cekura_dashboards.text import join_names, json_text, named, plain
+from cekura_dashboards.text import counted, json_text, named, noun_and_names, plain
 from cekura_dashboards.tool import ReadingTool, Request, Result
 from cekura_dashboards.values import replace
 
@@ -105,7 +104,7 @@ class ChartCounts(Result):
     total: int
     changed: int
     not_significant: int
-    untestable: int
+    not_tested: int
     failed: int
 
 
@@ -140,7 +139,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     )
     context = await context.in_zone_of([*where.projects.values(), request.project_id])
     now, zone = context.now(), context.settings.zone
-    asked_for = resolve(request.window or DEFAULT, now, zone)
+    asked_for = recent_window(request.window, now, zone)
     step = _step_of(asked_for)
     reaches_now = now - asked_for.end <= timedelta(minutes=1)
     window = whole_steps(asked_for, step, now)
@@ -148,7 +147,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     times = ComparedSpans(window, other and whole_steps(other, step, now), now if reaches_now else window.end)
     if step == "day" and is_off_utc(window, zone):
         notes.append(f"days are UTC days, not those of {zone}")
-    measures, untestable = surveys(where.widgets, where.projects, now, step)
+    measures, untested = surveys(where.widgets, where.projects, now, step)
     readings, fired = await gather(
         read_charts(context, [survey.target for survey in measures]),
         fired_in(context, asked_for, {*where.projects.values()}, where.widgets),
@@ -161,8 +160,8 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
     if request.since or request.token:
         tests = sum(item.tests for item in tested)
         ranking, look = since_last_look(ranking, tests, last, _scope(context, request), now)
-    untestable |= {w.id: _why_untested(item, times) for item in tested if not item.tests for w in item.survey.widgets}
-    untestable |= {
+    untested |= {w.id: _why_untested(item, times) for item in tested if not item.tests for w in item.survey.widgets}
+    untested |= {
         widget.id: NO_DATA
         for survey, reading in zip(measures, readings, strict=True)
         if reading.chart is not None and not reading.chart.rows
@@ -192,7 +191,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         *asked_for.notes,
         *(other.notes if other else []),
         *_by_reason(failed, "could not be read"),
-        *_by_reason(untestable, "not tested"),
+        *_by_reason(untested, "not tested"),
     ]
     notes += [*where.notes, *unnamed, *dict.fromkeys(note for item in tested for note in item.notes)]
     changed = {number for row in rows for number in row.widgets}
@@ -206,8 +205,8 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
         charts=ChartCounts(
             total=looked_at,
             changed=len(changed),
-            not_significant=looked_at - len(changed | failed.keys() | untestable.keys()),
-            untestable=len(untestable),
+            not_significant=looked_at - len(changed | failed.keys() | untested.keys()),
+            not_tested=len(untested),
             failed=len(failed.keys() - changed),
         ),
         requests=len(measures)
@@ -252,9 +251,10 @@ def _scope(context: ToolContext, request: FindRequest) -> str:
 
 
 def _last_look(context: ToolContext, request: FindRequest) -> LookToken | None:
-    ids = ", ".join(map(str, sorted({*(request.dashboard_ids or [])})))
+    ids = sorted({*(request.dashboard_ids or [])})
     project = request.project_id or context.settings.project_id
-    about = f"dashboards {ids}" if ids else f"all dashboards of project {project}" if project else "all dashboards"
+    every = f"all dashboards of project {project}" if project else "all dashboards"
+    about = noun_and_names("dashboard", ids, limit=len(ids)) if ids else every
     return read_token(request.token, _scope(context, request), context.now(), about=about)
 
 
@@ -420,7 +420,7 @@ def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
     for number, reason in reasons.items():
         widgets_by_reason.setdefault(reason, []).append(number)
     return [
-        f"widgets {join_names(map(str, ids), limit=FEW_NAMED)} {what}: {reason}"
+        f"{noun_and_names('widget', ids, limit=FEW_NAMED)} {what}: {reason}"
         for reason, ids in widgets_by_reason.items()
     ]
 
@@ -466,8 +466,8 @@ def render(result: Changes) -> str:
         ids = {"widget_ids": (result.more_widgets or [])[:MOST_WIDGETS]}
         lines.append(f"omitted: {result.more} smaller or less certain changes; next: get_widgets_data {json_text(ids)}")
     lines.append(
-        f"{charts.total} charts: {charts.changed} changed, {charts.not_significant} not significant, "
-        f"{charts.untestable} untestable, {charts.failed} failed; {result.requests} requests"
+        f"{counted(charts.total, 'chart')}: {charts.changed} changed, {charts.not_significant} not significant, "
+        f"{charts.not_tested} not tested, {charts.failed} failed; {counted(result.requests, 'request')}"
     )
     if result.look:
         lines.append(look_line(result.look))
@@ -487,8 +487,8 @@ def _line(place: int, row: ReportedChange) -> str:
     parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]
     if row.limited_by:
         parts.append(f"possible at most: {row.limited_by}")
-    if len(row.widgets) > 1:
-        parts.append(f"also widgets {', '.join(map(str, row.widgets[1:]))}")
+    if others := row.widgets[1:]:
+        parts.append(f"also {noun_and_names('widget', others, limit=len(others))}")
     if row.next:
         parts.append(f"next: {row.next.tool} {json_text(row.next.arguments)}")
     return "; ".join(parts) + (f"\n   {edits_text(row.edits)}" if row.edits else "")

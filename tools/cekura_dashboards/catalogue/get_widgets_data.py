@@ -102,7 +102,7 @@ async def run(context: ToolContext, request: WidgetsDataRequest) -> WidgetsData:
 
 
 def _failed(missing: Mapping[int, DashboardsError]) -> list[WidgetReport]:
-    return [WidgetReport(widget=WidgetBrief(id=i, chart_type="unknown"), error=str(e)) for i, e in missing.items()]
+    return [WidgetReport(widget=WidgetBrief(id=i), error=str(e)) for i, e in missing.items()]
 
 
 def _answer(

@@ -6,7 +6,7 @@ from cekura_dashboards.api.models import DashboardRow
 from cekura_dashboards.arguments.references import ProjectId
 from cekura_dashboards.charts.target import saved_range_text
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.text import SafeText, UntrustedText, named, time_text, untrusted
+from cekura_dashboards.text import SafeText, UntrustedText, counted, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 PAGE = 20
@@ -87,7 +87,7 @@ def _line(row: DashboardShown) -> str:
     parts = [
         f"{row.id} {named(row.name)}",
         f"project {row.project}" if row.project is not None else "no project",
-        f"{row.widgets} widgets" if row.widgets is not None else "",
+        counted(row.widgets, "widget") if row.widgets is not None else "",
         f"date range {row.date_range}",
         f"updated {row.updated_at}" if row.updated_at else "",
     ]

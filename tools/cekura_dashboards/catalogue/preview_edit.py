@@ -19,7 +19,7 @@ from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
 from cekura_dashboards.reports.plots import Drawing, Plot, plots_of_edit
 from cekura_dashboards.reports.render import render_report
 from cekura_dashboards.reports.report import ReportOptions, WidgetReport, report_readings
-from cekura_dashboards.text import plain
+from cekura_dashboards.text import counted, plain
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 
@@ -97,7 +97,7 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
         for number, fields in edits.updates.items()
         if SHOWN_BY & {*fields}
     ]
-    left_out = [f"the numbers of {len(charted) - MAX_CHARTS} more charts (preview_widget shows them)"]
+    left_out = [f"the numbers of {counted(len(charted) - MAX_CHARTS, 'more chart')} (preview_widget shows them)"]
     left_out, charted = left_out if len(charted) > MAX_CHARTS else [], charted[:MAX_CHARTS]
     if not charted:
         return _Charts(left_out=left_out)

@@ -24,7 +24,7 @@ from cekura_dashboards.edits.request import (
 )
 from cekura_dashboards.edits.rules import Checker
 from cekura_dashboards.edits.send import commit_update
-from cekura_dashboards.text import join_names, named
+from cekura_dashboards.text import named, noun_and_names
 
 NAME = "update_widget"
 NO_POSITION = "this widget shows no position (x, y, w, h) in its metadata; bulk_edit_dashboard gives it one."
@@ -67,7 +67,7 @@ async def plan(context: ToolContext, request: UpdateRequest) -> Plan[WidgetEdits
     if layout is not None and dashboard is not None:
         mine = {widget.id: widget for widget in dashboard.widgets}
         if under := overlapped(stored.id, sent.get("metadata", stored.metadata), mine):
-            warnings.append(f"it lies on widgets {join_names(map(str, under))}; {MAKE_ROOM}")
+            warnings.append(f"it lies on {noun_and_names('widget', under)}; {MAKE_ROOM}")
     way = undo_of(UpdateRequest, _undo_arguments(stored, sent))
     refuse_too_large(way.arguments)
     edits = WidgetEdits(

@@ -45,6 +45,7 @@ from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
 from cekura_dashboards.context import MAX_CONCURRENT, ToolContext, each, gather, gather_all, in_thread
 from cekura_dashboards.stats.timeline import PERIODS, STEPS
+from cekura_dashboards.text import counted
 from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")
@@ -131,8 +132,6 @@ def _place(context: ToolContext, target: Target) -> tuple[ChartReading, JsonObje
         notes.append("a saved time condition inside or/same_row still applies; it could not be replaced")
     window = target.window or saved_window(bounds, now, context.settings.zone)
     notes += window.notes
-    if window.source == "default":
-        notes.append("no date range is saved, so the last 7 days are shown")
     if (problem := target.problem) is not None:
         return ChartReading(target, window, error=UnreadableAnswer(problem)), None
     reading = ChartReading(target, window, notes=tuple(notes))
@@ -365,7 +364,7 @@ def _restrict(
         ), body
     project, ids = scope
     theirs = {"field": "agent.id", "op": "in", "value": ids}
-    note = f"limited to project {project} by its {len(ids)} agents"
+    note = f"limited to project {project} by its {counted(len(ids), 'agent')}"
     if reading.target.dashboard is not None:
         note += ", as the dashboard's own scope ends at its date range"
     restricted = replace(_with_note(reading, note), restricted_to_project=True)

@@ -32,6 +32,8 @@ from cekura_dashboards.values import replace
 
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
+BY_DEFAULT = "default"
+"""The source of a window that nobody asked for."""
 SHORTEST = timedelta(minutes=5)
 
 
@@ -90,10 +92,20 @@ def is_off_utc(window: Window, zone: tzinfo) -> bool:
     return any(moment.astimezone(zone).utcoffset() for moment in (window.start, window.end))
 
 
+def recent_window(text: str | None, now: datetime, zone: ZoneInfo) -> Window:
+    """The window that is asked for; without one the last 7 days.
+
+    Raises:
+        InvalidArguments: as ``resolve`` does.
+    """
+    return resolve(text, now, zone) if text else resolve(DEFAULT, now, zone, source=BY_DEFAULT)
+
+
 def saved_window(bounds: Bounds, now: datetime, zone: ZoneInfo) -> Window:
-    """The saved date range up to now; without one the last 7 days."""
+    """The saved date range up to now; without one the last 7 days, with a note."""
     if bounds.start is None:
-        return resolve(DEFAULT, now, zone, source="default")
+        window = recent_window(None, now, zone)
+        return replace(window, notes=(*window.notes, "no date range is saved, so the last 7 days are shown"))
     end = min(bounds.end, now) if bounds.end else now
     return Window(bounds.start, max(end, bounds.start), "saved")
 

@@ -18,7 +18,7 @@ from cekura_dashboards.edits.layout import Placement, Wish, place_widgets
 from cekura_dashboards.edits.request import RestoredIds
 from cekura_dashboards.edits.rules import Checker, no_date_range
 from cekura_dashboards.edits.send import ReadBack, WriteResult, write_or_read_back
-from cekura_dashboards.text import join_names, json_text, named, untrusted
+from cekura_dashboards.text import join_names, json_text, named, noun_and_names, untrusted
 from cekura_dashboards.tool import Request
 
 Names = Mapping[EntityKind, Mapping[int, str]]
@@ -214,7 +214,7 @@ async def copies_for(
     if faults:
         raise InvalidArguments(faults, lead="Nothing was changed.")
     if without_range:
-        warnings.append(f"dashboards {join_names(without_range)}: {no_date_range(on_dashboard=True)}")
+        warnings.append(f"{noun_and_names('dashboard', without_range)}: {no_date_range(on_dashboard=True)}")
     return PlannedCopies(edits, warnings, notes)
 
 

@@ -36,7 +36,7 @@ from cekura_dashboards.edits.rules import (
     saved_range,
 )
 from cekura_dashboards.edits.send import ReadBack, WriteResult, write_or_read_back
-from cekura_dashboards.text import join_names, named, untrusted
+from cekura_dashboards.text import counted, join_names, named, untrusted
 
 MAX_LISTED = 1000
 MAX_CHARTS_NAMED = 6
@@ -100,9 +100,8 @@ def range_faults(before: Dashboard, filters: JsonObject | None, now: datetime) -
         bare += [widget] if is_lost(was, will) else []
         early += [widget] if goes_too_far_back(was, will, now) else []
     charts_text = join_names([f"{widget.id} {named(widget.name)}" for widget in bare], limit=MAX_CHARTS_NAMED)
-    lost = (
-        Fault("filters", date_range_loss(f"{len(bare)} charts ({charts_text})", before.filters, now)) if bare else None
-    )
+    charts_text = f"{counted(len(bare), 'chart')} ({charts_text})"
+    lost = Fault("filters", date_range_loss(charts_text, before.filters, now)) if bare else None
     alone = goes_too_far_back(time_bounds(before.filters, now), time_bounds(filters, now), now)
     return RangeFaults(lost, Fault("filters", TOO_OLD_REFUSED) if early or alone else None)
 

@@ -17,7 +17,7 @@ from cekura_dashboards.api.errors import DashboardsError, Fault
 from cekura_dashboards.api.models import JsonObject, Widget, as_object
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.request import PLACE, CreatedWidget, Layout, RestoredIds, WidgetUpdate
-from cekura_dashboards.text import join_names
+from cekura_dashboards.text import noun_and_names
 
 MetadataPath = tuple[str, ...]
 EDGES = ("x", "y", "w", "h")
@@ -316,7 +316,7 @@ async def pattern_for(
         others = []
     elsewhere = Pattern.of(others, own_pattern.path if own_pattern.is_known else None)
     unplaced = [str(number) for number, value in metadata.items() if box_at(value, elsewhere.path) is None]
-    notes = [f"widgets {join_names(unplaced)} had no position and get one"] if unplaced else []
+    notes = [f"{noun_and_names('widget', unplaced)} had no position before"] if unplaced else []
     if not (elsewhere.is_known or own_pattern.is_known):
         notes.append(SUPPOSED.format(path=".".join(elsewhere.path), columns=elsewhere.columns))
     return OtherLayout(elsewhere, notes)

@@ -31,7 +31,7 @@ from cekura_dashboards.edits.request import (
     unmergeable,
 )
 from cekura_dashboards.edits.rules import Checker
-from cekura_dashboards.text import clean, join_names, named
+from cekura_dashboards.text import clean, join_names, named, noun_and_names
 from cekura_dashboards.tool import Tool
 from cekura_dashboards.values import replace
 
@@ -282,7 +282,7 @@ def _covering(
     restored = [config for item, config in zip(request.create or [], creates, strict=True) if item.old_id is not None]
     under = [(config, overlapped(0, config.get("metadata"), remaining_widgets)) for config in restored]
     return [
-        f"{named(config.get('name'))} overlaps widgets {join_names(map(str, numbers))} if restored; arrange makes room"
+        f"{named(config.get('name'))} overlaps {noun_and_names('widget', numbers)} if restored; arrange makes room"
         for config, numbers in under
         if numbers
     ]

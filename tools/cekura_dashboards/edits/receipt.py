@@ -14,7 +14,7 @@ from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.edits.plan_id import Covered, signer
 from cekura_dashboards.edits.request import PlannedRequest
-from cekura_dashboards.text import join_names, json_text
+from cekura_dashboards.text import counted, join_names, json_text
 from cekura_dashboards.tool import Result
 
 TEXT_BUDGET = 8000
@@ -57,7 +57,7 @@ def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
     while detailed and not _fits(receipt, budget):
         detailed = detailed * 3 // 4 if detailed > 1 else 0
         changes_listed = [c if i < detailed else c.model_copy(update={"fields": None}) for i, c in enumerate(changes)]
-        left_out = [f"values of {len(changes) - detailed} changes (get_dashboard shows them)"]
+        left_out = [f"values of {counted(len(changes) - detailed, 'change')} (get_dashboard shows them)"]
         receipt = receipt.model_copy(update={"changes": changes_listed, "omitted": left_out})
     for name in ("warnings", "differences", "not_applied"):
         lines: list[str] = getattr(receipt, name) or []
@@ -70,7 +70,7 @@ def fit_receipt(receipt: Receipt, budget: int = TEXT_BUDGET) -> Receipt:
         detailed = detailed * 3 // 4
         receipt = receipt.model_copy(update={"changes": receipt.changes[:detailed]})
     if detailed < len(changes):
-        receipt = _leaving(receipt, f"{len(changes) - detailed} more changes (get_dashboard shows them)", {})
+        receipt = _leaving(receipt, f"{counted(len(changes) - detailed, 'more change')} (get_dashboard shows them)", {})
     return receipt
 
 

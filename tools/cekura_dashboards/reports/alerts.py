@@ -34,7 +34,7 @@ from cekura_dashboards.stats.significance import benjamini_hochberg
 from cekura_dashboards.stats.timeline import DAY, Clock, iso
 from cekura_dashboards.summaries.bar import bar_outcome, merge_groups
 from cekura_dashboards.summaries.model import Bucket
-from cekura_dashboards.text import SafeText, UntrustedText, plain, untrusted
+from cekura_dashboards.text import SafeText, UntrustedText, counted, plain, untrusted
 from cekura_dashboards.values import Array, np, replace
 
 ALL_AGENTS = "all agents"
@@ -338,21 +338,21 @@ def _call(replay: Replay, firing: _Firing, link: Callable[[Any], str | None]) ->
 
 def replay_lines(answer: ReplayedAlert) -> list[str]:
     """The text of a replay."""
-    unready = f"; {answer.unready} calls fill the first windows and cannot fire" if answer.unready else ""
-    of_agents = f"{answer.agents} agent{'s' if answer.agents != 1 else ''}"
+    unready = f"; {counted(answer.unready, 'call')} cannot fire, as the first windows fill up" if answer.unready else ""
+    of_agents = counted(answer.agents, "agent")
     lines = [
-        f"replayed over {answer.scores} scores of {of_agents}, {answer.start} to {answer.end}{unready}",
+        f"replayed over {counted(answer.scores, 'score')} of {of_agents}, {answer.start} to {answer.end}{unready}",
         f"read from {answer.source}",
         f"it would have fired {_times(answer.result)}",
     ]
     if answer.days:
         lines.append("days: " + ", ".join(f"{day} {count}" for day, count in answer.days.items()))
     if answer.by_agent:
-        more = f", {answer.more_agents} more agents" if answer.more_agents else ""
+        more = f", {counted(answer.more_agents, 'more agent')}" if answer.more_agents else ""
         lines.append("by agent: " + ", ".join(f"{name} {count}" for name, count in answer.by_agent.items()) + more)
     lines += [f"change: {words}" for words in answer.changes or []]
     if answer.more_changes:
-        lines.append(f"omitted: {answer.more_changes} changes")
+        lines.append(f"omitted: {counted(answer.more_changes, 'change')}")
     if answer.within_changes:
         count = f"{answer.within_changes} of the {answer.scores} scores"
         lines.append(f"{count} lie within changes, so few are left to show what it does without one")
@@ -376,8 +376,8 @@ def _times(result: SettingResult) -> str:
         return "0 times"
     possible = f", {result.within_possible} within possible ones" if result.within_possible else ""
     return (
-        f"{result.fired} times on {result.days} days: {result.within_clear} within clear changes{possible}, "
-        f"{result.without_change} on days without any change"
+        f"{counted(result.fired, 'time')} on {counted(result.days, 'day')}: "
+        f"{result.within_clear} within clear changes{possible}, {result.without_change} on days without any change"
     )
 
 

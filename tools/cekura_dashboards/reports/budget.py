@@ -27,7 +27,7 @@ from cekura_dashboards.summaries.model import (
     Table,
     TableFormat,
 )
-from cekura_dashboards.text import UntrustedText, clean, inert, plain, untrusted
+from cekura_dashboards.text import UntrustedText, clean, inert, noun_and_names, plain, untrusted
 
 ONE_WIDGET = 1600
 EACH_OF_SEVERAL = 700
@@ -111,7 +111,11 @@ def _compared_notes(item: WidgetReport) -> list[str]:
 
 
 def _who(items: Sequence[WidgetReport], count: int) -> str:
-    return "all widgets" if len(items) == count else f"widgets {', '.join(str(item.widget.id) for item in items)}"
+    return (
+        "all widgets"
+        if len(items) == count
+        else noun_and_names("widget", (item.widget.id for item in items), limit=count)
+    )
 
 
 def _without(item: WidgetReport, repeated: Collection[str]) -> WidgetReport:

@@ -141,15 +141,15 @@ def surveys(
 
     ``projects``: of dashboards. ``step``: ``hour`` to read all by the hour, else ``day``.
     """
-    surveys_by_key, untestable = dict[str, Survey](), dict[int, str]()
+    surveys_by_key, untested = dict[str, Survey](), dict[int, str]()
     for widget in widgets:
         target = saved(widget, projects.get(widget.dashboard or 0))
         if (problem := target.problem) is not None:
-            untestable[widget.id] = problem
+            untested[widget.id] = problem
             continue
         measures = _measures(widget, step)
         if not measures:
-            untestable[widget.id] = "its values cannot be followed over time"
+            untested[widget.id] = "its values cannot be followed over time"
         for parts, fields in measures:
             bar = bar_over_all(target, now, **fields)
             key = _key(bar, bar.config.group_by)
@@ -162,7 +162,7 @@ def surveys(
         for found_survey in surveys_by_key.values()
     ]
     bars = with_hours([survey.target for survey in surveyed])
-    return [replace(survey, target=bar) for survey, bar in zip(surveyed, bars, strict=True)], untestable
+    return [replace(survey, target=bar) for survey, bar in zip(surveyed, bars, strict=True)], untested
 
 
 def _is_indirect(widget: Widget) -> bool:

@@ -21,7 +21,7 @@ from cekura_dashboards.stats.timeline import PERIODS, STEPS, Clock, Span, floor_
 from cekura_dashboards.summaries.bar import fill_empty, merge_groups
 from cekura_dashboards.summaries.line import line_time_series
 from cekura_dashboards.summaries.model import Bucket
-from cekura_dashboards.text import plain
+from cekura_dashboards.text import counted, plain
 from cekura_dashboards.values import np, replace
 
 ARRIVING = 2
@@ -218,8 +218,8 @@ def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | N
     if -allowed <= alone - own <= allowed + slack:
         return None
     return (
-        f"without its dashboard, as an earlier window requires, the chart counts {exact(alone)} calls instead of "
-        f"{exact(own)}: those of agents that are no longer listed may be missing"
+        f"without its dashboard, as an earlier window requires, the chart counts {counted(exact(alone), 'call')} "
+        f"instead of {exact(own)}: those of agents that are no longer listed may be missing"
     )
 
 

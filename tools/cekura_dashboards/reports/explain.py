@@ -270,8 +270,11 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
     counted = sides.current.kind == "total"
     row = sides.compared(counted=counted)
     by = field_word(name)
+    new = _on_one_side(sides.current, sides.baseline, since=True) or None
+    gone = _on_one_side(sides.baseline, sides.current, since=False) or None
     if sides.current.kind == "median":
-        return Dimension(by=by, verdict="not tested", contributors=row.contributors, not_compared=row.not_compared)
+        contributors, why = row.contributors, row.not_compared
+        return Dimension(by=by, verdict="not tested", contributors=contributors, new=new, gone=gone, not_compared=why)
     result = find_driver(
         sides.current.grouped, sides.baseline.grouped, additive=counted, ratio=sides.scale, dimensions=dimensions,
         earlier=sides.groups_before,
@@ -290,8 +293,8 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
         since=when.get("since"),
         only=when.get("only"),
         contributors=row.contributors,
-        new=_on_one_side(sides.current, sides.baseline, since=True) or None,
-        gone=_on_one_side(sides.baseline, sides.current, since=False) or None,
+        new=new,
+        gone=gone,
         not_compared=row.not_compared,
     )
 

@@ -107,6 +107,8 @@ async def count_failure_modes(
     ]
     shown.sort(key=lambda mode: mode.verdict != "possible")
     reason = f"the API keeps at most {MOST_KEPT} calls a metric, so earlier ones may be missing"
+    if min(scope.sizes) <= 0:
+        reason = f"no calls in the {'current window' if scope.sizes[0] <= 0 else 'baseline'}"
     tested = all(mode.verdict != "not tested" for mode in shown)
     sizes = [round(size) for size in scope.sizes]
     return FailureModes(of=sizes, modes=shown, not_tested=None if tested else reason), [], requests

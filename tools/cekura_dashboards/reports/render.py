@@ -38,7 +38,7 @@ from cekura_dashboards.summaries.model import (
     StatFacts,
 )
 from cekura_dashboards.summaries.profile import names_of
-from cekura_dashboards.text import named, plain
+from cekura_dashboards.text import counted, named, noun_and_names, plain
 
 DETAILS = "details"
 """Omitted from every report of a large dashboard; the answer says so once."""
@@ -55,7 +55,7 @@ BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units",
 """Facts rendered in a line of their own."""
 NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
 HOURS = 24
-FLAT = {"not significant": "not significantly different from flat", "not tested": "not tested, too few days"}
+FLAT = {"not significant": "not significantly different from flat", "not tested": "not tested, too few days or calls"}
 EIGHTHS = "▁▂▃▄▅▆▇█"
 LEFT_EIGHTHS = "▏▎▍▌▋▊▉█"
 MAX_LINE = 80
@@ -126,6 +126,10 @@ def window_text(window: WindowShown) -> str:
 
 
 def title_of(widget: WidgetBrief) -> str:
+    """``widget 203 "Success rate": bar avg of success per day``; of a widget that could not be read, its id."""
+    number = f"widget {widget.id}" if widget.id is not None else "unsaved widget"
+    if widget.chart_type is None:
+        return number
     plots = [widget.chart_type, widget.aggregation_function, f"of {widget.field}" if widget.field else None]
     if widget.metric:
         plots.append(f"metric {widget.metric}")
@@ -133,7 +137,6 @@ def title_of(widget: WidgetBrief) -> str:
         plots.append(f"per {widget.time_period}")
     if widget.group_by:
         plots.append(f"by {widget.group_by}")
-    number = f"widget {widget.id}" if widget.id is not None else "unsaved widget"
     return f"{number} {named(widget.name)}: {' '.join(str(part) for part in plots if part)}"
 
 
@@ -170,7 +173,7 @@ def _pie_lines(facts: PieFacts, *, charted: bool) -> list[str]:
 
 def _group_lines(groups: Groups) -> list[str]:
     line = f"by {groups.by} {_rows(groups.columns, groups.top)}"
-    return [f"{line}; other {groups.other.groups} groups {groups.other.n}" if groups.other else line]
+    return [f"{line}; {counted(groups.other.groups, 'other group')} {groups.other.n}" if groups.other else line]
 
 
 def _group_change_line(group_changes: GroupChanges) -> str:
@@ -213,7 +216,9 @@ def verdict_words(verdict: str, possible_among: int | None) -> str:
 
 def _row_verdict(row: FigureChange | ShareChange) -> str:
     verdict = verdict_words(row.verdict, row.possible_among)
-    return f"{verdict} ({row.explained_by})" if row.explained_by else verdict
+    untested = row.not_tested if isinstance(row, FigureChange) else None
+    reason = untested or row.explained_by
+    return f"{verdict} ({reason})" if reason else verdict
 
 
 def comparison_lines(comparison: Comparison | None) -> list[str]:
@@ -324,7 +329,7 @@ def _finding(finding: Finding) -> str:
             parts += [f"{plain(finding.per_day)} per day", _moved(finding.change, finding.pct)]
         case Unusual():
             head = f"outlier from {finding.start}"
-            parts.append(f"{finding.buckets} buckets" if finding.buckets > 1 else "1 bucket")
+            parts.append(counted(finding.buckets, "bucket"))
             parts.append(f"{plain(finding.value)}, expected {plain(finding.expected)}")
             parts += [f"n {finding.n}"] if finding.n is not None else []
         case Gap(still=True):
@@ -342,7 +347,7 @@ def _finding(finding: Finding) -> str:
 
 
 def _other_widgets(gap: Gap) -> list[str]:
-    return [f"also widgets {', '.join(map(str, gap.widgets))}"] if gap.widgets else []
+    return [f"also {noun_and_names('widget', gap.widgets, limit=len(gap.widgets))}"] if gap.widgets else []
 
 
 def _moved(change: float, pct: float | None) -> str:

@@ -73,7 +73,7 @@ from cekura_dashboards.summaries.bar import bar, bar_outcome, bar_time_series, l
 from cekura_dashboards.summaries.line import line, outage_of_hours
 from cekura_dashboards.summaries.model import AnyFacts, Bucket, Groups, Profile, Series, Summary, Table, TimesFacts
 from cekura_dashboards.summaries.pie import pie, stat
-from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, untrusted, word
+from cekura_dashboards.text import SafeText, UntrustedText, counted, json_text, named, untrusted, word
 from cekura_dashboards.values import replace
 
 FINE_SERIES, COARSE_SERIES = 31, 12
@@ -104,7 +104,7 @@ class WidgetBrief(BaseModel):
 
     id: int | None = None
     name: UntrustedText | None = None
-    chart_type: SafeText
+    chart_type: SafeText | None = Field(default=None, description="absent: the widget could not be read")
     field: SafeText | None = None
     metric: str | None = None
     aggregation_function: SafeText | None = None
@@ -453,9 +453,9 @@ def _with_notes(
     """Add these notes, and notes on rows that differ from the documented format."""
     all_notes = [*notes]
     if rows.outside:
-        all_notes.append(f"{rows.outside} rows outside the window were omitted; the API may not have applied it")
+        all_notes.append(f"omitted: {counted(rows.outside, 'row')} outside the window; the API may not have applied it")
     if rows.unread:
-        all_notes.append(f"{rows.unread} rows without a readable time were omitted")
+        all_notes.append(f"omitted: {counted(rows.unread, 'row')} without a readable time")
     if rows.times.bare:
         all_notes.append("times without an offset are read as UTC")
     if (others := sorted(offset / HOUR for offset in rows.times.offsets if offset)) and not local_days:

@@ -13,7 +13,7 @@ from cekura_dashboards.api.models import METRIC_VALUE, Alert, Dashboard, Widget,
 from cekura_dashboards.arguments.alert import setting_text
 from cekura_dashboards.charts.target import Window
 from cekura_dashboards.context import ToolContext, gather_by_id
-from cekura_dashboards.text import SafeText, UntrustedText, clean, join_names, named, untrusted
+from cekura_dashboards.text import SafeText, UntrustedText, clean, counted, join_names, named, noun_and_names, untrusted
 
 ALERT_HISTORY = timedelta(hours=168)
 """How far back the API tells how often alerts fired, as documented."""
@@ -82,7 +82,7 @@ def _line(alert: AlertShown, *, whole: bool) -> str:
     head = f"alert {alert.id} {named(alert.name)}, {alert.setting}{', off' if alert.off else ''}"
     head += f", where {alert.where}" if alert.where else ""
     if alert.widgets:
-        return f"{head}: widgets {join_names(map(str, alert.widgets), limit=MAX_WIDGETS)}"
+        return f"{head}: {noun_and_names('widget', alert.widgets, limit=MAX_WIDGETS)}"
     coverage = "no chart shows" if whole else "no chart that was looked at shows"
     return f"{head}: watches metric {alert.metric}, which {coverage}"
 
@@ -132,7 +132,7 @@ async def fired_in(
     span = f"in the last {_duration(first)}" if not last else f"from {first} h to {last} h ago"
     fired = {number: count for number, count in counts.items() if number in alerts and count > 0}
     if not fired:
-        return Fired([f"none of {len(alerts)} alerts fired {span}"], requests)
+        return Fired([f"none of {counted(len(alerts), 'alert')} fired {span}"], requests)
     shown = metrics_of(widgets)
     ordered = sorted(fired, key=lambda number: (-fired[number], number))
     parts = [
@@ -152,7 +152,7 @@ def _duration(hours: int) -> str:
 
 def _of(alert: Alert, shown: Mapping[int, list[int]]) -> str:
     widgets = shown.get(alert.source_id or 0)
-    return f"widgets {join_names(map(str, widgets), limit=MAX_WIDGETS)}" if widgets else f"metric {alert.source_id}"
+    return noun_and_names("widget", widgets, limit=MAX_WIDGETS) if widgets else f"metric {alert.source_id}"
 
 
 async def _counts(

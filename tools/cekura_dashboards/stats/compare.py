@@ -154,6 +154,7 @@ def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> C
             baseline=exact(old),
             difference=difference(new, old),
             verdict=judged.verdict,
+            not_tested=tested.not_tested,
             explained_by=judged.by,
         )
         rows.append(row.with_p_value(tested.p_value, is_explained=judged.is_explained))
@@ -161,8 +162,11 @@ def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> C
 
 
 class _Tested(NamedTuple):
+    """``not_tested``: why there is no verdict."""
+
     verdict: Verdict
     p_value: float = 1.0
+    not_tested: str | None = None
 
     @classmethod
     def of(cls, estimate: Estimate, terms: VerdictTerms) -> "_Tested":
@@ -194,7 +198,7 @@ def _from_prior(name: str | None, current: Sample, baseline: Sample, terms: Verd
     """A figure by prior variances, which exist for calls, success and duration; else it is not tested."""
     calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
     if min(calls) < 1:
-        return _Tested("not tested")
+        return _Tested("not tested", not_tested=f"no calls in the {'current window' if calls[0] < 1 else 'baseline'}")
     terms = replace(terms, parts=figures).at_most_possible()
     sides = [
         Sample([SampleBucket(0.0, n, side.parts.get(name, 0.0))], side.seconds)
@@ -212,7 +216,7 @@ def _from_prior(name: str | None, current: Sample, baseline: Sample, terms: Verd
     elif name == "avg_duration":
         variances = [(PRIOR_CALL_VARIATION * value) ** 2 for value in values]
     else:
-        return _Tested("not tested")
+        return _Tested("not tested", not_tested="the API has no daily values of it")
     squared_error = math.fsum(
         variance / n * design_effect(n, side.seconds) for variance, n, side in zip(variances, calls, sides, strict=True)
     )

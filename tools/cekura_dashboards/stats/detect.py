@@ -35,6 +35,7 @@ from cekura_dashboards.stats.outliers import (
 from cekura_dashboards.stats.seasonality import LevelModel, SeasonalFit, fit_seasonality, unit_of_sums
 from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, followed_clock, median, robust_sd
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
+from cekura_dashboards.text import counted
 from cekura_dashboards.values import Array, Flags, Places, np, replace
 
 MOST_OF_A_DAY = 0.5
@@ -127,7 +128,7 @@ def _detect(
     elif len(days) >= MIN_VALUES and not mixed:
         findings += _trend(fit, trend, reporting_window, zone)
     elif len(days) < enough:
-        untested.append(f"trend, steps: {len(days)} whole days, fewer than {enough}")
+        untested.append(f"trend, steps: {counted(len(days), 'whole day')}, fewer than {enough}")
     hours = _unusual_hours(fit, reporting_window)
     unusual = [*_without_bad_hours(fit, _unusual_days(fit, cuts, trend, reporting_window), hours), *hours]
     unusual = [*_unusual_parts(fit, reporting_window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]

@@ -227,6 +227,7 @@ class FigureChange(WithPValue):
     baseline: Number
     difference: Number
     verdict: Verdict
+    not_tested: str | None = Field(default=None, description="why there is no verdict")
     possible_among: int | None = Field(default=None, description=POSSIBLE_AMONG)
     explained_by: str | None = Field(default=None, description=EXPLAINED_BY)
 
@@ -264,7 +265,7 @@ class Comparison(WithPValue):
     def without_verdicts(self, why: str) -> "Comparison":
         """The same figures, none of them with a verdict, and the reason why."""
         none = {"verdict": "not tested", "explained_by": None}
-        figures = self.figures and [row.model_copy(update=none) for row in self.figures]
+        figures = self.figures and [row.model_copy(update={**none, "not_tested": None}) for row in self.figures]
         shares = self.shares and self.shares.model_copy(
             update={"top": [row.model_copy(update=none) for row in self.shares.top]}
         )
