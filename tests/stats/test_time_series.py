@@ -22,6 +22,7 @@ from cekura_dashboards.stats.time_series import (
     trimmed_means_by,
 )
 from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, day_starts
+from cekura_dashboards.values import replace
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")]
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
@@ -92,6 +93,12 @@ def test_the_clock_that_fits_the_hours_is_followed_and_that_which_is_set_if_none
 def test_days_and_few_days_of_hours_follow_the_clock_that_is_set() -> None:
     assert followed(World("count", DAY, 29, 40, office=NEW_YORK), "UTC", step=DAY) == ["UTC"]
     assert followed(World("count", HOUR, 168, 40, office=NEW_YORK), "UTC") == ["UTC"]
+
+
+def test_counts_below_zero_of_an_api_in_error_say_nothing_of_the_clock() -> None:
+    _, calls = series(World("count", HOUR, 720, 40, office=NEW_YORK), 7)
+    negative = replace(calls, values=-calls.values)
+    assert str(followed_clock(negative, Clock(ZoneInfo("UTC"))).zone) == "UTC"
 
 
 def test_another_clock_is_said_and_the_one_that_is_set_is_not() -> None:

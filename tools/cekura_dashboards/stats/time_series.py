@@ -271,7 +271,8 @@ def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
     others = [other for other, shift in zip(clocks[1:], shifts[1:], strict=True) if shift or shifts[0]]
     if not others:
         return clock
-    counts = 2 * np.sqrt(calls.values + 0.375)  # of variance 1 for Poisson counts: Anscombe (1948), Biometrika 35
+    counts = np.maximum(calls.values, 0.0)  # an API in error may send negative ones
+    counts = 2 * np.sqrt(counts + 0.375)  # of variance 1 for Poisson counts: Anscombe (1948), Biometrika 35
     middles = calls.times + calls.step / 2
     days = _keys(calendar(middles, clock).day)
     misfit, *misfits = (_misfit(counts, days, middles, other) for other in (clock, *others))
