@@ -1,11 +1,12 @@
-"""Student's quantiles, held to those of SciPy, and probabilities of counts."""
+"""Student's quantiles and tails of counts and hits, held to those of SciPy."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special
+from scipy import special, stats
 
-from cekura_dashboards.stats.significance import MAX_DF, count_score, t_quantile, t_sf
+from cekura_dashboards.stats.significance import MAX_DF, count_score, count_scores, share_scores, t_quantile, t_sf
 
 PROBABILITIES = st.floats(0.6, 1 - 1e-6)
 DEGREES = st.floats(0.5, MAX_DF - 1)
@@ -43,3 +44,17 @@ def test_the_middle_is_zero() -> None:
 @pytest.mark.parametrize("excess", [1e-17, 1e-12, 1e-8])
 def test_counts_that_hardly_vary_beyond_poisson_have_its_probability(excess: float) -> None:
     assert count_score(9, 2.0, excess) == pytest.approx(count_score(9, 2.0, 0.0), rel=1e-4)
+
+
+def test_many_values_have_the_scores_of_their_tails() -> None:
+    hits, sizes, shares = (
+        np.array([0.0, 3.0, 9.0, 40.0, 900.0]),
+        np.array([10.0, 10.0, 10.0, 60.0, 5000.0]),
+        np.full(5, 0.3),
+    )
+    tails = np.where(hits > 0.3 * sizes, stats.binom.sf(hits - 1, sizes, 0.3), stats.binom.cdf(hits, sizes, 0.3))
+    assert share_scores(hits, sizes, shares) == pytest.approx(np.maximum(0.0, stats.norm.isf(tails)), abs=1e-9)
+    counts, means = np.array([0.0, 30.0, 12.0, 4000.0, 9.0]), np.array([5.0, 12.0, 30.0, 3500.0, 9.5])
+    for excess, model in ((0.0, stats.poisson(means)), (0.2, stats.nbinom(5, 1 / (1 + 0.2 * means)))):
+        tails = np.where(counts > means, model.sf(counts - 1), model.cdf(counts))
+        assert count_scores(counts, means, excess) == pytest.approx(np.maximum(0.0, stats.norm.isf(tails)), abs=1e-9)

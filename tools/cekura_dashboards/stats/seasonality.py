@@ -15,7 +15,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.significance import MIN_EXCESS, count_score, share_score
+from cekura_dashboards.stats.significance import MIN_EXCESS, count_scores, share_scores
 from cekura_dashboards.stats.time_series import (
     Calendar,
     TimeSeries,
@@ -144,9 +144,8 @@ class LevelModel:
         values, expected = np.maximum(self.values, 0.0) / unit, np.maximum(levels, 0.0) / unit
         excess = overdispersion(values, expected)
         scores = stabilise(values, excess) - stabilise(expected, excess)
-        for i in _worth_exact(scores, np.maximum(values, expected)):
-            exact = count_score(float(values[i]), float(expected[i]), excess)
-            scores[i] = math.copysign(exact, scores[i])
+        far = _worth_exact(scores, np.maximum(values, expected))
+        scores[far] = np.copysign(count_scores(values[far], expected[far], excess), scores[far])
         return standardise(scores, least=1.0)
 
     def _rate_scores(self, levels: Array) -> Array:
@@ -154,8 +153,8 @@ class LevelModel:
         shares = np.clip(levels / unit, 1 / (n + 2), 1 - 1 / (n + 2))
         hits = np.clip(self.values / unit, 0.0, 1.0) * n
         scores = (hits - shares * n) / np.sqrt(n * shares * (1 - shares))
-        for i in _worth_exact(scores, n):
-            scores[i] = math.copysign(share_score(float(hits[i]), float(n[i]), float(shares[i])), scores[i])
+        far = _worth_exact(scores, n)
+        scores[far] = np.copysign(share_scores(hits[far], n[far], shares[far]), scores[far])
         over = float((np.minimum(scores * scores, OUTLIER_SCORE**2) - 1).sum() / n.sum())
         if over > 0:
             scores = scores / np.sqrt(1 + over * n)
@@ -191,10 +190,9 @@ def _calls_or_one(series: TimeSeries) -> Array:
     return np.where(series.n > 0, series.n, 1.0)
 
 
-def _worth_exact(scores: Array, counts: Array) -> list[int]:
+def _worth_exact(scores: Array, counts: Array) -> Places:
     """Where the exact p-value is worth its time: of few calls, far from the expected value."""
-    places: list[int] = np.flatnonzero((np.abs(scores) >= EXACT_FROM_SCORE) & (counts <= NORMAL_FROM)).tolist()
-    return places
+    return np.flatnonzero((np.abs(scores) >= EXACT_FROM_SCORE) & (counts <= NORMAL_FROM))
 
 
 def unit_of_sums(sums: Array, expected: Array) -> float:

@@ -20,7 +20,7 @@ from msgspec import Struct, field
 
 from cekura_dashboards.stats.findings import Finding, Number, Verdict, round_for_display
 from cekura_dashboards.stats.timeline import UTC_CLOCK, Clock
-from cekura_dashboards.values import replace
+from cekura_dashboards.values import Array, Places, np, replace
 
 NORMAL = NormalDist()
 MAX_DF = 2000.0
@@ -28,6 +28,9 @@ MAX_DF = 2000.0
 _TINY = 1e-300
 _ROUNDS = 300
 _MOST_STEPS, _CLOSE = 30, 1e-14
+FIRST_TERMS, MOST_TERMS = 32, 1024
+"""Of the sum of a tail, computed at once: first few, then twice as many each time, until the rest is as good as none,
+for time and memory."""
 
 
 @lru_cache(maxsize=4096)
@@ -140,22 +143,20 @@ def count_score(count: float, mean: float, excess: float) -> float:
     >>> round(count_score(20, 10, 0.0), 2), round(count_score(0, 10, 0.0), 2), round(count_score(20, 10, 0.5), 2)
     (2.7, 3.91, 1.21)
     """
-    mean = max(mean, _TINY)
-    is_poisson = excess <= MIN_EXCESS
-    shape = math.inf if is_poisson else 1 / excess
-    odds = mean / (mean + shape)
+    return float(count_scores(np.array([count]), np.array([mean]), excess)[0])
 
-    def probability(k: int) -> float:
-        if is_poisson:
-            return math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
-        ways = math.lgamma(k + shape) - math.lgamma(shape) - math.lgamma(k + 1)
-        return math.exp(ways + shape * math.log1p(-odds) + k * math.log(odds))
 
-    def ratio(k: int) -> float:
-        """How much likelier k is than k - 1."""
-        return mean / k if is_poisson else odds * (k - 1 + shape) / k
-
-    return _score(_tail_probability(round(count), mean, probability, ratio))
+def count_scores(counts: Array, means: Array, excess: float) -> Array:
+    """As ``count_score``, of many counts that vary alike beyond their means."""
+    values, means = np.rint(counts), np.maximum(means, _TINY)
+    if excess <= MIN_EXCESS:
+        logs = values * np.log(means) - means - _log_gammas(values + 1)
+        return _scores_of_tails(values, means, logs, lambda k, places: means[places] / k)
+    shape = 1 / excess
+    odds = means / (means + shape)
+    ways = _log_gammas(values + shape) - math.lgamma(shape) - _log_gammas(values + 1)
+    logs = ways + shape * np.log1p(-odds) + values * np.log(odds)
+    return _scores_of_tails(values, means, logs, lambda k, places: odds[places] * (k - 1 + shape) / k)
 
 
 def share_score(hits: float, n: float, share: float) -> float:
@@ -164,17 +165,18 @@ def share_score(hits: float, n: float, share: float) -> float:
     >>> round(share_score(9, 10, 0.5), 2), round(share_score(20, 40, 0.85), 1)
     (2.3, 5.1)
     """
-    size = round(n)
+    return float(share_scores(np.array([hits]), np.array([n]), np.array([share]))[0])
 
-    def probability(k: int) -> float:
-        ways = math.lgamma(size + 1) - math.lgamma(k + 1) - math.lgamma(size - k + 1)
-        return math.exp(ways + k * math.log(share) + (size - k) * math.log1p(-share))
 
-    def ratio(k: int) -> float:
-        """How much likelier k is than k - 1."""
-        return (size - k + 1) / k * share / (1 - share) if k <= size else 0.0
-
-    return _score(_tail_probability(min(size, round(hits)), size * share, probability, ratio))
+def share_scores(hits: Array, n: Array, shares: Array) -> Array:
+    """As ``share_score``, of many numbers of hits."""
+    sizes = np.rint(n)
+    values, odds = np.minimum(sizes, np.rint(hits)), shares / (1 - shares)
+    ways = _log_gammas(sizes + 1) - _log_gammas(values + 1) - _log_gammas(sizes - values + 1)
+    logs = ways + values * np.log(shares) + (sizes - values) * np.log1p(-shares)
+    return _scores_of_tails(
+        values, sizes * shares, logs, lambda k, places: np.maximum(sizes[places] - k + 1, 0.0) / k * odds[places]
+    )
 
 
 def binomial_score(hits: float, misses: float, share: float) -> float:
@@ -213,23 +215,30 @@ def hypergeometric_score(hits: int, size: int, all_hits: int, whole: int) -> flo
     return _score(min(tails) + weights[place] / 2)
 
 
-def _tail_probability(
-    value: int, mean: float, probability: Callable[[int], float], ratio: Callable[[int], float]
-) -> float:
-    """The probability of a value at least so far from the mean, on its side."""
-    part = whole = probability(value)
-    k = value
-    if value > mean:
-        while part > whole * _CLOSE:
-            k += 1
-            part *= ratio(k)
-            whole += part
-        return whole
-    while k > 0 and part > whole * _CLOSE:
-        part *= 1 / ratio(k)
-        k -= 1
-        whole += part
-    return whole
+def _log_gammas(values: Array) -> Array:
+    return np.array([*map(math.lgamma, values.tolist())])
+
+
+def _scores_of_tails(values: Array, means: Array, logs: Array, ratios: Callable[[Array, Places], Array]) -> Array:
+    """The probability of each value or one further from its mean on its side, as a normal score.
+
+    ``logs``: the logarithm of each value's own probability. ``ratios``: how much likelier each of k, values x places,
+    is than k - 1, for the values at these places.
+    """
+    whole = np.exp(logs)
+    part, reached, size = whole.copy(), values.copy(), FIRST_TERMS
+    places = np.flatnonzero(part > 0)
+    while len(places):
+        above = (values > means)[places, None]
+        steps = np.arange(1.0, size + 1)
+        k = reached[places, None] + np.where(above, steps, 1 - steps)
+        ratio = ratios(np.maximum(k, 1.0), places[:, None])
+        factors = np.where(above, ratio, np.where(k > 0, 1 / np.maximum(ratio, _TINY), 0.0))
+        terms = part[places, None] * factors.cumprod(axis=1)
+        whole[places] += terms.sum(axis=1)
+        part[places], reached[places] = terms[:, -1], reached[places] + np.where(above[:, 0], size, -size)
+        places, size = places[part[places] > whole[places] * _CLOSE], min(2 * size, MOST_TERMS)
+    return np.array([*map(_score, whole.tolist())])
 
 
 def _score(probability: float) -> float:
