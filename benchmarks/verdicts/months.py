@@ -1,6 +1,6 @@
 """Months of days, with a level that changed or without: how often a step or trend is clear, and is there.
 
-170 calls a day by default, whose rates vary besides by a fifth of a binomial error.
+170 calls a day on average by default, whose rates vary besides by a fifth of a binomial error.
 """
 
 from collections.abc import Iterable, Iterator
@@ -166,8 +166,8 @@ def month_row(month: Month, seeds: Iterable[int]) -> MonthRow:
 
 def _counts(month: Month, finding: Finding) -> bool:
     """Whether it is the change that was planted; where none was, whether it is false."""
-    if month.drift:
-        return isinstance(finding, Trend) and finding.change > 0
+    if month.drift:  # its days may not tell it from a step
+        return isinstance(finding, (Step, Trend)) and finding.kind != "step" and finding.change > 0
     if month.moved:
         return isinstance(finding, Step) and finding.change * month.moved > 0
     if month.growth:  # it is a trend, or looks like one
@@ -191,7 +191,8 @@ def draw(month: Month, rng: np.random.Generator) -> tuple[TimeSeries, TimeSeries
     share_moved = np.clip(month.days_moved - (month.days - 1 - days), 0, 1)
     level = (month.moved * share_moved + month.drift * days / (month.days - 1))[day]
     own = _own(month, rng)[day]
-    expected = month.calls * share * np.where(weekdays >= SATURDAY, month.weekend, 1.0) * np.exp(month.growth * day)
+    weekday_calls = month.calls * 7 / (5 + 2 * month.weekend)
+    expected = weekday_calls * share * np.where(weekdays >= SATURDAY, month.weekend, 1.0) * np.exp(month.growth * day)
     for place, left in ((month.out, OUTAGE), (month.holiday, 0.2)):
         if place is not None:
             expected[day == month.days - place] *= left

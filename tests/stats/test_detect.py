@@ -130,7 +130,7 @@ def test_days_that_fit_a_line_and_levels_alike_are_called_a_trend_or_step() -> N
     slope: list[float | None] = [0.8 + 0.004 * i + rng.gauss(0, 0.03) for i in range(29)]
     [either] = detect(course(slope)).findings or []
     assert isinstance(either, Step)
-    assert (either.kind, either.verdict, either.change > 0) == ("trend or step", "possible", True)
+    assert (either.kind, either.verdict, either.change > 0) == ("trend or step", "clear", True)
 
 
 def test_a_fall_beside_growth_is_a_step_and_a_trend_each_with_its_own_size() -> None:
