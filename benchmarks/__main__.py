@@ -11,6 +11,7 @@ from benchmarks import decoding, figures, sizes, speed
 from cekura_dashboards_mcp.protocol.tools import CORE
 
 TURNS = 3
+OF_A_LINE = ("calls of a line", "from bytes to answer", "memory beyond the data", "over HTTP", "slowest health request")
 
 
 async def measure(runs: int, rounds: int, calls: int) -> str:
@@ -19,12 +20,10 @@ async def measure(runs: int, rounds: int, calls: int) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, Python {platform.python_version()}, {libraries}.",
         "",
-        "| | this server | bare server | ratio |",
-        "| --- | --- | --- | --- |",
+        *figures.header("", "this server", "bare server", "ratio"),
         *(f"| {row.what} | {row.ours} | {row.bare} | {row.ratio:.2f} |" for row in rows),
         "",
-        "| answer of get_widgets_data | characters | tokens | the API's JSON | tokens |",
-        "| --- | --- | --- | --- | --- |",
+        *figures.header("answer of get_widgets_data", "characters", "tokens", "the API's JSON", "tokens"),
         *(
             f"| {size.what} | {size.characters:,} | {size.tokens:,} | {size.raw_characters:,} | {size.raw_tokens:,} |"
             for size in await sizes.sizes()
@@ -39,8 +38,7 @@ async def measure(runs: int, rounds: int, calls: int) -> str:
             "",
             f"What a model sees of the tool list: {size:,} bytes, {tokens:,} tokens; of the small profile {small}.",
             "",
-            "| calls of a line | from bytes to answer | memory beyond the data | over HTTP | slowest health request |",
-            "| --- | --- | --- | --- | --- |",
+            *figures.header(*OF_A_LINE),
             *(
                 f"| {d.calls:,} | {d.seconds:.2f} s | {d.megabytes:.0f} MB "
                 f"| {speed.spread([taken for _, taken in waits[d.calls]], 's', 1)} "

@@ -12,6 +12,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import figures
 from cekura_dashboards.stats.alerts import PRESETS, Reading, replay
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.time_series import TimeSeries
@@ -20,7 +21,6 @@ from cekura_dashboards.stats.timeline import DAY
 Floats = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Floats]
 PAGE = Path(__file__).parents[1] / "docs" / "alerts.md"
-MARKS = ("<!-- quiet months -->", "<!-- end of quiet months -->")
 DAYS, MONTHS, FIRST_SEED = 30, 200, 1000
 READINGS = {
     "as written": Reading(),
@@ -113,8 +113,7 @@ def _short(count: float) -> str:
 def table(months: int) -> Iterator[str]:
     yield f"Firings a month of conservative / balanced / aggressive: the mean of {months} months of one agent."
     yield ""
-    yield f"| scores | calls a day | {' | '.join(READINGS)} | this product: months with `clear`, `possible` |"
-    yield f"|{' --- |' * (3 + len(READINGS))}"
+    yield from figures.header("scores", "calls a day", *READINGS, "this product: months with `clear`, `possible`")
     for month in MONTHS_DRAWN:
         yield row(month, months)
 
@@ -127,10 +126,7 @@ def main(*, months: int, write: bool) -> None:
     lines = [*table(months)]
     click.echo("\n".join(lines))
     if write:
-        page = PAGE.read_text(encoding="utf-8")
-        head, _, rest = page.partition(MARKS[0])
-        _, _, tail = rest.partition(MARKS[1])
-        PAGE.write_text("\n".join([head + MARKS[0], *lines, MARKS[1]]) + tail, encoding="utf-8")
+        figures.write("quiet months", "\n".join(lines), PAGE)
 
 
 if __name__ == "__main__":

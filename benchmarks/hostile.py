@@ -17,7 +17,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +25,8 @@ import httpx
 from mcp import Client
 from mcp.types import TextContent
 from pydantic import SecretStr
+
+from benchmarks.processes import memory_mib
 
 KEY = "benchmark"
 MOST_BYTES, UNPACKED_BYTES = 2 * 2**20, 32 * 2**20
@@ -291,13 +292,6 @@ def serve(api: str) -> None:
     serve_http(connection, "127.0.0.1:0", workers=1, with_metrics=False, loaded=lambda: None)
 
 
-def memory_mib(process: int) -> float:
-    """What a process holds in memory, where the system tells."""
-    status = Path(f"/proc/{process}/status")
-    found = re.search(r"VmRSS:\s+(\d+)", status.read_text(encoding="ascii")) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0.0
-
-
 async def attacked(count: int, bodies: list[bytes], *, seed: int = 1) -> Outcome:
     """Send ``count`` random requests and one with each of these bodies, while a client of each era works.
 
@@ -307,13 +301,13 @@ async def attacked(count: int, bodies: list[bytes], *, seed: int = 1) -> Outcome
     async with a_server() as (process, url), anyio.create_task_group() as group:
         asked = questions()
         truth = {(tool, json.dumps(given)): await _answer(url, "auto", tool, given) for tool, given in asked}
-        outcome.memory_mib.append(memory_mib(process))
+        outcome.memory_mib.append(memory_mib(process) or 0.0)
         for era in ("auto", "legacy"):
             group.start_soon(_work, url, era, truth, outcome, done)
         group.start_soon(_watch, url, outcome, done)
         begun = time.perf_counter()
         async with held_connections(url):
-            await _attack(url, count, bodies, seed, lambda: outcome.memory_mib.append(memory_mib(process)))
+            await _attack(url, count, bodies, seed, lambda: outcome.memory_mib.append(memory_mib(process) or 0.0))
         outcome.seconds = time.perf_counter() - begun
         done.set()
     return outcome

@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 KEY = "benchmark"
 
@@ -19,16 +20,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*arguments: str, port: int, **environment: str) -> Generator[subprocess.Popen[bytes]]:
-    """A Python process that listens on a port of this machine."""
+def running(
+    *arguments: str, port: int, log: IO[bytes] | int | None = None, **environment: str
+) -> Generator[subprocess.Popen[bytes]]:
+    """A Python process that listens on a port of this machine. ``log``: where its standard error goes."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("CEKURA_")} | environment
-    process = subprocess.Popen([sys.executable, *arguments], env=env)  # noqa: S603 - our own modules
+    process = subprocess.Popen([sys.executable, *arguments], env=env, stderr=log)  # noqa: S603 - our own modules
     try:
         wait_for(port)
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(15)
 
 
 def wait_for(port: int, limit_s: float = 20) -> None:
@@ -45,17 +48,20 @@ def wait_for(port: int, limit_s: float = 20) -> None:
 
 
 def cpu_s(process: subprocess.Popen[bytes]) -> float | None:
-    """Processor time that it has used, its own and the system's for it, where the system tells it through /proc."""
-    status = Path(f"/proc/{process.pid}/stat")
-    if not status.exists():
+    """Processor time that it and its children have used, where the system tells it through /proc."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
         return None
-    fields = status.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    ticks = 0
+    for number in [str(process.pid), *children.read_text().split()]:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory_mib(process: subprocess.Popen[bytes]) -> float | None:
+def memory_mib(pid: int) -> float | None:
     """Resident memory, where the system tells it through /proc."""
-    status = Path(f"/proc/{process.pid}/status")
+    status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))

@@ -76,6 +76,7 @@ def seconds(process: "subprocess.Popen[str]", name: str) -> float:
 
 
 def main(commit: str, rounds: int) -> None:
+    from benchmarks.figures import header  # noqa: PLC0415 - not in the measured processes
     from benchmarks.processes import free_port, running  # noqa: PLC0415 - not in the measured processes
 
     port = free_port()
@@ -86,7 +87,7 @@ def main(commit: str, rounds: int) -> None:
         subprocess.run(["git", "worktree", "add", "-q", "--detach", other, commit], cwd=ROOT, check=True)  # noqa: S603, S607
         try:
             with measured(other, url) as before, measured(ROOT, url) as now:
-                print(f"| processor time | {commit} | now | ratio |\n| --- | --- | --- | --- |")  # noqa: T201 - its output
+                print("\n".join(header("processor time", commit, "now", "ratio")))  # noqa: T201 - its output
                 for name in (*CALLS, LINE):
                     for process in (before, now):
                         seconds(process, name)

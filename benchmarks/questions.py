@@ -9,12 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
-from pydantic import SecretStr
 
+from benchmarks.figures import header
 from benchmarks.trips import KEY, rounds_of
-from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
-from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.context import Memory
 from cekura_sandbox import create_app
 
@@ -84,29 +81,16 @@ QUESTIONS = [
 ]
 
 
-async def characters_of(app: Any, question: Question) -> int:
-    """The length of the answer's text."""
-    transport = HttpTransport("http://localhost", app=app)
-    tool = next(tool for tool in TOOLS if tool.name == question.tool)
-    try:
-        client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: NOW)
-        text, *_ = await call_tool(ToolContext(client, Settings(), lambda: NOW), tool, question.arguments)
-    finally:
-        await transport.aclose()
-    return len(text)
-
-
 async def main() -> None:
-    print("| question | tool | requests | round trips | characters |\n| --- | --- | --- | --- | --- |")  # noqa: T201 - what it is for
+    lines = header("question", "tool", "requests", "round trips", "characters")
     for question in QUESTIONS:
         app = create_app(now=lambda: NOW, key=KEY)
-        found = await rounds_of(
-            app, KEY, question.tool, json.loads(json.dumps(question.arguments)), Memory(0), lambda: NOW
-        )
-        app = create_app(now=lambda: NOW, key=KEY)
-        size = await characters_of(app, question)
-        print(f"| {question.text} | `{question.tool}` | {len(found.sent)} | {found.trips} | {size:,} |")  # noqa: T201 - as above
+        arguments = json.loads(json.dumps(question.arguments))
+        rounds = await rounds_of(app, KEY, question.tool, arguments, Memory(0), lambda: NOW)
+        size = f"{len(rounds.sent)} | {rounds.trips} | {len(rounds.text):,}"
+        lines.append(f"| {question.text} | `{question.tool}` | {size} |")
         app.state.world.close()
+    print("\n".join(lines))  # noqa: T201 - what it is for
 
 
 if __name__ == "__main__":

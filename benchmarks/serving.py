@@ -7,14 +7,13 @@ import json
 import math
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from itertools import product
+from typing import IO, Any, NamedTuple
 
 import anyio
 import click
@@ -22,8 +21,9 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from benchmarks.processes import cpu_s, free_port, memory_mib, wait_for
-from benchmarks.speed import BARE, OURS
+from benchmarks.figures import header
+from benchmarks.processes import cpu_s, free_port, memory_mib, running
+from benchmarks.speed import OURS
 
 CALLS = 960
 WIDGET: tuple[str, dict[str, Any]] = ("get_widgets_data", {"widget_ids": [1], "points": 30})
@@ -34,27 +34,26 @@ QUARTERS = 4
 """Measures of memory at the least, however slow the machine is."""
 
 
+class Served(NamedTuple):
+    """This server over HTTP, and what it has logged."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: IO[bytes]
+
+
 @contextmanager
-def running(log: IO[bytes], *arguments: str, port: int, **environment: str) -> Generator[subprocess.Popen[bytes]]:
-    """A Python process that listens on a port, its standard error in a file."""
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), **environment}
-    process = subprocess.Popen([sys.executable, *arguments], env=env, stderr=log)  # noqa: S603 - our own modules
-    try:
-        wait_for(port)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def family_cpu_s(process: subprocess.Popen[bytes]) -> float:
-    """Processor time of a process and its children."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-    ticks = 0.0
-    for number in [process.pid, *map(int, children)]:
-        fields = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / 100
+def serving(*about: str, workers: int = 1, delay_s: float = 0.0, limits: Mapping[str, str] = {}) -> Generator[Served]:
+    """``about``: what the API answers, as ``benchmarks.upstream`` takes it, after ``delay_s``."""
+    upstream, port = free_port(), free_port()
+    api = ("-m", "benchmarks.upstream", str(upstream), *about)
+    ours = (*OURS, "--http", f"127.0.0.1:{port}", "--workers", str(workers))
+    with (
+        running(*api, port=upstream, log=subprocess.DEVNULL, DELAY_S=str(delay_s)),
+        tempfile.TemporaryFile() as log,
+        running(*ours, port=port, log=log, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}", **limits) as process,
+    ):
+        yield Served(process, port, log)
 
 
 async def load(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int, key: str) -> list[float]:
@@ -86,69 +85,31 @@ def shares(log: IO[bytes]) -> list[float]:
 
 async def with_workers() -> list[str]:
     """A table: workers, clients at once, calls a second, processor time of a call, the smallest share of a worker."""
-    lines = [
-        "| server | clients | calls a second | processor time of a call | least share |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    upstream = free_port()
-    with tempfile.TemporaryFile() as log, running(log, "-m", "benchmarks.upstream", str(upstream), port=upstream):
-        base = f"http://127.0.0.1:{upstream}"
-        for name, call in (("bare", ("add", {"a": 1, "b": 2})), ("bare, same requests", ("fetch", dict[str, Any]()))):
-            for at_once in (1, 8, 32, 128):
-                port = free_port()
-                with (
-                    tempfile.TemporaryFile() as out,
-                    running(out, *BARE, str(port), port=port, UPSTREAM=base) as process,
-                ):
-                    lines.append(await _measured(name, process, port, call, at_once, None))
-        for workers in (1, 2, 4):
-            for at_once in (1, 8, 32, 128):
-                port = free_port()
-                command = [*OURS, "--http", f"127.0.0.1:{port}", "--workers", str(workers)]
-                with (
-                    tempfile.TemporaryFile() as out,
-                    running(out, *command, port=port, CEKURA_BASE_URL=base, **OPEN) as process,
-                ):
-                    lines.append(await _measured(f"{workers} worker(s)", process, port, WIDGET, at_once, out))
+    lines = header("server", "clients", "calls a second", "processor time of a call", "least share")
+    for workers, at_once in product((1, 2, 4), (1, 8, 32, 128)):
+        with serving(workers=workers, limits=OPEN) as served:
+            await load(served.port, WIDGET, at_once, at_once, "warm")
+            before, begun = cpu_s(served.process) or 0.0, time.perf_counter()
+            taken = await load(served.port, WIDGET, at_once, CALLS, "key")
+            seconds, used = time.perf_counter() - begun, (cpu_s(served.process) or 0.0) - before
+            of_call = f"{len(taken) / seconds:.0f} | {1000 * used / len(taken):.1f} ms"
+            name = f"{workers} worker{'s' * (workers > 1)}"
+            lines.append(f"| {name} | {at_once} | {of_call} | {100 * shares(served.log)[0]:.0f} % |")
     return lines
-
-
-async def _measured(
-    name: str,
-    process: subprocess.Popen[bytes],
-    port: int,
-    call: tuple[str, dict[str, Any]],
-    at_once: int,
-    log: IO[bytes] | None,
-) -> str:
-    await load(port, call, at_once, at_once, "warm")
-    before, begun = family_cpu_s(process), time.perf_counter()
-    taken = await load(port, call, at_once, CALLS, "key")
-    seconds, used = time.perf_counter() - begun, family_cpu_s(process) - before
-    share = f"{100 * shares(log)[0]:.0f} %" if log else ""
-    return f"| {name} | {at_once} | {len(taken) / seconds:.0f} | {1000 * used / len(taken):.1f} ms | {share} |"
 
 
 async def fairness() -> list[str]:
     """A modest key's median call alone, and beside a greedy one with ten times as many clients; the API takes 0.2 s."""
-    upstream, port = free_port(), free_port()
-    with (
-        tempfile.TemporaryFile() as log,
-        running(log, "-m", "benchmarks.upstream", str(upstream), port=upstream, DELAY_S="0.2"),
-        tempfile.TemporaryFile() as out,
-        running(out, *OURS, "--http", f"127.0.0.1:{port}", port=port, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}"),
-    ):
-        await load(port, WIDGET, 4, 8, "warm")
-        alone = statistics.median(await load(port, WIDGET, 4, 80, "modest"))
-        beside = list[float]()
+    with serving(delay_s=0.2) as served:
+        await load(served.port, WIDGET, 4, 8, "warm")
+        alone = statistics.median(await load(served.port, WIDGET, 4, 80, "modest"))
         async with anyio.create_task_group() as group:
-            group.start_soon(load, port, WIDGET, 40, 40_000, "greedy")
-            await load(port, WIDGET, 4, 8, "modest")  # by then the greedy one has begun
-            beside += await load(port, WIDGET, 4, 80, "modest")
+            group.start_soon(load, served.port, WIDGET, 40, 40_000, "greedy")
+            await load(served.port, WIDGET, 4, 8, "modest")  # by then the greedy one has begun
+            median = statistics.median(await load(served.port, WIDGET, 4, 80, "modest"))
             group.cancel_scope.cancel()
-    median = statistics.median(beside)
-    told = f"A modest key (4 clients): median {1000 * alone:.0f} ms alone, {1000 * median:.0f} ms beside a greedy one "
-    return [f"{told}(40 clients), {median / alone:.2f} times."]
+    text = f"A modest key (4 clients): median {1000 * alone:.0f} ms alone, {1000 * median:.0f} ms beside a greedy one "
+    return [f"{text}(40 clients), {median / alone:.2f} times."]
 
 
 async def growth() -> list[str]:
@@ -182,39 +143,24 @@ async def _one_board(widgets: int) -> float:
 
 async def _cpu_of(call: tuple[str, dict[str, Any]], calls: int, *about: str) -> float:
     """Processor seconds of a call in a server of its own."""
-    upstream, port = free_port(), free_port()
-    with (
-        tempfile.TemporaryFile() as log,
-        running(log, "-m", "benchmarks.upstream", str(upstream), *about, port=upstream),
-        tempfile.TemporaryFile() as out,
-        running(
-            out, *OURS, "--http", f"127.0.0.1:{port}", port=port, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}", **OPEN
-        ) as process,
-    ):
-        await load(port, call, 1, 2, "warm")
-        before = cpu_s(process) or 0.0
-        await load(port, call, 1, calls, "key")
-        return ((cpu_s(process) or 0.0) - before) / calls
+    with serving(*about, limits=OPEN) as served:
+        await load(served.port, call, 1, 2, "warm")
+        before = cpu_s(served.process) or 0.0
+        await load(served.port, call, 1, calls, "key")
+        return ((cpu_s(served.process) or 0.0) - before) / calls
 
 
 async def soak(seconds: int = SOAK_S, calls_a_turn: int = 160) -> list[str]:
     """Memory over minutes of load, in turns: its growth from the second quarter to the last one."""
-    upstream, port = free_port(), free_port()
-    seen = list[float]()
-    with (
-        tempfile.TemporaryFile() as log,
-        running(log, "-m", "benchmarks.upstream", str(upstream), "0", "12", port=upstream),
-        tempfile.TemporaryFile() as out,
-        running(
-            out, *OURS, "--http", f"127.0.0.1:{port}", port=port, CEKURA_BASE_URL=f"http://127.0.0.1:{upstream}"
-        ) as process,
-    ):
+    sizes = list[float]()
+    with serving("0", "12") as served:
         end, calls = time.monotonic() + seconds, 0
-        while time.monotonic() < end or len(seen) < QUARTERS:
-            calls += len(await load(port, WIDGET if calls % 3 else BOARD, 8, calls_a_turn, f"key-{len(seen) % 40}"))
-            seen.append(memory_mib(process) or 0.0)
-    quarter = len(seen) // QUARTERS
-    early, late = (statistics.median(part) for part in (seen[quarter : 2 * quarter], seen[-quarter:]))
+        while time.monotonic() < end or len(sizes) < QUARTERS:
+            key = f"key-{len(sizes) % 40}"
+            calls += len(await load(served.port, WIDGET if calls % 3 else BOARD, 8, calls_a_turn, key))
+            sizes.append(memory_mib(served.process.pid) or 0.0)
+    quarter = len(sizes) // QUARTERS
+    early, late = (statistics.median(part) for part in (sizes[quarter : 2 * quarter], sizes[-quarter:]))
     return [f"{calls} calls in {seconds} s: {early:.0f} MiB in the second quarter, {late:.0f} MiB in the last."]
 
 

@@ -100,7 +100,7 @@ async def over_http(rounds: int, calls: int) -> list[Row]:
         ) as mine,
         running(*BARE, str(bare), port=bare, UPSTREAM=f"http://127.0.0.1:{upstream}") as least,
     ):
-        idle = memory_mib(mine), memory_mib(least)
+        idle = memory_mib(mine.pid), memory_mib(least.pid)
         rows = [await _latency(upstream, ours, bare, rounds)]
         rows += [await _throughput(ours, bare, at_once, calls, "add") for at_once in (1, 8, 32)]
         rows.append(await _throughput(ours, bare, 32, calls, "add", "legacy"))

@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 from pydantic import SecretStr
 
+from benchmarks.figures import header
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
@@ -60,13 +61,17 @@ MOST_CHARACTERS = 60
 
 @dataclass
 class InRounds:
-    """Holds every answer back until nothing more is asked for, then lets all go at once: one round trip."""
+    """Holds every answer back until nothing more is asked for, then lets all go at once: one round trip.
+
+    ``text``: what the tool answered in the end.
+    """
 
     inner: Transport
     sent: list[str] = field(default_factory=list[str])
     trips: int = 0
     under_way: int = 0
     waiting: int = 0
+    text: str = ""
     let_go: anyio.Event = field(default_factory=anyio.Event)
     answered: anyio.Event = field(default_factory=anyio.Event)
 
@@ -119,7 +124,7 @@ async def rounds_of(
     [found] = [candidate for candidate in TOOLS if candidate.name == tool]
     async with anyio.create_task_group() as group:
         group.start_soon(transport.conduct)
-        await call_tool(ToolContext(client, settings, now, memory=memory), found, arguments)
+        transport.text = (await call_tool(ToolContext(client, settings, now, memory=memory), found, arguments)).text
         group.cancel_scope.cancel()
     await transport.aclose()
     return transport
@@ -128,7 +133,7 @@ async def rounds_of(
 async def table() -> list[str]:
     """A row for each call: requests and round trips, first without and then with names that are kept."""
     app = create_app(count=6000, key=KEY)
-    rows = ["| call | requests | round trips | with names kept |", "| --- | --- | --- | --- |"]
+    rows = header("call", "requests", "round trips", "with names kept")
     for tool, arguments, _ in TRIPS:
         memory = Memory(60)
         cold, warm = [await rounds_of(app, KEY, tool, arguments, memory, lambda: datetime.now(UTC)) for _ in "cw"]

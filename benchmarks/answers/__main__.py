@@ -28,7 +28,7 @@ SEEDS, MORE_SEEDS = 10, 40
 
 def table(cases: list[Case], found: dict[str, list[Said]], handed: list[Way]) -> list[str]:
     """A row for each kind of question, a column for each way of handing over; in brackets the balanced accuracy."""
-    rows = [f"| | asked | {' | '.join(found)} |", f"| --- | --- |{' --- |' * len(found)}"]
+    rows = figures.header("", "asked", *found)
     sorted_out = {name: by_kind(said) for name, said in found.items()}
     for kind in KINDS:
         cells = [_cell(held[kind]) for held in sorted_out.values()]

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.verdicts.worlds import autoregression
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 DAY, HOUR = 86_400, 3_600
@@ -111,7 +113,7 @@ def draw(rng: np.random.Generator, setting: Setting, asked: Draw) -> Calls:
     day = asked.start + DAY * np.arange(asked.days)
     weekend = is_weekend(day) & setting.weekly
     planted = (asked.value if asked.value is not None else np.zeros(asked.days)) + np.where(weekend, WEEKEND_VALUE, 0)
-    own = _autoregression(rng, asked.days, setting.alike) / np.sqrt(2)
+    own = autoregression(rng.standard_normal(asked.days), setting.alike) / np.sqrt(2)
     volume = 1 + (asked.volume if asked.volume is not None else np.zeros(asked.days)) / np.sqrt(asked.per_day)
     expected: Floats = asked.per_day * np.clip(volume, 0.05, None) * np.where(weekend, WEEKEND_VOLUME, 1)
     if asked.shape is not None:
@@ -142,11 +144,3 @@ def local_midnights(zone: str, days: npt.NDArray[np.floating]) -> Floats:
     dates: list[float] = days.astype(float).tolist()
     noons = [datetime.fromtimestamp(day, UTC).replace(hour=12, tzinfo=ZoneInfo(zone)) for day in dates]
     return np.array([noon.timestamp() - DAY / 2 for noon in noons])
-
-
-def _autoregression(rng: np.random.Generator, count: int, correlation: float) -> Floats:
-    """First order, with a standard deviation of 1."""
-    found = rng.standard_normal(count)
-    for i in range(1, count):
-        found[i] = correlation * found[i - 1] + np.sqrt(1 - correlation**2) * found[i]
-    return found

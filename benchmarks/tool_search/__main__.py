@@ -22,8 +22,7 @@ def main(*, misses: bool, write: bool) -> None:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}. {len(tools) - len(OTHER_TOOLS)} tools among {len(tools)}. Nothing is random.",
         "",
-        "| questions | | " + " | ".join(f"{name}: first | among {AMONG}" for name in ranks) + " |",
-        "| --- | --- " + "| --- | --- " * len(ranks) + "|",
+        *figures.header("questions", "", *(cell for name in ranks for cell in (f"{name}: first", f"among {AMONG}"))),
     ]
     for name, questions in SETS.items():
         scores = [score(rank, questions) for rank in ranks.values()]

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from benchmarks import figures
 from benchmarks.verdicts import (
     clocks,
     comparisons,
@@ -27,7 +28,7 @@ from benchmarks.verdicts import (
 from benchmarks.verdicts.cases import planted, quiet, windows
 from benchmarks.verdicts.clocks import clock_row
 from benchmarks.verdicts.comparisons import compared_row
-from benchmarks.verdicts.drivers import driven_row, moved_row
+from benchmarks.verdicts.drivers import moved_row
 from benchmarks.verdicts.many_charts import ROWS, many_charts_row
 from benchmarks.verdicts.months import month_row
 from benchmarks.verdicts.noise import noise_row
@@ -59,8 +60,6 @@ def main() -> None:
                 partial(clock_row, seeds=seeds), clocks.cases())),
             ("profile | planted | clear | possible", "off", processes.map(
                 partial(profiles.profiled_row, seeds=seeds), profiles.cases())),
-            ("change by group | a driver is named | the right one", "off", processes.map(
-                partial(driven_row, seeds=for_drivers), drivers.cases())),
             ("one group of four | possible | clear | the right one", "off", processes.map(
                 partial(moved_row, seeds=for_drivers), drivers.months())),
             ("answers about calls in which nothing happened | false clear | false possible", "over", processes.map(
@@ -89,12 +88,12 @@ def main() -> None:
 
 def show(head: str, missed: str, rows: Iterable[Any]) -> None:
     """Print a table as its rows come, and how many of them hold."""
-    print(f"| {head} |\n|{'---|' * (head.count('|') + 1)}", flush=True)  # noqa: T201 - its output
-    held = list[bool]()
+    print("\n".join(figures.header(*head.split(" | "))), flush=True)  # noqa: T201 - its output
+    kept = list[bool]()
     for row in rows:
-        held.append(row.holds)
+        kept.append(row.holds)
         print(row, "" if row.holds else missed, flush=True)  # noqa: T201 - its output
-    print(f"\n{sum(held)} of {len(held)} hold.\n", flush=True)  # noqa: T201 - its output
+    print(f"\n{sum(kept)} of {len(kept)} hold.\n", flush=True)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

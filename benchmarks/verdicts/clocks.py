@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from benchmarks.verdicts.comparisons import VerdictShares
+from benchmarks.verdicts.rows import QUIET, VerdictShares
 from cekura_dashboards.api.chart_data import BarRow, Chart
 from cekura_dashboards.api.models import WidgetConfig
 from cekura_dashboards.charts.rows import in_local_days
@@ -54,8 +54,8 @@ def cases() -> Iterator[Case]:
 
 
 def clock_row(case: Case, seeds: Iterable[int]) -> VerdictShares:
-    verdicts = [verdict(case, seed) for seed in seeds]
-    return VerdictShares(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
+    verdicts = ([verdict(case, seed) or ""] for seed in seeds)
+    return VerdictShares.of(str(case), verdicts, None if case.change else QUIET, case.aim)
 
 
 def verdict(case: Case, seed: int) -> str | None:

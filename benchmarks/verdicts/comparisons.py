@@ -5,11 +5,12 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.verdicts.rows import CLEAR, CLEAR_ALIKE, POSSIBLE
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import MeasureKind
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
@@ -41,7 +42,6 @@ class Row(NamedTuple):
 HELD_DAYS = 29
 """Whole days that the API holds."""
 LEAST_HELD, MOST_HELD = 0.93, 0.99
-CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
 RATE, LENGTH_S, SPREAD = 0.85, 170.0, 0.8
 DAYS_OF_LENGTHS = 0.05
 WEEKEND_CALLS, WEEKEND_RATE, FRIDAY = 0.4, -0.1, 8
@@ -62,31 +62,6 @@ COURSES_OF_ANY = [*COURSES][1:5]
 """Those of rates and durations too; the others are of calls."""
 OUTAGE = 3.8
 """95 % of the calls of a day are missing: this many times the size of a course."""
-
-
-class ChangedCase(Protocol):
-    """A case that plants a relative change, 0 for none, and the least share of ``clear`` that is aimed at."""
-
-    @property
-    def change(self) -> float: ...
-    @property
-    def aim(self) -> float: ...
-
-
-class VerdictShares(NamedTuple):
-    """The shares of draws of a case that are called clear, or possible."""
-
-    case: ChangedCase
-    clear: float
-    possible: float
-
-    @property
-    def holds(self) -> bool:
-        quiet = bool(self.case.change) or (self.clear <= CLEAR and self.possible <= POSSIBLE)
-        return quiet and self.clear >= self.case.aim
-
-    def __str__(self) -> str:
-        return f"| {self.case} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import anyio
 from fastapi import FastAPI
-from pydantic import SecretStr
 
-from benchmarks.verdicts.quiet_calls import KEY, NOW, TOOL, Json, quiet_worlds
-from cekura_dashboards import Settings, ToolContext, call_tool
-from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.transport import HttpTransport
+from benchmarks.verdicts.quiet_calls import NOW, Json, ask, quiet_worlds
 from cekura_sandbox.edits import Edit, Edits, Kind
 
 NAMED = 0.95
@@ -118,7 +114,7 @@ def edits_row(case: Case, seeds: Iterable[int], calls: int = CALLS) -> EditsName
         world.edits.plant(*plan.far, *([plan.near] if place % 2 == 0 or not case.step else []))
         if case.step:
             world.con.execute(case.step.format(time=plan.step.replace(tzinfo=None).isoformat(" ")))
-        listed = set(anyio.run(_edits_listed, case, app))
+        listed = set(_edits_listed(case, app))
         near, far = _stamp(plan.near.at), {_stamp(edit.at) for edit in plan.far}
         elsewhere += len(listed & far) + (near in listed if not case.step else 0)
         if case.step and place % 2 == 0:
@@ -131,15 +127,10 @@ def _stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%MZ")
 
 
-async def _edits_listed(case: Case, app: FastAPI) -> list[str]:
+def _edits_listed(case: Case, app: FastAPI) -> list[str]:
     """The times of all edits of what was edited that an answer lists."""
-    transport = HttpTransport("http://localhost", app=app)
-    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: NOW)
-    try:
-        answer = await call_tool(ToolContext(client, Settings(), lambda: NOW), TOOL[case.tool], dict(case.arguments))
-    finally:
-        await transport.aclose()
-    rows: list[Json] = answer.structured["changes"] if case.tool == "find_changes" else [answer.structured]
+    answer = anyio.run(ask, case.tool, app, dict(case.arguments)).structured
+    rows: list[Json] = answer["changes"] if case.tool == "find_changes" else [answer]
     thing = f"{'agent' if case.kind == 'aiagent' else case.kind} {case.number}"
     return [
         edit["at"] for row in rows for edit in row.get("edits", {}).get("edits", []) if edit["object"].startswith(thing)

@@ -9,13 +9,9 @@ from typing import Any, NamedTuple
 
 import anyio
 from fastapi import FastAPI
-from pydantic import SecretStr
 
-from benchmarks.verdicts.quiet_calls import KEY, NOW, TOOL, Json, quiet_worlds
-from cekura_dashboards import Settings, ToolContext, call_tool
-from cekura_dashboards.api.client import CekuraClient
+from benchmarks.verdicts.quiet_calls import NOW, Json, ask, quiet_worlds
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards.api.transport import HttpTransport
 
 METRIC = 503
 CALLS = 6000
@@ -75,10 +71,10 @@ def evaluated_row(name: str, seeds: Iterable[int]) -> EvaluatedRow:
         change(app, CHANGES[name], 2 + seed % 9 + seed % 3 / 3)
         worlds += 1
         for tool, arguments in ASKED:
-            answer = anyio.run(_asked, app, tool, arguments)
+            answer = anyio.run(ask, tool, app, arguments)
             count += 1
-            clear += "clear" in {*_verdicts(answer)}
-            reported += "share of calls evaluated" in str(answer)
+            clear += "clear" in {*_verdicts(answer.structured)}
+            reported += "share of calls evaluated" in f"{answer.structured} {answer.text}"
     return EvaluatedRow(name, clear / count, reported / count, worlds)
 
 
@@ -93,13 +89,3 @@ def _verdicts(answer: Any) -> Iterable[str]:
             yield from [answer["verdict"]] if "verdict" in answer else []
             for name, item in answer.items():
                 yield from _verdicts(item) if name not in {"evaluated", "outcomes"} else []
-
-
-async def _asked(app: FastAPI, tool: str, arguments: Json) -> Json:
-    transport = HttpTransport("http://localhost", app=app)
-    client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: NOW)
-    try:
-        answer = await call_tool(ToolContext(client, Settings(), lambda: NOW), TOOL[tool], arguments)
-    finally:
-        await transport.aclose()
-    return answer.structured | {"text": answer.text}

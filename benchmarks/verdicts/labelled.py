@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import anyio
 
-from benchmarks.verdicts.quiet_calls import Json, asked, quiet_worlds
+from benchmarks.verdicts.quiet_calls import Json, ask, quiet_worlds
 
 Shape = Literal[
     "one agent", "two agents", "one topic", "one region", "a topic of an agent", "more calls of an agent", "all", "none"
@@ -133,7 +133,7 @@ def labelled_row(shape: Shape, seeds: Iterable[int]) -> Labelled:
         label = label_of(shape, seed)
         for sql in label.sql:
             app.state.world.con.execute(sql)
-        answer = anyio.run(asked, "explain_change", app, {"widget_id": 203, "window": "7d", "by": FIELDS})
+        answer = anyio.run(ask, "explain_change", app, {"widget_id": 203, "window": "7d", "by": FIELDS}).structured
         outer, whole = causes_named(answer)
         causes += bool(label.cause)
         named, named_first = named + bool(whole), named_first + bool(outer)

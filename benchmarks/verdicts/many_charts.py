@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import anyio
 from fastapi import FastAPI
 
-from benchmarks.verdicts.quiet_calls import KEY, NOW, Json, asked
+from benchmarks.verdicts.quiet_calls import KEY, NOW, Json, ask
 from cekura_sandbox import create_app
 
 CALLS = 12_000
@@ -81,7 +81,7 @@ def quiet_charts(charts: int, seeds: Iterable[int]) -> ManyCharts:
 
 
 def _changes(app: FastAPI) -> list[Json]:
-    answer: Json = anyio.run(asked, "find_changes", app, {"limit": 200, "window": "7d"})
+    answer: Json = anyio.run(ask, "find_changes", app, {"limit": 200, "window": "7d"}).structured
     app.state.world.close()
     rows: list[Json] = answer["changes"]
     return rows

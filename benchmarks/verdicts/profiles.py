@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from benchmarks.verdicts.comparisons import Floats, VerdictShares
+from benchmarks.verdicts.rows import QUIET, VerdictShares
+from benchmarks.verdicts.worlds import Floats
 from cekura_dashboards.stats.timeline import HOUR, MONDAY, UTC_CLOCK
 from cekura_dashboards.summaries.model import Bucket, By
 from cekura_dashboards.summaries.profile import profile
@@ -48,8 +49,8 @@ def cases() -> Iterator[Case]:
 
 
 def profiled_row(case: Case, seeds: Iterable[int]) -> VerdictShares:
-    verdicts = [verdict(case, seed) for seed in seeds]
-    return VerdictShares(case, *(verdicts.count(word) / len(verdicts) for word in ("clear", "possible")))
+    verdicts = ([verdict(case, seed) or ""] for seed in seeds)
+    return VerdictShares.of(str(case), verdicts, None if case.change else QUIET, case.aim)
 
 
 def verdict(case: Case, seed: int) -> str:

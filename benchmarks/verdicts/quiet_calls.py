@@ -3,15 +3,17 @@
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from benchmarks.verdicts.rows import VerdictShares
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.pipeline import Answer
 from cekura_sandbox import create_app
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
@@ -33,21 +35,6 @@ class Case:
     verdicts: Callable[[Json], Iterable[str]]
     clear: float
     possible: float
-
-
-class QuietAnswers(NamedTuple):
-    """The shares of answers with a false ``clear``, or no more than ``possible``."""
-
-    case: Case
-    clear: float
-    possible: float
-
-    @property
-    def holds(self) -> bool:
-        return self.clear <= self.case.clear and self.possible <= self.case.possible
-
-    def __str__(self) -> str:
-        return f"| {self.case.name} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 def _changes(answer: Json) -> Iterable[str]:
@@ -87,19 +74,17 @@ def quiet_worlds(seeds: Iterable[int], calls: int, key: str = KEY) -> Generator[
         world.close()
 
 
-def quiet_answers(case: Case, seeds: Iterable[int]) -> QuietAnswers:
-    verdicts = [{*case.verdicts(anyio.run(asked, case.tool, app, arguments))}
-                for app in quiet_worlds(seeds, case.calls) for arguments in case.arguments]  # fmt: skip
-    clear = sum("clear" in found for found in verdicts)
-    possible = sum("possible" in found for found in verdicts if "clear" not in found)
-    return QuietAnswers(case, clear / len(verdicts), possible / len(verdicts))
+def quiet_answers(case: Case, seeds: Iterable[int]) -> VerdictShares:
+    verdicts = ({*case.verdicts(anyio.run(ask, case.tool, app, arguments).structured)}
+                for app in quiet_worlds(seeds, case.calls) for arguments in case.arguments)  # fmt: skip
+    return VerdictShares.of(case.name, verdicts, (case.clear, case.possible))
 
 
-async def asked(tool: str, app: FastAPI, arguments: Json) -> Json:
-    """The structure of one answer."""
+async def ask(tool: str, app: FastAPI, arguments: Json) -> Answer:
+    """One answer about a sandbox."""
     transport = HttpTransport("http://localhost", app=app)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: NOW)
     try:
-        return (await call_tool(ToolContext(client, Settings(), lambda: NOW), TOOL[tool], arguments)).structured
+        return await call_tool(ToolContext(client, Settings(), lambda: NOW), TOOL[tool], arguments)
     finally:
         await transport.aclose()

@@ -1,6 +1,6 @@
 """What was said about each case, as shares."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from benchmarks.verdicts.cases import Plant
@@ -11,24 +11,37 @@ from cekura_dashboards.stats.timeline import DAY, Span
 
 CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
 """The most that may be said where nothing happened."""
+Most = tuple[float, float] | None
+QUIET: Most = (CLEAR, POSSIBLE)
 
 
-class Quiet(NamedTuple):
-    """A world in which nothing happened: the shares of answers with a false ``clear``, or no more than ``possible``."""
+class VerdictShares(NamedTuple):
+    """The shares of answers that call a case ``clear``, or no more than ``possible``.
 
-    world: World
-    window_s: float | None
+    ``most``: of both, where nothing happened; None where something did. ``aim``: the least share of ``clear``.
+    """
+
+    name: str
     clear: float
     possible: float
+    most: Most = QUIET
+    aim: float = 0.0
+
+    @classmethod
+    def of(cls, name: str, answers: Iterable[Collection[str]], most: Most = QUIET, aim: float = 0.0) -> "VerdictShares":
+        """``answers``: the verdicts in each."""
+        drawn = [*answers]
+        clear = sum("clear" in verdicts for verdicts in drawn) / len(drawn)
+        possible = sum(bool({"clear", "possible"} & {*verdicts}) for verdicts in drawn) / len(drawn) - clear
+        return cls(name, clear, possible, most, aim)
 
     @property
     def holds(self) -> bool:
-        most = CLEAR if self.world.alike is None else CLEAR_ALIKE
-        return self.clear <= most and self.possible <= POSSIBLE
+        most = self.most or (1.0, 1.0)
+        return self.clear >= self.aim and self.clear <= most[0] and self.possible <= most[1]
 
     def __str__(self) -> str:
-        window = "all" if self.window_s is None else f"last {self.window_s / DAY:g} days"
-        return f"| {self.world.name} | {window} | {self.clear:.1%} | {self.possible:.1%} |"
+        return f"| {self.name} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 class Found(NamedTuple):
@@ -58,10 +71,11 @@ def findings(world: World, seed: int, window_s: float | None) -> list[Finding]:
     return detect(course, counts, window=window, clock=world.clock).findings or []
 
 
-def quiet_row(world: World, window_s: float | None, seeds: Iterable[int]) -> Quiet:
-    said = [{found.verdict for found in findings(world, seed, window_s)} for seed in seeds]
-    clear = sum("clear" in verdicts for verdicts in said)
-    return Quiet(world, window_s, clear / len(said), sum(map(bool, said)) / len(said) - clear / len(said))
+def quiet_row(world: World, window_s: float | None, seeds: Iterable[int]) -> VerdictShares:
+    window = "all" if window_s is None else f"last {window_s / DAY:g} days"
+    verdicts = ({finding.verdict for finding in findings(world, seed, window_s)} for seed in seeds)
+    most = CLEAR if world.alike is None else CLEAR_ALIKE
+    return VerdictShares.of(f"{world.name} | {window}", verdicts, (most, POSSIBLE))
 
 
 def found_row(plant: Plant, world: World, seeds: Iterable[int]) -> Found:

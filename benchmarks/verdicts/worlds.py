@@ -105,6 +105,14 @@ def days_own(world: World, times: Floats, rng: np.random.Generator, size: float)
     return np.array([found[day] for day in days])
 
 
+def autoregression(noise: Floats, correlation: float) -> Floats:
+    """First-order autoregressions along the last axis, of the variance of the noise."""
+    values = noise.copy()
+    for place in range(1, noise.shape[-1] if correlation else 0):
+        values[..., place] = correlation * values[..., place - 1] + math.sqrt(1 - correlation**2) * noise[..., place]
+    return values
+
+
 def series(world: World, seed: int) -> tuple[TimeSeries, TimeSeries]:
     """The measure, and the calls per bucket."""
     rng, times = np.random.default_rng(seed), times_of(world)
