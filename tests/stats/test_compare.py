@@ -401,13 +401,12 @@ def test_a_label_in_a_list_has_the_verdict_of_its_step_as_in_a_pie(of_step: Word
         Sample([], 7 * DAY, parts={"a": 1400 * rate, "b": 1400 * (1 - rate)}, over_time={"a": week(rate, last).buckets})
         for rate, last in ((0.80, 0), (0.86, 7))
     ]
-    course = LabelSeries(
-        TimeSeries(np.zeros(0), np.zeros(0), np.zeros(0), DAY), Outcome(changes=[step(6, -0.07, of_step)])
-    )
+    outcome = Outcome(changes=[step(6, -0.07, of_step)])
+    course = LabelSeries(TimeSeries(np.zeros(0), np.zeros(0), np.zeros(0), DAY), lambda: outcome)
     for p_value in (1e-6, 0.03):
         change = Change(how="share", p_value=p_value, size=1.0, part="a")
         assert with_verdicts_of_steps([change], {"a": course}, sides[0], sides[1])[0].verdict == of_step
-    terms = VerdictTerms(changes_of_parts={"a": course.outcome.changes})
+    terms = VerdictTerms(changes_of_parts={"a": outcome.changes})
     shares = compare("shares", sides[0], sides[1], terms).shares
     assert shares is not None
     assert next(row.verdict for row in shares.top if row.label == "a") == of_step

@@ -184,6 +184,20 @@ def test_a_step_of_hours_is_placed_to_the_hour() -> None:
     assert step.after == pytest.approx(40, abs=2)
 
 
+@pytest.mark.parametrize("level", [0.5, 1.0])
+def test_without_outliers_the_same_steps_and_outages_are_found(level: float) -> None:
+    rng = np.random.default_rng(1)
+    times = floats(MONDAY + hour * HOUR for hour in range(21 * 24))
+    counts = rng.poisson(np.where(times < MONDAY + 14 * DAY, 40.0, 40.0 * level)).astype(float)
+    counts[100:106], counts[200] = 0.0, 200.0
+    calls = TimeSeries(times, counts, counts, HOUR, "count")
+    whole, part = (detect(calls, calls, outliers=outliers) for outliers in (True, False))
+    assert part.findings == [item for item in whole.findings or [] if not isinstance(item, Unusual)]
+    assert [type(item) for item in part.findings or []] == ([Step, Gap] if level < 1 else [Gap])
+    assert part.changes == whole.changes
+    assert any(isinstance(item, Unusual) for item in whole.findings or [])
+
+
 def test_a_single_bucket_far_off_is_unusual() -> None:
     values: list[float | None] = [10.0, 11, 9, 10, 12, 8, 10, 11, 9, 10, 10, 60, 10, 9, 11, 10, 10, 9, 12, 10]
     outcome = detect(course(values, n=None))

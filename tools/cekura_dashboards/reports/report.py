@@ -528,18 +528,18 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, 
 
 
 def outcome_of_calls(history: ChartReading, chart: Chart, clock: Clock, names: dict[str, str]) -> Outcome:
-    """All tests on the calls of a history, over all its time."""
+    """The steps, trends and outages of the calls of a history, over all its time."""
     past, config = past_of(history, chart, names), history.target.config
     if not past.observed:
         return Outcome()
     calls = bar_time_series(config.function, config.period, "", past.timed, past.span)[1]
-    return Outcome() if calls is None else detect(calls, calls, clock=clock)
+    return Outcome() if calls is None else detect(calls, calls, clock=clock, outliers=False)
 
 
 def label_outcomes(
     history: ChartReading, clock: Clock, window: Span, names: dict[str, str]
 ) -> dict[str | None, LabelSeries]:
-    """The share of each larger label over a history, and the tests on it."""
+    """The share of each larger label over a history, with its steps and trends."""
     if history.chart is None:
         return {}
     rows = bar_rows(history, history.chart, names)
@@ -555,12 +555,14 @@ def label_outcomes(
         for label, label_counts in counts.items()
         if math.fsum(label_counts.values()) >= MIN_SHARE * every
     }
-    local, outcomes = rows.times.local(window), dict[str | None, LabelSeries]()
-    for label, shares_of_label in larger.items():
-        shares = [shares_of_label.get(time, 0.0) / sums[time] for time in whole]
-        course = TimeSeries(floats(whole), floats(shares), floats(sums[time] for time in whole), step, scale="rate")
-        outcomes[label] = LabelSeries(course, detect(course, window=local, clock=clock))
-    return outcomes
+    local, times, calls = rows.times.local(window), floats(whole), floats(sums[time] for time in whole)
+
+    def over_time(of_label: Mapping[float, float]) -> LabelSeries:
+        shares = floats(of_label.get(time, 0.0) for time in whole) / calls
+        course = TimeSeries(times, shares, calls, step, scale="rate")
+        return LabelSeries(course, lambda: detect(course, window=local, clock=clock, outliers=False))
+
+    return {label: over_time(of_label) for label, of_label in larger.items()}
 
 
 def unit_of_rate(bar: ChartReading, rows: BarRows) -> float:

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -225,11 +226,18 @@ def _without(side: Sample, changed: Iterable[Change]) -> Sample:
     return replace(side, parts=parts, over_time=remaining, n=math.fsum(parts.values()))
 
 
-class LabelSeries(NamedTuple):
-    """A label's share of the calls over time, and the findings in it."""
+class LabelSeries(Struct, frozen=True, eq=False, dict=True):
+    """A label's share of the calls over time, and its steps and trends, which are looked for when they are asked for.
+
+    ``test``: looks for them.
+    """
 
     series: TimeSeries
-    outcome: Outcome
+    test: Callable[[], Outcome]
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        return self.test()
 
     def step(self) -> Step | None:
         """The step with the smallest p-value that began in the window."""
@@ -251,14 +259,16 @@ def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, 
 
     Where the comparison shows none, the most significant step of any label: it may have begun late in the window.
     """
+    since = list[Change]()
+    for item in changes:
+        step = series_by_label[item.part].step() if item.part in series_by_label else None
+        since.append(replace(item, **_around(series_by_label[item.part], step)) if step else item)
+    if any(item.p_value <= STOP_P_VALUE for item in changes):
+        return since
     steps = {
         label: step for label, label_series in series_by_label.items() if (step := label_series.step()) is not None
     }
-    since = [
-        replace(item, **_around(series_by_label[item.part], steps[item.part])) if item.part in steps else item
-        for item in changes
-    ]
-    if not steps or any(item.p_value <= STOP_P_VALUE for item in changes):
+    if not steps:
         return since
     label = min(steps, key=lambda name: (steps[name].p_value, str(name)))
     step = steps[label]

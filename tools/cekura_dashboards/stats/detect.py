@@ -74,22 +74,25 @@ def detect(
     window: Span | None = None,
     clock: Clock = UTC_CLOCK,
     last_bucket: LastBucket | None = None,
+    outliers: bool = True,
 ) -> Outcome:
     """All tests of a series; the findings are those in the window, or all where it is None.
 
     ``calls``: calls per bucket, in which gaps are looked for; None: not known. Hours are those of the clock that the
     calls follow, see ``followed_clock``. ``last_bucket``: tells whether an outage goes on; else the last full one does.
+    ``outliers``: False: only steps, trends and outages, in a part of the time.
     """
     followed = clock if calls is None else followed_clock(calls, clock)
-    outcome = _detect(series, calls, window, followed, last_bucket)
+    outcome = _detect(series, calls, window, followed, last_bucket, outliers=outliers)
     if followed is clock:
         return outcome
     return replace(outcome, notes=[f"hours are those of {followed.zone}: the calls follow its clock change"])
 
 
 def _detect(
-    series: TimeSeries, calls: TimeSeries | None, window: Span | None, clock: Clock, last_bucket: LastBucket | None
-) -> Outcome:
+    series: TimeSeries, calls: TimeSeries | None, window: Span | None, clock: Clock, last_bucket: LastBucket | None,
+    *, outliers: bool,
+) -> Outcome:  # fmt: skip
     present = series.with_data()
     if present.is_additive and bool((present.values < 0).any()):
         return Outcome(not_tested=["trend, steps, outliers, outages: totals below zero"])
@@ -108,11 +111,33 @@ def _detect(
         series, present, calls_fit = _without_outages(series, present, calls_fit, all_outages)
     if len(present) < _min_buckets(present):
         return Outcome(None if gap_findings is None else [*gap_findings], untested)
-    fit = calls_fit if calls_fit and calls is series else fit_seasonality(series, clock)
-    fit = _by_whole_days(fit, series, clock)
-    days, findings = fit.days, list[Finding]()
-    enough = MIN_VALUES if present.step >= DAY else MIN_DAYS
+    fit = calls_fit if calls is series else None
+    findings, changes = _over_time(
+        series, fit, reporting_window, clock, outages, untested, enough=_min_days(present), outliers=outliers
+    )
+    return Outcome([*findings, *(gap_findings or [])], untested, changes=changes)
+
+
+def _min_days(series: TimeSeries) -> int:
+    return MIN_VALUES if series.step >= DAY else MIN_DAYS
+
+
+def _over_time(
+    series: TimeSeries, known: SeasonalFit | None, window: Span, clock: Clock, outages: Sequence[Outage],
+    untested: list[str], *, enough: int, outliers: bool,
+) -> tuple[list[Finding], list[Finding]]:  # fmt: skip
+    """The findings in the window, outages left out; and the steps and trends of all the time.
+
+    ``known``: the fit of the series, if it is. ``untested``: what is not, and why, is added here. ``enough``: days.
+    """
+    by_day = _whole_days(series, clock)
+    fit = by_day or known or fit_seasonality(series, clock)
+    days = fit.days
     segmentation = fit_segments(days.levels, days.weights, days.seasons, least=enough, variances=days.variances)
+    if not outliers and not segmentation.changepoints and segmentation.trend.verdict == "not significant":
+        return [], []
+    if by_day is not None:
+        fit = _with_days(known or fit_seasonality(series, clock), by_day)
     days = days.with_seasonal(segmentation.seasonal)
     trend = TrendTest() if any(cut.is_linear for cut in segmentation.changepoints) else segmentation.trend
     fit = replace(fit, fit_days=lambda: days)
@@ -121,20 +146,33 @@ def _detect(
     if mixed:
         cuts = [cut for cut in cuts if not _is_edge(days.weekend, cut.at)]
         untested.append("trend: less than two weeks, weekend included")
-    steps = _steps(fit, cuts, reporting_window, zone)
-    findings += steps
+    trends = list[Trend]()
     if _drifts(fit):
         untested.append("trend: the calls per bucket changed, and such values depend on how many there are")
     elif len(days) >= MIN_VALUES and not mixed:
-        findings += _trend(fit, trend, reporting_window, zone)
+        trends = _trend(fit, trend, window, window.zone)
     elif len(days) < enough:
         untested.append(f"trend, steps: {counted(len(days), 'whole day')}, fewer than {enough}")
-    hours = _unusual_hours(fit, reporting_window)
-    unusual = [*_without_bad_hours(fit, _unusual_days(fit, cuts, trend, reporting_window), hours), *hours]
-    unusual = [*_unusual_parts(fit, reporting_window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
-    changes: list[Finding] = [*_steps(fit, cuts, ALWAYS, zone), *(item for item in findings if isinstance(item, Trend))]
-    findings += _unusual_findings(fit, unusual, outages, zone)
-    return Outcome([*findings, *(gap_findings or [])], untested, changes=changes)
+    findings: list[Finding] = [*_steps(fit, cuts, window, window.zone), *trends]
+    if outliers:
+        findings += _outliers(fit, cuts, trend, window, clock, outages)
+    changes: list[Finding] = [*_steps(fit, cuts, ALWAYS, window.zone), *trends]
+    return findings, changes
+
+
+def _outliers(
+    fit: SeasonalFit,
+    cuts: Sequence[Changepoint],
+    trend: TrendTest,
+    window: Span,
+    clock: Clock,
+    outages: Sequence[Outage],
+) -> list[Unusual]:
+    """The hours, days and parts of days that are unusual beside the steps and the trend."""
+    hours = _unusual_hours(fit, window)
+    unusual = [*_without_bad_hours(fit, _unusual_days(fit, cuts, trend, window), hours), *hours]
+    unusual = [*_unusual_parts(fit, window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
+    return _unusual_findings(fit, unusual, outages, window.zone)
 
 
 def _outages_in(
@@ -163,14 +201,20 @@ def _without_outages(
     return rest, rest.with_data(), None
 
 
-def _by_whole_days(fit: SeasonalFit, series: TimeSeries, clock: Clock) -> SeasonalFit:
-    """Hours with the days that a chart of days would show, so that steps of the same calls are the same in both."""
+def _whole_days(series: TimeSeries, clock: Clock) -> SeasonalFit | None:
+    """The days that a chart of days would show, so that steps of the same calls are the same in both; None if too few.
+
+    None too for values that are of days already.
+    """
     days = series.in_days()
-    if days is None or len(days.with_data()) < MIN_VALUES:
-        return fit
-    by_day, hours = fit_seasonality(days, clock), fit.levels
+    return None if days is None or len(days.with_data()) < MIN_VALUES else fit_seasonality(days, clock)
+
+
+def _with_days(hours: SeasonalFit, by_day: SeasonalFit) -> SeasonalFit:
+    """Hours with these days in place of those that were fitted with them."""
+    series = hours.series
     base = by_day.levels.base / (DAY / series.step if series.is_additive else 1)
-    return replace(fit, fit_days=lambda: by_day.days, levels=LevelModel(hours.series, base))
+    return replace(hours, fit_days=lambda: by_day.days, levels=LevelModel(series, base))
 
 
 def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:
