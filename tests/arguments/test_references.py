@@ -170,7 +170,7 @@ async def test_a_search_among_metrics_finds_what_is_meant(search: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, found = await ask(context, "look_up", kind="metrics", search=search)
     assert [row[0] for row in found["rows"]] == [502]
-    assert f'no name contains "{search}"; similar' in text
+    assert f'none contains "{search}"; these are similar' in text
     assert "no such measure" not in text
 
 

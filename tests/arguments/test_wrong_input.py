@@ -1,6 +1,7 @@
 """Wrong input, as much as can be thought of: no crash, nothing sent, each error names the argument and a fix."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -151,6 +152,24 @@ async def test_what_is_refused_was_never_sent(name: str) -> None:
                 with pytest.raises(InvalidArguments):
                     await ask(context, name, **arguments)
         assert recorder.sent == []
+
+
+REQUIRED = [
+    (tool, argument)
+    for tool in BY_NAME.values()
+    for argument, info in tool.request.model_fields.items()
+    if info.is_required()
+]
+
+
+@pytest.mark.parametrize(("tool", "argument"), REQUIRED, ids=[f"{tool.name} {name}" for tool, name in REQUIRED])
+def test_a_required_argument_that_is_missing_says_what_to_give(tool: Tool[Any, Any], argument: str) -> None:
+    with pytest.raises(InvalidArguments) as refusal:
+        parse(tool.request, {})
+    [fault] = [fault for fault in refusal.value.faults if fault.path == argument]
+    assert re.search(r"is missing.*; (give |use )", fault.message)
+    if argument.endswith(("_id", "_ids")):
+        assert re.search("(list_dashboards|get_dashboard) ", fault.message)
 
 
 @pytest.mark.parametrize("name", BY_NAME)

@@ -193,7 +193,7 @@ async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({}, "give create, update, delete or arrange"),
+        ({}, "Give create, update, delete or arrange"),
         ({"delete": [201, 201]}, "more than once"),
         ({"update": [{"id": 201, "name": "x"}], "delete": [201]}, "more than once"),
         ({"update": [{"id": 201, "name": "x", "clear": ["name"]}]}, "do only one of these"),

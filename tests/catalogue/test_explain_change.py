@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 LARGE = 60_000
 
 WRONG: list[tuple[Json, str]] = [
-    ({}, "give either widget_id or widget"),
+    ({}, "Give either widget_id or widget"),
     ({"widget_id": 205}, "a pie has no single figure to explain"),
     ({"widget_id": 203, "by": ["colour"]}, r'by\[0\]: "colour" cannot be grouped by'),
     ({"widget_id": 203, "window": "20d"}, "is the last 15 days"),

@@ -182,11 +182,41 @@ async def test_agents_projects_and_ready_made_widgets_are_listed() -> None:
         assert preview["report"]["unit"] == "ratio"
 
 
+NEARLY: list[tuple[str, Json, Any]] = [
+    ("look_up", {"kind": "agents", "search": "Bookin g"}, 33),
+    ("look_up", {"kind": "projects", "search": "clinik"}, 1),
+    ("look_up", {"kind": "alerts", "search": "cold cals"}, 703),
+    ("look_up", {"kind": "topics", "search": "test result s"}, "test results"),
+    ("look_up", {"kind": "metadata_keys", "project_id": 1, "search": "regoin"}, "metadata.region"),
+    ("look_up", {"kind": "predefined_widgets", "search": "sucess"}, "Success rate"),
+    ("look_up", {"kind": "fields", "search": "durration"}, "duration"),
+    ("list_dashboards", {"search": "overvew"}, 11),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "nearest"), NEARLY)
+async def test_a_search_for_nearly_a_name_answers_with_what_is_similar(
+    tool: str, arguments: Json, nearest: Any
+) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, tool, **arguments)
+    rows = [row[0] for row in answer["rows"]] if tool == "look_up" else [row["id"] for row in answer["dashboards"]]
+    assert rows == [nearest]
+    assert "similar" in text
+    assert f'contains "{arguments["search"]}"' in text
+
+
+async def test_what_fields_filters_take_is_said_whole() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, _ = await ask(context, "look_up", kind="fields")
+    assert "group_by takes agent.id, strings and metadata.KEY" in text
+
+
 async def test_a_search_without_a_match_says_so() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "look_up", kind="agents", search="zzz")
     assert (answer["total"], answer["rows"]) == (0, [])
-    assert 'no match for "zzz"' in text
+    assert 'no match for "zzz"; without search all are listed' in text
 
 
 async def test_metadata_keys_are_learnt_from_widgets_and_from_calls_where_these_show_them() -> None:

@@ -119,7 +119,7 @@ async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() ->
 WRONG: list[tuple[Json, str]] = [
     ({}, "project_id: is missing; the key has several projects: 1"),
     ({"widget_id": 207, "label": "x"}, "label: names a slice of a pie"),
-    ({"widget_id": 203, "group": "x"}, "group: names a group; this chart is not grouped"),
+    ({"widget_id": 203, "group": "x"}, "group: names a group, but this chart is not grouped by a field; use filters"),
     ({"widget_id": 203, "dashboard_id": 11}, "leave out widget and dashboard_id"),
     ({"widget_id": 203, "limit": 99}, "it must be at most 25"),
 ]

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from cekura_dashboards.api.errors import InvalidArguments
 from support import Json, ask, open_tools, report_of, shared_sandbox
 
 pytestmark = pytest.mark.anyio
+P95: Json = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 503, "time_period": "day",
+             "aggregation_function": "p95"}  # fmt: skip
 YESTERDAY: Json = {"field": "timestamp", "op": "gte", "value": "today-1d"}
 
 WINDOWS: list[tuple[str, Json, str]] = [
@@ -79,3 +82,44 @@ async def test_one_call_is_counted_in_the_singular() -> None:
         single, _ = await ask(context, "list_calls", project_id=1, filters=one)
     assert " calls in project 1" in calls
     assert single.startswith("1 call in project 1")
+
+
+REFUSED: list[tuple[Json, Json, str]] = [
+    ({}, {}, "widget.aggregation_function: p95 is not possible for a binary metric; use `count` or `avg`"),
+    ({"dashboard_id": 12}, {}, "p95 is not possible for a binary metric"),
+    ({}, {"metric": 999}, "widget.metric: no metric 999 for this key; look_up metrics lists them"),
+]
+
+
+@pytest.mark.parametrize("tool", ["preview_widget", "explain_change"])
+@pytest.mark.parametrize(("arguments", "changes", "words"), REFUSED, ids=range(len(REFUSED)))
+async def test_a_chart_that_a_metric_has_not_is_refused_in_words_without_a_dashboard_too(
+    tool: str, arguments: Json, changes: Json, words: str
+) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match=words):
+            await ask(context, tool, widget={**P95, **changes}, **arguments)
+
+
+async def test_an_unsaved_chart_to_explain_is_checked_before_anything_is_sent() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        with pytest.raises(InvalidArguments, match="avg is not possible for a string field; use `count`"):
+            await ask(context, "explain_change", widget={**P95, "field": "topic", "aggregation_function": "avg"})
+    assert recorder.sent == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "offer"),
+    [
+        ("list_calls", {"project_id": "Clinik"}, r'did you mean "Northside Clinics" \(1\)'),
+        ("get_dashboard", {"dashboard_id": "Operations"}, r'did you mean "Operations overview" \(11\)'),
+        ("explain_change", {"widget_id": "per hour"}, r'did you mean "Calls per hour" \(208\)'),
+        ("save_alert", {"alert_id": "latency", "action": "off"}, r'did you mean "Latency trend" \(701\)'),
+        ("preview_alert", {"metric": "resolved", "kind": "failure"}, r'did you mean "Issue resolved" \(507\)'),
+        ("look_up", {"kind": "metrics", "agent_id": "porting"}, r'did you mean "Number porting" \(41\)'),
+    ],
+)
+async def test_a_part_of_a_name_is_answered_with_the_name(tool: str, arguments: Json, offer: str) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match=offer):
+            await ask(context, tool, **arguments)

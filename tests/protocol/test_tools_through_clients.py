@@ -113,12 +113,12 @@ async def test_the_main_job_goes_from_question_to_edit_and_back(era: Era) -> Non
 
 
 MISTAKES: list[tuple[str, Json, str]] = [
-    ("get_dashboard", {}, "Nothing was sent. dashboard_id: is missing."),
+    ("get_dashboard", {}, "Nothing was sent. dashboard_id: is missing; give an id or a name; list_dashboards shows them."),
     ("get_dashboard", {"dashboard_id": 42}, "No dashboard 42 for this key. list_dashboards shows the ones you can use."),
     ("get_dashboard", {"dashbord_id": 11, "dashboard_id": 11}, "Nothing was sent. `dashbord_id` is not an argument here; did you mean `dashboard_id`?"),
     ("preview_widget", {"widget": {"chart_type": "pie", "feild": "topic"}}, "Nothing was sent. `widget.feild` is not an argument here; did you mean `field`?"),
     ("get_widgets_data", {"dashboard_id": 11, "window": "lastweek"}, 'Nothing was sent. window: "lastweek" is not a window; did you mean last_week?'),
-    ("get_widgets_data", {}, "Nothing was sent. give dashboard_id or widget_ids. list_dashboards shows the dashboards."),
+    ("get_widgets_data", {}, "Nothing was sent. Give dashboard_id or widget_ids. list_dashboards shows the dashboards."),
     ("get_widgets_data", {"dashboard_id": 11, "points": 99}, "Nothing was sent. points: 99 is out of range; it must be at most 60."),
     ("get_widgets_data", {"dashboard_id": 11, "filters": {"operator": "and", "conditions": [{"field": "success", "op": "sounds", "value": True}]}},
      ('Nothing was sent. filters.conditions[0].op: "sounds" is not allowed; use `eq`, `neq`, `gt`, `gte`, `lt`, `lte`, `contains`, '

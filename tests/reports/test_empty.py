@@ -24,11 +24,29 @@ def all_of(*conditions: Json) -> Json:
     return {"operator": "and", "conditions": [*conditions]}
 
 
+def of_metric(metric: int | str, value: str, by: str = "id") -> Json:
+    conditions = [
+        {"field": f"metric_evaluations.metric.{by}", "op": "eq", "value": metric},
+        {"field": "metric_evaluations.value", "op": "eq", "value": value},
+    ]
+    return {"operator": "same_row", "conditions": conditions}
+
+
 CASES: list[tuple[Json, str]] = [
     (LAWSUIT, 'has topic = "lawsuit"; values that occur: "billing question", '),
     (all_of(SUCCESS, LAWSUIT), 'has topic = "lawsuit"; values'),
     ({"field": "topic", "op": "in", "value": ["lawsuit", "theft"]}, 'has topic in ("lawsuit", "theft"); values'),
     ({"field": "metadata.app_version", "op": "eq", "value": "9.9"}, 'has "metadata.app_version" = "9.9"; values'),
+    (
+        {"field": "agent.agent_name", "op": "eq", "value": "Recepton"},
+        'has agent.agent_name = "Recepton"; did you mean "Reception"?; agents: ',
+    ),
+    (of_metric(504, "positiv"), 'did you mean "positive"?; values that occur: "positive", '),
+    (of_metric("Sentimnt", "positive", by="name"), "calls in this window has one evaluation with"),
+    (
+        {"field": "metric_evaluations.metric.name", "op": "eq", "value": "Sentimnt"},
+        'did you mean "Sentiment"?; metrics: ',
+    ),
     (all_of(SUCCESS, LONG), "calls in this window has duration > 90000"),
     ({"field": "topic", "op": "contains", "value": "lawsuit"}, 'has topic contains "lawsuit"'),
     (agent(41), 'agent 41 "Number porting" is in project 2, but these are calls of project 1'),
@@ -81,7 +99,7 @@ async def test_calls_without_a_value_are_told_from_no_calls() -> None:
         widget = {"chart_type": "line", "field": "metric_evaluations.value", "metric": number}
         _, preview = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
     [(every,)] = sql(app, "SELECT count(*) FROM calls WHERE ts >= '2026-11-11' AND agent_id IN (31,32,33,34,35,36,37)")
-    assert preview["report"]["notes"][0] == f"{every} calls match, none with a value of this metric"
+    assert preview["report"]["notes"][0] == f"{every} matching calls, none with a value of this metric"
 
 
 async def test_the_reason_is_looked_for_once_for_all_widgets_and_its_failure_does_not_fail_them() -> None:

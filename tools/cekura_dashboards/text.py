@@ -15,7 +15,8 @@ from pydantic import GetCoreSchemaHandler, WrapValidator
 from pydantic_core import CoreSchema, core_schema
 
 LABEL_LIMIT = 80
-MAX_NOTES, MAX_NOTE = 10, 160
+MAX_NOTES, MAX_NOTE = 10, 400
+"""Of an answer; characters of a note. The longest of this program's own has 230: only names make one longer."""
 _BLANKS, _ALIKE = re.compile(r"\A\s+|\s+\Z|\s{2,}"), re.compile(r"(\s)\1*")
 _USER = re.compile(r"(?:(?<=//)|^)[^/?#\s]*@")
 _PLACE = re.compile(r"\[\d+\]")

@@ -57,7 +57,7 @@ class Fault(NamedTuple):
     unknown: UnknownField | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        return f"{self.path}: {self.message}" if self.path else f"{self.message[:1].upper()}{self.message[1:]}"
 
 
 NOTHING_SENT = "Nothing was sent."

@@ -83,7 +83,10 @@ class AlertRequest(Request):
         if len(others) > 1:
             raise fault("metric", "is that of the chart already; give widget_id or metric.")
         if not self.is_complete and not others:
-            raise fault("widget_id", "is missing; give a chart of a metric, or metric with its id or name.")
+            raise fault(
+                "widget_id",
+                "is missing; give a chart of a metric, or metric with its id or name; look_up metrics lists them.",
+            )
         return self
 
     def changed(self, alert: Alert | None) -> AlertSetting | None:

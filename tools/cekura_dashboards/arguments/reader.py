@@ -3,17 +3,16 @@
 import json
 import re
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Ge
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from cekura_dashboards.api.errors import Fault, InvalidArguments, UnknownField
-from cekura_dashboards.api.filters import METRIC_ID, Filter, json_shape, of_metric
+from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.filters import METRIC_ID, Filter
 from cekura_dashboards.api.models import (
     DURATION,
     GROUP_OPERATORS,
@@ -27,12 +26,12 @@ from cekura_dashboards.api.models import (
     is_object,
 )
 from cekura_dashboards.arguments import references, shapes
-from cekura_dashboards.arguments.references import STAND_IN, GivenName, Reference
+from cekura_dashboards.arguments.faults import ArgumentPath, annotation, fault_of, plain_type, value_text, where
+from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.context import ToolContext, in_thread
-from cekura_dashboards.text import as_meant, did_you_mean, inert, named, nearest, one_of, quoted, short_json
+from cekura_dashboards.text import as_meant, named, short_json
 from cekura_dashboards.tool import Request
 
-ArgumentPath = tuple[str | int, ...]
 BLANK: tuple[Any, ...] = (None, "", [], {})
 NULL = "null"
 NO_CHOICE = {"none", NULL}
@@ -208,9 +207,8 @@ class _Reader:
             _refuse_too_deep(place)
             count = len(item) if is_object(item) or is_list(item) else 0
             if count > MOST_ITEMS:
-                raise InvalidArguments.at(
-                    where(path), f"has {count} items in one object or list; at most {MOST_ITEMS}."
-                )
+                text = f"{count} items in one object or list are too many; at most {MOST_ITEMS}."
+                raise InvalidArguments.at(where(path), text)
             if is_object(item):
                 waiting.extend(pair for key, part in item.items() for pair in ((place, key), ((*place, key), part)))
             elif is_list(item):
@@ -221,7 +219,8 @@ class _Reader:
                 raise InvalidArguments.at(where(place), "is too large a number for JSON; at most 308 digits.")
             self.characters += len(item) + 1 if isinstance(item, str) else count + 1
             if self.characters > MOST_CHARACTERS:
-                raise InvalidArguments.at(where(path), f"is too large; at most {MOST_CHARACTERS} characters in total.")
+                text = f"more than {MOST_CHARACTERS} characters in total, which is too large; send less at once."
+                raise InvalidArguments.at(where(path), text)
         return self.characters
 
     def without_host_own(self, model: type[BaseModel], raw: JsonObject) -> JsonObject:
@@ -385,7 +384,8 @@ class _Reader:
             self.notes.append(f"{where(path)} was read as {interval}")
             return interval
         convert: Callable[[Any], Any] | None = {int: _whole, bool: _truth, str: _text}.get(kind)
-        if get_origin(kind) is Literal and isinstance(value, str):
+        if get_origin(kind) is Literal and isinstance(value, str | bool):
+            value = value if isinstance(value, str) else json.dumps(value)
             folded = value.strip().casefold().replace(" ", "_")
             converted = folded if folded in get_args(kind) else shapes.canonical_value(name, value)
         elif name in shapes.TIMES and isinstance(value, str):
@@ -460,139 +460,3 @@ def _truth(value: Any) -> Any:
 
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
-
-
-def where(path: ArgumentPath) -> str:
-    """``update[0].filters.op``."""
-    text = ""
-    for part in path:
-        part_text = part if isinstance(part, int) or part.isidentifier() else inert(part)
-        text += f"[{part_text}]" if isinstance(part, int) else f".{part_text}" if text else str(part_text)
-    return quoted(text, limit=120)
-
-
-def value_text(value: Any) -> str:
-    try:
-        value_json = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        value_json = str(type(value).__name__)
-    text = inert(quoted(value if isinstance(value, str) else value_json, limit=60))
-    return f'"{text}"' if isinstance(value, str) else text.replace("'", '"')
-
-
-_KINDS = {
-    "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
-    "dict": "an object", "model": "an object", "literal": "one of the choices",
-}  # fmt: skip
-
-
-def fault_of(model: type[BaseModel], error: Any) -> Fault:
-    """The fault that a validation error describes."""
-    return _fault(model, error)._replace(at=tuple(error["loc"]))
-
-
-def _fault(model: type[BaseModel], error: Any) -> Fault:
-    path: ArgumentPath = tuple(error["loc"])
-    context: JsonObject = error.get("ctx") or {}
-    kind: str = error["type"]
-    if kind == "fault":
-        inner = (*path, context["at"]) if context["at"] else path
-        return Fault(where(inner), context["message"], unknown=context["unknown"])
-    if kind == "extra_forbidden":
-        owner = _model_at(model, path[:-1])
-        names = list(owner.model_fields)
-        if owner is Filter:
-            return _not_in_filter(path, error["input"])
-        return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), names, limit=16)}")
-    if kind == "missing" or (error["input"] is None and isinstance(path[-1], str)):
-        owner = _model_at(model, path[:-1])
-        info = owner.model_fields.get(str(path[-1]))
-        about = f": {info.description}" if info is not None and info.description else ""
-        return Fault(where(path), f"is missing{about}.")
-    if kind == "literal_error":
-        choices = [str(choice) for choice in _choices(model, path)]
-        value = error["input"]
-        if path[-1] == "op" and isinstance(value, str) and (instead := shapes.hint(value)):
-            return Fault(where(path), f"{value_text(value)} {instead}")
-        return Fault(where(path), f"{value_text(value)} is not allowed; {_choice(value, choices)}")
-    limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
-    if kind in limits:
-        word, key = limits[kind]
-        return Fault(where(path), f"{value_text(error['input'])} is out of range; it must be {word} {context[key]}.")
-    if kind in {"string_too_long", "too_long"}:
-        return Fault(where(path), f"is too long; at most {context['max_length']}.")
-    return Fault(where(path), f"{value_text(error['input'])} is not valid; it must be {_expected(model, path, kind)}.")
-
-
-def _expected(model: type[BaseModel], path: ArgumentPath, kind: str) -> str:
-    if plain_type(_type_at(model, path))[1] is not None:
-        return "an id or a name"
-    return next((text for prefix, text in _KINDS.items() if kind.startswith(prefix)), "of another type")
-
-
-def _not_in_filter(path: ArgumentPath, value: Any) -> Fault:
-    """The fault of an unknown key in a condition."""
-    key = str(path[-1])
-    if key == "metric":
-        return Fault(where(path), of_metric(**shapes.equals(value)))
-    if shapes.operator(key) is not None:
-        text = "takes one condition; contains, startswith, endswith and regex have no opposite"
-        return Fault(where(path), f"{text}; write the opposite, for example {json_shape(NOT_TRUE)}.")
-    field = key if filter_field(key) or not key.isidentifier() else f"metadata.{key}"
-    shape = json_shape({"field": field, "op": "eq", "value": value})
-    unknown = UnknownField(key, "filter", **shapes.equals(value))
-    return Fault("", f"`{where(path)}` is not an argument here; a condition is {shape}.", unknown=unknown)
-
-
-def _choice(value: Any, choices: list[str]) -> str:
-    """The nearest choice, or all of them."""
-    alike = [choice for choice in choices if _digits(choice) == _digits(value)]
-    match = nearest(value, alike) if isinstance(value, str) else None
-    return f"did you mean `{match}`?" if match else f"use {one_of(choices, limit=16)}."
-
-
-def _digits(value: Any) -> str:
-    """The digits, which a suggestion must not change: ``p90`` is not close to ``p99``."""
-    return "".join(char for char in str(value) if char.isdecimal())
-
-
-def _model_at(model: type[BaseModel], path: ArgumentPath) -> type[BaseModel]:
-    """The model that validates the object at this path."""
-    kind = plain_type(_type_at(model, path))[0]
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
-
-
-def _type_at(model: Any, path: ArgumentPath) -> Any:
-    """The type at this path, with its marks; for an unknown field the type of the object around it."""
-    if not path:
-        return model
-    kind, part = plain_type(model)[0], path[0]
-    if isinstance(part, int):
-        return _type_at(get_args(kind)[0] if get_args(kind) else Any, path[1:])
-    if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-        return _type_at(annotation(kind.model_fields[part]), path[1:])
-    return _type_at(kind, path[1:])
-
-
-def _choices(model: type[BaseModel], path: ArgumentPath) -> tuple[Any, ...]:
-    return get_args(plain_type(_type_at(model, path))[0])
-
-
-def annotation(info: FieldInfo) -> Any:
-    """A field's type with its marks."""
-    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
-    return Annotated[info.annotation, marks[0]] if marks else info.annotation
-
-
-def plain_type(kind: Any) -> tuple[Any, Reference | None]:
-    """The type without ``| None`` and marks; and its ``Reference`` mark, if any."""
-    if get_origin(kind) in {Union, types.UnionType}:
-        options = [option for option in get_args(kind) if option is not type(None)]
-        kind = options[0] if len(options) == 1 else Any
-    if get_origin(kind) is Annotated:
-        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
-        return plain_type(get_args(kind)[0])[0], reference
-    return kind, None

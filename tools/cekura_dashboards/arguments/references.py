@@ -1,7 +1,7 @@
 """References to dashboards, widgets, projects, agents and metrics by id or name; and metrics sent as fields."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Annotated, Any, Literal
 
@@ -229,9 +229,9 @@ def no_such(kind: EntityKind, text: str, names: Mapping[int, str], places: Mappi
         where = places or {}
         ids_text = join_names((f"{one} ({where[one]})" if one in where else str(one) for one in ids), limit=MAX_NAMES)
         return f"{len(ids)} {kind}s are called {named(text)}; give the id: {ids_text}."
-    if match := nearest(text, names.values()):
-        number = next(number for number, title in names.items() if title == match)
-        return f"no {kind} {named(text)}; did you mean {named(match)} ({number})?"
+    if near := similar_names(text, names.values()):
+        offered = [f"{named(title)} ({number})" for number, title in names.items() if title in near][:MOST_OFFERED]
+        return f"no {kind} {named(text)}; did you mean {' or '.join(offered)}?"
     is_field = kind == "metric" and text.strip().casefold() in PLOTTED
     return f"no {kind} {named(text)}{', which is a field' if is_field else ''}; {LISTING_TOOL[kind]}."
 
@@ -300,6 +300,16 @@ def metrics_called(text: str, metrics: Iterable[Metric]) -> list[Metric]:
     named_metrics = [metric for metric in metrics if metric.name]
     names = matching_names(text, [metric.name or "" for metric in named_metrics])
     return [metric for metric in named_metrics if metric.name in names]
+
+
+def similar_names(text: str, names: Collection[str]) -> set[str]:
+    """The most similar name; failing that, those that the text is a part or another form of.
+
+    >>> similar_names("sucess rate", ["Success rate", "Calls"]), similar_names("clinik", ["Northside Clinics"])
+    ({'Success rate'}, {'Northside Clinics'})
+    """
+    match = nearest(text, names)
+    return {match} if match else matching_names(text, names)
 
 
 def matching_names(text: str, names: Iterable[str]) -> set[str]:

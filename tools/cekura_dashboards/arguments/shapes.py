@@ -14,6 +14,8 @@ from cekura_dashboards.api.models import FILTER_OPS, PLOTTED, JsonObject, as_lis
 from cekura_dashboards.arguments import times
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "enabled": ("action",),
+    "active": ("action",),
     "agg": ("aggregation_function",),
     "aggregate": ("aggregation_function",),
     "aggregation": ("aggregation_function",),
@@ -113,6 +115,10 @@ INSIDE = {"compare_to": {"filters": "compare_filters"}}
 """For an argument given as an object with one key: the argument that the key means."""
 
 VALUES: dict[str, dict[str, str]] = {
+    "action": {
+        "enable": "on", "enabled": "on", "true": "on", "resume": "on", "unmute": "on",
+        "disable": "off", "disabled": "off", "false": "off", "pause": "off", "mute": "off", "remove": "delete",
+    },
     "chart_type": {
         "area": "line", "line_chart": "line", "scatter": "line", "timeseries": "line",
         "bar_chart": "bar", "column": "bar", "histogram": "bar",

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from cekura_dashboards.api.errors import DashboardsError, UnknownField
+from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, Refused, UnknownField
 from cekura_dashboards.api.filters import both, fault, filter_warnings, only_time
 from cekura_dashboards.api.models import METRIC_VALUE, WidgetConfig, as_list, filter_field
 from cekura_dashboards.arguments import shapes
@@ -34,6 +34,7 @@ from cekura_dashboards.charts.target import (
     requested_chart,
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
+from cekura_dashboards.edits.rules import check, why_refused
 from cekura_dashboards.reports.coverage import Evaluated, change_of_share, evaluated_calls, evaluated_line
 from cekura_dashboards.reports.edit_scopes import beside_explanation, has_moved
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
@@ -98,7 +99,7 @@ class ExplainRequest(ChartRequest):
     @model_validator(mode="after")
     def _sensible(self) -> "ExplainRequest":
         if (self.widget_id is None) == (self.widget is None):
-            raise fault("", "give either widget_id or widget.")
+            raise fault("", "give either widget_id or widget; get_dashboard lists a dashboard's widgets.")
         for index, name in enumerate(self.by or []):
             if filter_field(name) is None or name in {"id", "timestamp", "duration", METRIC_VALUE}:
                 hint = did_you_mean(name, [*USUAL_FIELDS, *OUTCOMES, "is_reviewed", "success", "metadata.KEY"])
@@ -130,6 +131,8 @@ class Explanation(Result):
 
 
 async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
+    if request.widget and request.widget.chart_type != "stat" and (faults := check(request.widget.config(), "widget.")):
+        raise InvalidArguments(faults)
     check_comparison(request.compare_to, request.window or DEFAULT, context.now(), context.settings.zone_set)
     context = await context.in_zone_of([await _project(context, request)])
     now, settings = context.now(), context.settings
@@ -144,6 +147,8 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     ends = {name: WidgetConfig(chart_type="pie", field=name) for name in outcomes}
     split = await read_split(context, chart, {MEASURE: config, **_splits(config, fields), **ends}, window, other)
     base = split.charts[MEASURE]
+    if isinstance(base, Refused) and request.widget:
+        raise await why_refused(context, base, chart.config, "widget.", chart.project)
     if isinstance(base, DashboardsError):
         raise base
     whole = _overall(base, other, config, split.lost)

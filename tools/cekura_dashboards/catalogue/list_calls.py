@@ -34,7 +34,7 @@ from cekura_dashboards.charts.target import (
     saved_window,
 )
 from cekura_dashboards.context import ToolContext, gather
-from cekura_dashboards.reports.chart_reports import CallsQuery, why_empty
+from cekura_dashboards.reports.empty import CallsQuery, why_empty
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.report import ALL_CALLS
 from cekura_dashboards.text import SafeText, UntrustedText, counted, json_text, named, noun_and_names, untrusted

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.models import DashboardRow
-from cekura_dashboards.arguments.references import ProjectId
+from cekura_dashboards.arguments.references import ProjectId, similar_names
 from cekura_dashboards.charts.target import saved_range_text
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import SafeText, UntrustedText, counted, named, time_text, untrusted
@@ -38,16 +38,21 @@ class DashboardList(Result):
 async def run(context: ToolContext, request: ListRequest) -> DashboardList:
     project = request.project_id or context.settings.project_id
     needle, first = (request.search or "").casefold(), (request.page - 1) * PAGE
-    rows_by_id, rows_read = dict[int, DashboardRow](), 0
+    rows_by_id, rows_read, others = dict[int, DashboardRow](), 0, list[DashboardRow]()
     notes = list[str]()
     async for rows in context.api.list_dashboards(project):
         rows_read += len(rows)
+        others += rows
         rows_by_id |= {row.id: row for row in rows if needle in (row.name or "").casefold()}
         if len(rows_by_id) > first + PAGE:
             break
         if rows_read >= MAX_READ:
             notes.append(f"the first {rows_read} dashboards were read; give project_id to read others")
             break
+    if not rows_by_id and request.search:
+        names = similar_names(request.search, [row.name for row in others if row.name])
+        rows_by_id = {row.id: row for row in others if row.name in names}
+        notes += [f"no name contains {UntrustedText(request.search)}; these are similar"] if rows_by_id else []
     if not rows_by_id:
         searched = f" with {UntrustedText(request.search)} in the name" if request.search else ""
         notes.append(f"none{searched} among {rows_read} read" + (f" in project {project}" if project else ""))

@@ -31,6 +31,7 @@ from cekura_dashboards.arguments.references import (
     matching_names,
     metrics_called,
     plotted,
+    similar_names,
     titles,
     visible_alerts,
     visible_metrics,
@@ -41,7 +42,7 @@ from cekura_dashboards.charts.target import format_instant, resolve, resolve_tar
 from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.reports.report import field_word
 from cekura_dashboards.stats.findings import exact
-from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, plain, word
+from cekura_dashboards.text import UntrustedText, did_you_mean, json_text, nearest, plain, word
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
 LookUpKind = Literal[
@@ -110,21 +111,21 @@ async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
 async def _search_rows(
     context: ToolContext, request: LookUpRequest, search: str, rows: list[list[Any]]
 ) -> tuple[list[list[Any]], list[str]]:
-    """The rows that match; of metrics the similar names, if none contains the text. And notes."""
+    """The rows that match; if none contains the text, those with similar names. And notes."""
     wanted = search.casefold()
     if matches := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
         return matches, []
-    none = f"no match for {UntrustedText(search)}"
-    if request.kind == "metrics":
-        names = matching_names(search, [str.__str__(row[1]) for row in rows if row[1]])
-        near = [row for row in rows if row[1] in names]
-        if near:
-            return near, [f"no name contains {UntrustedText(search)}; similar"]
-        none = f"{none}; without search all are listed"
+    similar = matching_names if request.kind == "metrics" else similar_names
+    names = similar(search, [name for row in rows for name in _names(row)])
+    if near := [row for row in rows if names & {*_names(row)}]:
+        return near, [f"none contains {UntrustedText(search)}; these are similar"]
+    none = f"no match for {UntrustedText(search)}" + ("; without search all are listed" if rows else "")
     if request.kind == "fields" and (metrics := await _metrics_called(context, request, search)):
         shown = titles(metrics, with_charts=True)
         ready = [f"{title}: {json_text(plotted(metric))}" for title, metric in zip(shown, metrics, strict=False)]
         return [], [f"{UntrustedText(search)} is a metric, not a field", *ready]
+    if request.kind == "fields" and (field := nearest(search, [row[0] for row in rows])):
+        return [row for row in rows if row[0] == field], [f"none contains {UntrustedText(search)}; this is similar"]
     hint = no_such_measure(search)
     notes = (
         [f"{UntrustedText(search)}: {hint}"] if hint and not (request.kind == "metrics" and A_METRIC in hint) else []
@@ -301,6 +302,11 @@ async def _alerts(context: ToolContext, request: LookUpRequest) -> Table:
 async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
     widgets = await context.api.predefined_widgets()
     return ["name", "widget"], [[_text(w.name), w.definition()] for w in widgets], []
+
+
+def _names(row: Sequence[Any]) -> list[str]:
+    """What a row can be found by."""
+    return [cell[:].removeprefix("metadata.") for cell in row[:2] if isinstance(cell, UntrustedText)]
 
 
 def _text(value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cekura_dashboards.api.errors import InvalidArguments
+from cekura_dashboards.api.errors import InvalidArguments, Refused
 from cekura_dashboards.api.filters import Filter, filter_warnings, time_bounds, with_missing
 from cekura_dashboards.arguments.references import DashboardId
 from cekura_dashboards.arguments.times import zone_named
@@ -24,7 +24,7 @@ from cekura_dashboards.arguments.widget import (
 from cekura_dashboards.charts.read import check_countable
 from cekura_dashboards.charts.target import check_comparison, resolve_targets, unsaved
 from cekura_dashboards.context import ToolContext, gather
-from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range
+from cekura_dashboards.edits.rules import check, doubts, metric_types, no_date_range, why_refused
 from cekura_dashboards.reports.budget import fit, fit_tables, table_blocks, without_table
 from cekura_dashboards.reports.chart_reports import ChartQuery, report_charts
 from cekura_dashboards.reports.plots import Drawing
@@ -102,7 +102,10 @@ async def run(context: ToolContext, request: PreviewRequest) -> Preview:
     query = ChartQuery(
         project, request.compare_to, other_calls, request.profile, request.points, tables=request.table is not None
     )
-    charts = await report_charts(context, [target], query)
+    try:
+        charts = await report_charts(context, [target], query)
+    except Refused as refusal:
+        raise await why_refused(context, refusal, config, "widget.", project) from None
     [report] = charts.reports
     warnings = [*unread, *doubts(config, "widget.", metrics), *filter_warnings(config.filters, "widget.filters")]
     warnings += [

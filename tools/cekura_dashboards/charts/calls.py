@@ -177,7 +177,9 @@ def _value(text: str, *, boolean: bool = False, scored: bool = False) -> JsonObj
 def _group(config: WidgetConfig, group: str) -> JsonObject:
     field = (config.group_by or {}).get("field")
     if not field:
-        raise InvalidArguments.at("group", "names a group; this chart is not grouped by a field.")
+        raise InvalidArguments.at(
+            "group", "names a group, but this chart is not grouped by a field; use filters, such as agent.id."
+        )
     if field in AGENT_ID_FIELDS:
         match = NUMBERED.fullmatch(group.strip())
         if match is None:

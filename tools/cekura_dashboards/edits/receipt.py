@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.models import JsonObject, as_object, same
-from cekura_dashboards.arguments.reader import ArgumentPath, parse
+from cekura_dashboards.arguments.faults import ArgumentPath
+from cekura_dashboards.arguments.reader import parse
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.edits.plan_id import Covered, signer

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, KeyRejected
+from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, KeyRejected, Refused
 from cekura_dashboards.api.filters import Bounds, both, filter_warnings, only_time, time_bounds, within
 from cekura_dashboards.api.models import (
     AGGREGATIONS,
@@ -28,6 +28,7 @@ from cekura_dashboards.api.models import (
     WidgetConfig,
     plotted_type,
 )
+from cekura_dashboards.arguments.references import visible_metrics
 from cekura_dashboards.arguments.times import BACK, ROLLING, UNITS, fold, interval, is_interval, rolling, span_of
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import UntrustedText, join_names, named, one_of, word
@@ -135,9 +136,9 @@ def no_date_range(*, on_dashboard: bool) -> str:
 
 
 class MetricTypes(Struct, frozen=True):
-    """The metrics of a project: id to ``eval_type``."""
+    """The metrics of a project, or of all that the key can see: id to ``eval_type``."""
 
-    project: int
+    project: int | None
     types: dict[int, str | None]
 
 
@@ -168,6 +169,23 @@ async def metric_types(context: ToolContext, project: int | None, *configs: Widg
     return ReadMetricTypes(MetricTypes(project, {metric.id: metric.eval_type for metric in metrics}), [])
 
 
+async def why_refused(
+    context: ToolContext, refusal: Refused, config: WidgetConfig, path: str, project: int | None = None
+) -> DashboardsError:
+    """Why the API refused a chart, if the metrics that its metric is one of tell; else what the API said.
+
+    ``project``: that of the chart, if known.
+    """
+    if config.field != METRIC_VALUE:
+        return refusal
+    try:
+        metrics = await visible_metrics(context, project)
+    except DashboardsError:
+        return refusal
+    faults = check(config, path, MetricTypes(project, {metric.id: metric.eval_type for metric in metrics}))
+    return InvalidArguments(faults, lead="No result.") if faults else refusal
+
+
 def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -> list[Fault]:
     """Why this configuration is invalid, and what is valid."""
     chart, field = config.chart_type, config.field or ""
@@ -188,7 +206,8 @@ def check(config: WidgetConfig, path: str, metrics: MetricTypes | None = None) -
             if not getattr(config, name)
         ]  # fmt: skip
     if field == METRIC_VALUE and metrics is not None and config.metric not in metrics.types:
-        text = f"no metric {config.metric} in project {metrics.project}; look_up metrics lists them."
+        place = "for this key" if metrics.project is None else f"in project {metrics.project}"
+        text = f"no metric {config.metric} {place}; look_up metrics lists them."
         return [*faults, Fault(f"{path}metric", text)]
     return [*faults, *_impossible(config, path, metrics)]
 
