@@ -5,18 +5,16 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 
 from benchmarks.figures import header
-from benchmarks.trips import KEY, rounds_of
+from benchmarks.trips import KEY, NOW, rounds_of
 from cekura_dashboards.context import Memory
 from cekura_sandbox import create_app
 
 Json = dict[str, Any]
-NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from cekura_dashboards.reports.looks import read_token, since_last_look
 from cekura_dashboards.stats.change import changes_from_findings, level_change
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import MeasureKind
-from cekura_dashboards.stats.significance import ERROR_RATE, LOOKS, Sample, SampleBucket, VerdictTerms
+from cekura_dashboards.stats.significance import ERROR_RATE_OF_LOOKS, LOOKS, Sample, SampleBucket, VerdictTerms
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.stats.timeline import DAY
 from cekura_dashboards.values import replace as replaced
@@ -78,7 +78,11 @@ class LooksRow(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        return self.false <= ERROR_RATE if self.days is None else self.days.listed <= MOST_LATER * self.days.single
+        return (
+            self.false <= ERROR_RATE_OF_LOOKS
+            if self.days is None
+            else self.days.listed <= MOST_LATER * self.days.single
+        )
 
     def __str__(self) -> str:
         month = self.case.month

@@ -20,7 +20,7 @@ from msgspec import Struct
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.charts.target import format_instant
 from cekura_dashboards.context import gather, gather_all
-from cekura_dashboards.reports.budget import END, csv_lines
+from cekura_dashboards.reports.budget import CSV_LINE_END, csv_lines
 from cekura_dashboards.summaries.model import Cell
 from cekura_dashboards.text import clean
 from cekura_dashboards_mcp.connection import Connection
@@ -83,7 +83,7 @@ async def csv_of(connection: Connection, tool: str, arguments: dict[str, Any]) -
             if not table["rows"] and total:
                 return text_of(result), True
             rows += table["rows"]
-    return "".join(line + END for line in csv_lines(columns, rows)), False
+    return "".join(line + CSV_LINE_END for line in csv_lines(columns, rows)), False
 
 
 MAX_DASHBOARDS = 5

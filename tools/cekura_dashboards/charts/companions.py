@@ -152,7 +152,7 @@ def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
     return {}
 
 
-COUNT = WidgetConfig(chart_type="bar", field="agent_id", aggregation_function="count", time_period="hour")
+HOURLY_COUNT = WidgetConfig(chart_type="bar", field="agent_id", aggregation_function="count", time_period="hour")
 """By the hour, as evaluations can be missing for hours while calls come."""
 
 
@@ -171,7 +171,7 @@ def counts_beside(readings: Sequence[ChartReading], used: int) -> tuple[list[Tar
         if _is_of_metric(reading) and key not in places:
             places[key] = len(readings) + len(targets)
             as_sent = replace(reading.target, local_days=False, by_hours=False)
-            targets.append(replace(as_sent, config=COUNT, window=reading.window))
+            targets.append(replace(as_sent, config=HOURLY_COUNT, window=reading.window))
         chosen.append(places[key] if _is_of_metric(reading) else None)
     return targets, chosen
 
@@ -208,7 +208,7 @@ MAX_DIFFERENCE = 0.02
 """Of the calls of both readings: some arrive between the two requests. A choice."""
 
 
-def of_all_calls(target: Target) -> list[Target]:
+def whole_window_bars(target: Target) -> list[Target]:
     """The chart with as few buckets as hold its window, by group and of all groups together.
 
     Empty for a chart without percentiles of shorter buckets.
@@ -231,7 +231,7 @@ def _shortest_period(window: Window) -> str:
     return "week" if not in_month and first.isocalendar()[:2] == last.isocalendar()[:2] else "month"
 
 
-def key_of(target: Target) -> str:
+def key_of_whole(target: Target) -> str:
     """A key, equal for the same percentiles of the same calls, read in the same way."""
     window = target.window
     times = [window.start.isoformat(), window.end.isoformat()] if window else []

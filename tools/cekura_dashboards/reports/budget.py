@@ -333,7 +333,7 @@ FOR_HEAD = 120
 """What the line above a table may use."""
 FORMULA = frozenset("=+-@\t\r＝＋－＠")  # noqa: RUF001 - the full-width forms
 """First characters of a cell that a spreadsheet runs as a formula. Source: OWASP, CSV Injection."""
-END = "\r\n"
+CSV_LINE_END = "\r\n"
 
 
 def fit_tables(
@@ -368,7 +368,10 @@ def _cut_table(table: Table, how: TableFormat, first_row: int, room: float) -> t
     head, *lines = _lines(page)
     columns = max(len(head), len(json.dumps(page.columns)) / STRUCTURED)
     sizes = [
-        max(len(line) + len(END), (len(json.dumps(row, ensure_ascii=False, separators=(",", ":"))) + 1) / STRUCTURED)
+        max(
+            len(line) + len(CSV_LINE_END),
+            (len(json.dumps(row, ensure_ascii=False, separators=(",", ":"))) + 1) / STRUCTURED,
+        )
         for line, row in zip(lines, page.rows, strict=True)
     ]
     totals = [*takewhile(lambda total: total <= room, accumulate(sizes, initial=columns + FOR_HEAD))]
@@ -389,7 +392,7 @@ def table_blocks(report: WidgetReport) -> list[str]:
     which = f"{last} rows" if is_whole else f"rows {table.first_row} to {last} of {table.total_rows}"
     more = f"; from_row {last + 1} continues" if last < table.total_rows else ""
     is_csv = table.format == "csv"
-    rows = "".join(line + END for line in _lines(table)) if is_csv else "\n".join(_lines(table))
+    rows = "".join(line + CSV_LINE_END for line in _lines(table)) if is_csv else "\n".join(_lines(table))
     return [f"{name}, {which}{more}:\n{rows}"]
 
 

@@ -26,10 +26,10 @@ from cekura_dashboards.charts.companions import (
     TOTAL,
     daily_bars,
     histories,
-    key_of,
+    key_of_whole,
     measure_key,
-    of_all_calls,
     whole_values,
+    whole_window_bars,
 )
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import (
@@ -445,13 +445,13 @@ async def read_compared(
         for name, target in (("current", sides.current), ("baseline", sides.baseline), ("alike", alike)):
             if isinstance(target, Target):
                 targets[place, name] = target
-    whole = {place: of_all_calls(target) for place, target in targets.items()}
-    targets |= {key_of(bar): bar for bars in whole.values() for bar in bars}
+    whole = {place: whole_window_bars(target) for place, target in targets.items()}
+    targets |= {key_of_whole(bar): bar for bars in whole.values() for bar in bars}
     for key, measure in measures.items():  # after the charts, as requests are limited
         targets[key] = measure
     read = dict(zip(targets, await read_charts(context, [*targets.values()]), strict=True))
     for read_key, bars in whole.items():
-        read[read_key] = replace(read[read_key], whole=tuple(read[key_of(bar)] for bar in bars))
+        read[read_key] = replace(read[read_key], whole=tuple(read[key_of_whole(bar)] for bar in bars))
     compared_readings = [
         ComparedReadings(
             sides,

@@ -25,7 +25,7 @@ from cekura_dashboards.summaries.model import By
 from cekura_dashboards.summaries.profile import profile
 from cekura_dashboards.values import replace
 
-CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
+COUNT_OF_CALLS: dict[str, Any] = {"field": "agent_id", "aggregation_function": "count", "metric": None}
 ODD_OFFSET = "hours are UTC hours: each starts up to half an hour before or after the hour that it is named for"
 
 
@@ -44,7 +44,7 @@ def by_the_hour(target: Target) -> Target:
     if config.chart_type == "line" or (config.chart_type == "pie" and plotted_type(config.field or "") == "boolean"):
         changes["aggregation_function"] = "avg"
     elif config.chart_type != "bar":
-        changes |= CALLS
+        changes |= COUNT_OF_CALLS
     return replace(target, config=WidgetConfig.model_validate({**config.writable(), **changes}))
 
 

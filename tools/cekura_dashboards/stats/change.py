@@ -429,7 +429,7 @@ LIKELIHOOD_RATIO = 7.35
 
 Source: Hansen (2000), Econometrica 68, table 1.
 """
-MIN_BUCKETS = 4
+MIN_ONSET_BUCKETS = 4
 """Two levels and their noise cannot be told apart in fewer."""
 RELATIVE_TOLERANCE = 1e-12
 
@@ -451,7 +451,7 @@ def onset_interval(
     known = np.isfinite(values) & (weights > RELATIVE_TOLERANCE * float(weights.max(initial=0.0)))
     times, values, weights = times[known], values[known], weights[known]
     count, largest = len(times), float(np.abs(values).max(initial=0.0))
-    if count < MIN_BUCKETS:
+    if count < MIN_ONSET_BUCKETS:
         return (float(times[0]), float(times[-1]) + step) if count else (-math.inf, math.inf)
     weights = weights / float(weights.max())
     values = values / largest if largest else values

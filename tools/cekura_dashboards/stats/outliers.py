@@ -242,11 +242,11 @@ def _runs(scores: Array, places: Flags, clear_places: Flags) -> list[OutlierRun]
     return sorted(runs, key=lambda run: (-abs(run.score), run.start))
 
 
-LENGTHS = (3, 4, 6, 8, 12)
+PART_LENGTHS = (3, 4, 6, 8, 12)
 """Hours of a part that are tried. A choice: at most half a day, so that the rest says what is usual."""
-MIN_EXPECTED = 20.0
+MIN_CALLS_OF_PART = 20.0
 """The least expected calls in a part and in the rest of its day, as the normal distribution is used. A choice."""
-BOUND = 2.5
+WINSOR_LIMIT = 2.5
 """Hours further from their expected value, in standard deviations, count as this far: one is no part of a day."""
 HOURS_OF_DAY = 24
 
@@ -278,20 +278,20 @@ def find_part_days(
         return []
     rows = first[whole][:, None] + np.arange(HOURS_OF_DAY)
     expected, spread = fit.expected[rows], np.sqrt(fit.expected[rows] * (1 + fit.excess * fit.expected[rows]))
-    counts = expected + np.clip(series.values[rows] - expected, -BOUND * spread, BOUND * spread)
+    counts = expected + np.clip(series.values[rows] - expected, -WINSOR_LIMIT * spread, WINSOR_LIMIT * spread)
     usual = np.maximum(fit.levels.level(fit.hours)[rows], 1e-9)
-    scores = {length: _scores(counts, usual, fit.excess, length) for length in LENGTHS}
+    scores = {length: _scores(counts, usual, fit.excess, length) for length in PART_LENGTHS}
     starts = series.times[rows]
     tested = (starts[:, 0] + DAY > window.start) & (starts[:, 0] < window.end)
     for step in steps:
         tested &= np.abs(starts[:, 0] + DAY / 2 - step) > 1.5 * DAY
-    count = sum(int((scores[length][tested] != 0).sum()) for length in LENGTHS)
+    count = sum(int((scores[length][tested] != 0).sum()) for length in PART_LENGTHS)
     if not count:
         return []
     clear, possible = (NORMAL.inv_cdf(two_sided(level, count)) for level in levels)
     parts = list[PartDay]()
     for row in np.flatnonzero(tested).tolist():
-        length = max(LENGTHS, key=lambda each: float(np.abs(scores[each][row]).max()))
+        length = max(PART_LENGTHS, key=lambda each: float(np.abs(scores[each][row]).max()))
         hour = int(np.abs(scores[length][row]).argmax())
         score = float(scores[length][row, hour])
         if abs(score) <= possible or _is_weekly(scores[length][:, hour], days[whole], row):
@@ -314,7 +314,7 @@ def _scores(counts: Array, usual: Array, excess: float, length: int) -> Array:
     of_hours = means + excess * means * means
     inside = _sums(of_hours, length)
     variance = (1 - share) ** 2 * inside + share**2 * (of_hours.sum(axis=1, keepdims=True) - inside)
-    enough = (totals * share >= MIN_EXPECTED) & (totals * (1 - share) >= MIN_EXPECTED)
+    enough = (totals * share >= MIN_CALLS_OF_PART) & (totals * (1 - share) >= MIN_CALLS_OF_PART)
     scores = np.where(enough, (parts - totals * share) / np.sqrt(np.maximum(variance, 1e-9)), 0.0)
     places = np.flatnonzero(enough.ravel())
     flat = scores.ravel()

@@ -430,11 +430,11 @@ def benjamini_hochberg(p_values: Sequence[float], level: float, tests: int) -> f
     return max(accepted, default=0.0)
 
 
-ERROR_RATE = 0.05
+ERROR_RATE_OF_LOOKS = 0.05
 """The most series of ``LOOKS`` looks that may tell any false ``clear``."""
 LOOKS = 90
 """A quarter of daily looks. A choice."""
-SPACING = timedelta(days=1)
+LOOK_SPACING = timedelta(days=1)
 """From this time on after the look before, a look receives a whole share: 1 / LOOKS of the error rate. A choice."""
 
 LASTING = timedelta(days=4, hours=18)
@@ -456,8 +456,8 @@ def share_of_look(since_last: timedelta | None) -> float:
     >>> [round(90 * share_of_look(pause), 4) for pause in (None, timedelta(days=7), timedelta(hours=6), timedelta(0))]
     [0.05, 0.05, 0.0125, 0.0]
     """
-    part = 1.0 if since_last is None else min(1.0, max(0.0, since_last / SPACING))
-    return part * ERROR_RATE / LOOKS
+    part = 1.0 if since_last is None else min(1.0, max(0.0, since_last / LOOK_SPACING))
+    return part * ERROR_RATE_OF_LOOKS / LOOKS
 
 
 def is_beyond_chance(p_value: float, tests: int, share: float) -> bool:

@@ -243,18 +243,18 @@ def lag1_autocorrelation(residuals: Array) -> float:
     return float(deviations[1:] @ deviations[:-1]) / sum_of_squares
 
 
-CANDIDATES = ("UTC", "America/New_York", "Europe/Berlin", "Australia/Sydney")
+CANDIDATE_ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Australia/Sydney")
 """Zones that are tried: without clock changes, and one for each of the dates on which most people change theirs.
 
 Which zone it is of those that change their clocks on the same date hardly matters: their hours stay apart by as many.
 """
-MIN_GAIN = 40.0
+MIN_GAIN_OF_CLOCK = 40.0
 """By how many variances of an hour another clock must fit better.
 
 Measured on 40 months of each of 40 kinds: at most 39 where hours do not differ, 0 where they follow the given clock; of
 5 calls an hour in New York under UTC 56 to 124, of 40 over 800.
 """
-MIN_DAYS = 14
+MIN_DAYS_FOR_CLOCK = 14
 """The least days of hours. A choice: two weeks show the hours of both kinds of days before and after a change."""
 
 
@@ -263,9 +263,9 @@ def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
 
     Only a clock change within the series tells zones apart; without one, and for days, it is ``clock``.
     """
-    if calls.step >= DAY or calls.scale != "count" or len(calls) * calls.step < MIN_DAYS * DAY:
+    if calls.step >= DAY or calls.scale != "count" or len(calls) * calls.step < MIN_DAYS_FOR_CLOCK * DAY:
         return clock
-    clocks = [clock, *(replace(clock, zone=ZoneInfo(name)) for name in CANDIDATES)]
+    clocks = [clock, *(replace(clock, zone=ZoneInfo(name)) for name in CANDIDATE_ZONES)]
     ends = float(calls.times[0]), float(calls.times[-1])
     shifts = [utc_offset(ends[1], other.zone) - utc_offset(ends[0], other.zone) for other in clocks]
     others = [other for other, shift in zip(clocks[1:], shifts[1:], strict=True) if shift or shifts[0]]
@@ -278,7 +278,7 @@ def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
     misfit, *misfits = (_misfit(counts, days, middles, other) for other in (clock, *others))
     best = min(misfits)
     gain = (misfit - best) / max(1.0, best / len(calls))
-    return others[misfits.index(best)] if gain > MIN_GAIN else clock
+    return others[misfits.index(best)] if gain > MIN_GAIN_OF_CLOCK else clock
 
 
 def _misfit(counts: Array, days: Places, times: Array, clock: Clock) -> float:
