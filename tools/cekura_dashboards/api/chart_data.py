@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Hashable, Iterable
-from itertools import chain
+from itertools import chain, starmap
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -236,17 +237,22 @@ def _stat(data: msgspec.Raw) -> JsonObject:
 
 def _grouped(items: list[JsonObject], kind: str, group_by: JsonObject) -> tuple[list[Any], bool]:
     """Grouped rows in either form: ``{group, data: [rows]}``, or an extra key on every row."""
-    if any(isinstance(item.get("data"), list) for item in items):
+    shapes = {*map(tuple, items)}
+    keys = {*chain.from_iterable(shapes)}
+    if "data" in keys and any(isinstance(item.get("data"), list) for item in items):
         rows = list[Any]()
         for item in items:
             name = next((key for key in _group_names(group_by) if key in item), None)
             inner = [as_object(row) for row in as_list(item.get("data")) or []]
             rows += [_row(kind, row, item.get(name) if name else None) for row in inner if row is not None]
         return rows, True
-    extra = {*chain.from_iterable(items)} - KNOWN_KEYS[kind]
+    extra = keys - KNOWN_KEYS[kind]
     name = next((key for key in _group_names(group_by) if key in extra), None)
     if name is None and group_by and len(extra) == 1:
         name = next(iter(extra))
+    fields = (*ROWS[kind].__struct_fields__[:-1], name)
+    if name is not None and len(shapes) == 1 and keys >= {*fields}:  # as nearly always
+        return [*starmap(ROWS[kind], map(itemgetter(*fields), items))], True
     return [_row(kind, item, item.get(name) if name else None) for item in items], name is not None
 
 
@@ -290,8 +296,13 @@ def count_of(value: Any) -> int | None:
 
 
 def numbers(values: Iterable[Any]) -> list[float | None]:
-    """As ``number``, of many values, of which most are floats: a call for each would take most of the time."""
-    return [v if type(v) is float and -LARGEST <= v <= LARGEST else number(v) for v in values]
+    """As ``number``, of many values, of which most are numbers: a call for each would take most of the time."""
+    return [
+        v if type(v) is float and -LARGEST <= v <= LARGEST
+        else float(v) if type(v) is int and -LARGEST <= v <= LARGEST
+        else number(v)
+        for v in values
+    ]  # fmt: skip
 
 
 def counts_of(values: Iterable[Any]) -> list[int | None]:

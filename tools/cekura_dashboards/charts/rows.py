@@ -11,6 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import compress
+from types import NoneType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -193,20 +196,25 @@ def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarR
 
 def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> _AllBuckets:
     is_time = plots_times(reading.target.config, chart)
+    if not chart.memoise("groups", lambda: any(row.group is not None for row in chart.rows)):
+        names = {}  # which name nothing: the rows are read once for all
     return chart.memoise(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
 
 
 def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
     times = TimeParser()
     # In a grouped chart every time and every group occurs in many rows; each is parsed once.
-    texts = [*{row.time_interval for row in chart.rows if isinstance(row.time_interval, str)}]
+    rows, sent_times = chart.rows, [row.time_interval for row in chart.rows]
+    texts = [*{text for text in sent_times if isinstance(text, str)}]
     parsed = zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True)
     moments: dict[Any, float] = {text: moment for text, moment in parsed if not math.isnan(moment)}
-    rows = [row for row in chart.rows if isinstance(row.time_interval, str) and row.time_interval in moments]
+    readable = [isinstance(text, str) and text in moments for text in sent_times]
+    if not all(readable):
+        rows, sent_times = [*compress(rows, readable)], [*compress(sent_times, readable)]
     sent = [row.value for row in rows]
     buckets = map(
         Bucket,
-        [moments[row.time_interval] for row in rows],
+        map(moments.__getitem__, sent_times),
         [TimeParser().parse(value) for value in sent] if is_time else numbers(sent),
         counts_of(row.sample_count for row in rows),
         _labels([row.group for row in rows], names),
@@ -216,16 +224,15 @@ def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
 
 def _labels(groups: Sequence[Any], names: dict[str, str]) -> Iterable[str | None]:
     """The label of each group."""
-    labels = dict[tuple[str, str | int | float], str | None]()  # by type too, as True == 1
-    for group in groups:
-        if group is None:
-            yield None
-            continue
-        scalar: str | int | float = group if isinstance(group, str | int | float) else json_text(group)
-        key = type(group).__name__, scalar
+    if {*map(type, groups)} <= {str, int, NoneType}:  # as nearly always
+        by_group = {group: label_of(group, names) for group in {*groups}}
+        return map(by_group.__getitem__, groups)
+    labels = dict[tuple[str, Key], str | None]()  # by type too, as True == 1
+    keys = [(type(group).__name__, group_key(group)) for group in groups]
+    for key, group in zip(keys, groups, strict=True):
         if key not in labels:
             labels[key] = label_of(group, names)
-        yield labels[key]
+    return map(labels.__getitem__, keys)
 
 
 def _within(reading: ChartReading, all_buckets: _AllBuckets) -> BarRows:
@@ -425,15 +432,19 @@ def _in_named_days(reading: ChartReading) -> ChartReading:
     for row, value, count in zip(chart.rows, values, counts, strict=True):
         key = group_key(row.group)
         groups[key] = row.group
-        day = str(row.time_interval)
-        if time := _HOUR_OF_DAY.match(day):
-            day = f"{time[1]}00:00:00{time[2]}{day[time.end() :]}"
-        buckets_by_day[day, key].append(Bucket(0.0, value, count))
+        buckets_by_day[_day_of(str(row.time_interval)), key].append(Bucket(0.0, value, count))
     rows = [
         BarRow(time_interval=day, value=combine(function, parts), sample_count=total(parts), group=groups[key])
         for (day, key), parts in buckets_by_day.items()
     ]
     return replace(reading, chart=replace(chart, rows=rows), hours=chart)
+
+
+@lru_cache(4096)
+def _day_of(hour: str) -> str:
+    """The text of a time with midnight in place of its hour. Kept, as the charts of one answer have the same hours."""
+    time = _HOUR_OF_DAY.match(hour)
+    return f"{time[1]}00:00:00{time[2]}{hour[time.end() :]}" if time else hour
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> float:

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow, count_of, number
+from cekura_dashboards.api.chart_data import BarRow, Chart, LineRow, PieRow, count_of, counts_of, number, numbers
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import METRIC_VALUE, Metric, WidgetConfig, plotted_type
 from cekura_dashboards.charts.target import ChartReading, Target
@@ -81,13 +82,15 @@ class Evidence:
             if known := number(_boolean(value, value)):
                 self._keep(known, [e for e in self._possible if _is_near(known, e.call)])
 
-    def add_average(self, value: float, n: int | None) -> None:
-        if n == 1:
+    def add_averages(self, averages: Sequence[tuple[float, int | None]]) -> None:
+        for value in {value for value, n in averages if n == 1}:
             self._keep(value, [e for e in self._possible if not value or _is_near(value, e.average)])
-            return
-        self._keep(value, [e for e in self._possible if 0 <= value <= e.average * (1 + ABOVE)])
-        if n and value > 0 and len(self._averages) < MOST_AVERAGES:
-            self._averages.append((value, n))
+        of_several = {value for value, n in averages if n != 1}
+        if of_several:
+            low, high = min(of_several), max(of_several)
+            self._keep(high, [e for e in self._possible if low >= 0 and high <= e.average * (1 + ABOVE)])
+        telling = ((value, n) for value, n in averages if n and n > 1 and value > 0)
+        self._averages += islice(telling, max(0, MOST_AVERAGES - len(self._averages)))
 
     def add_sum(self, value: float, n: int | None) -> None:
         most = math.inf if n is None else n * (1 + ABOVE)
@@ -236,14 +239,14 @@ def _add_bars(evidence: Evidence, function: str, rows: Sequence[BarRow]) -> None
     if function in {"min", "max"}:
         evidence.add_calls(row.value for row in rows)
         return
-    for row in rows:
-        value, n = number(row.value), count_of(row.sample_count)
-        if value is None:
-            continue
+    values, counts = numbers(row.value for row in rows), counts_of(row.sample_count for row in rows)
+    known = [(value, n) for value, n in zip(values, counts, strict=True) if value is not None]
+    if function == "avg":
+        evidence.add_averages(known)
+        return
+    for value, n in known:
         if function == "sum":
             evidence.add_sum(value, n)
-        elif function == "avg":
-            evidence.add_average(value, n)
         else:
             evidence.add_percentile(value, n, function)
 
