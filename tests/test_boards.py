@@ -20,6 +20,7 @@ from cekura_dashboards.boards import (
 )
 from cekura_dashboards.reports.looks import read_token, scope_of
 from cekura_dashboards.values import replace
+from cekura_sandbox import ApiVariant
 from support import NOW, PIE, SINCE, Json, content, force, new_sandbox, on, open_tools, shared_sandbox, stored
 
 pytestmark = pytest.mark.anyio
@@ -341,3 +342,20 @@ async def test_a_percentage_is_expected_of_a_rate_only_and_lines_are_read_before
         assert not recorder.sent
         [check] = (await assert_board(context, 11, {"Calls per day": "> 5 %"})).checks
     assert (check.status, check.text.endswith("is no rate; expect it without %")) == ("not tested", True)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        (">= 0.5", "not tested", 'from 0 to 100, or from 0 to 100 %; write ">= 50 %" or ">= 0.5 %"'),
+        (">= 50", "ok", "95 % interval"),
+        (">= 50 %", "ok", "95 % interval"),
+        ("< 0.5 %", "fail", "95 % interval"),
+    ],
+)
+async def test_a_share_of_one_is_not_taken_for_percent_where_the_api_sends_percent(
+    line: str, status: str, words: str
+) -> None:
+    async with open_tools(shared_sandbox(ApiVariant(rates="percent"))) as (context, _):
+        [check] = (await assert_board(context, 11, {"Success rate": line})).checks
+    assert (check.status, words in check.text) == (status, True), check.text

@@ -82,8 +82,8 @@ def test_a_value_below_by_chance_is_not_shown_to_be_below(run: Any) -> None:
     [
         (("11", "Calls per day", "> 1"), r"ok   .*: [\d.]+ per day, 95 % interval"),
         (("11", "Calls per hour", "> 1"), r"ok   .*: [\d.]+ per hour, 95 % interval"),
-        (("11", "Call length", "< 10"), r"FAIL .*: 1\d\d\.?\d*, 95 % interval"),
-        (("12", "Response latency p95", "< 100"), r"FAIL .*: [\d.]+, 95 % interval"),
+        (("11", "Call length", "< 10"), r"FAIL .*: 1\d\d\.?\d* s, 95 % interval"),
+        (("12", "Response latency p95", "< 100"), r"FAIL .*: [\d.]+ ms, 95 % interval"),
         (("12", "Appointments booked", ">= 1 %"), r"ok   .*: 0\.\d+, 95 % interval"),
         (("12", "Booking success", "no change over 14d"), r"FAIL .*step at"),
     ],
@@ -93,6 +93,36 @@ def test_whatever_a_chart_of_one_measure_shows_can_be_expected(
 ) -> None:
     dashboard, *expected = line
     out = run("assert", dashboard, "--expect", *expected, code=shown.startswith("FAIL")).stdout
+    assert re.match(shown, out), out
+
+
+LATENCY = "12", "Response latency p95"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ((*LATENCY, "<= 1 s"), r"FAIL .* <= 1 s over 7d: [\d.]+ ms,"),
+        ((*LATENCY, "<= 1000ms"), r"FAIL .* <= 1000 ms over 7d: [\d.]+ ms,"),
+        ((*LATENCY, "<= 1"), r"FAIL .* <= 1 over 7d: [\d.]+ ms,"),
+        ((*LATENCY, "<= 60 s over 24h"), r"ok   .* <= 60 s over 24h: [\d.]+ ms,"),
+        ((*LATENCY, "<= 1 Minute"), r"ok   .* <= 1 min over 7d: [\d.]+ ms,"),
+        (("11", "Call length", "> 1 min"), r"ok   .* > 1 min over 7d: [\d.]+ s,"),
+        (("11", "Call length", "> 1000000 ms"), r"FAIL .*: [\d.]+ s,"),
+        (("13", "Weekly talk time", "> 0.001 h over 21d"), r"ok   .*: [\d.]+ s per week,"),
+        (("11", "Calls per day", "> 1 call"), r"ok   .* > 1 calls over 7d: [\d.]+ per day,"),
+        (("11", RATE, ">= 1%"), r"ok   .* >= 1 % over 7d: 0\.\d+,"),
+        (("11", RATE, ">= 99 percent"), r"FAIL .* >= 99 % over 7d: 0\.\d+,"),
+        (("11", "Calls per day", "< 2 s"), r"\?    .*: not tested: .*: its unit is calls; expect a number without s"),
+        (("11", RATE, "> 2 s"), r"\?    .*: not tested: .*: its unit is ratio; expect a number without s"),
+        (("12", "Customer satisfaction", "> 3 s"), r"\?    .*: its unit is not known; expect a number without s"),
+    ],
+)
+def test_a_value_may_have_a_unit_that_the_chart_can_be_compared_in(
+    run: Any, line: tuple[str, str, str], shown: str
+) -> None:
+    dashboard, *expected = line
+    out = run("assert", dashboard, "--expect", *expected, code={"F": 1, "o": 0}.get(shown[0], 2)).stdout
     assert re.match(shown, out), out
 
 
@@ -115,7 +145,10 @@ def test_a_number_that_no_rate_can_be_is_not_taken_as_held(run: Any, line: str, 
         ((RATE, "=> 0.85 in 24h"), 'did you mean ">= 0.85 over 24h"?'),
         (("Calls per day", "no outages"), 'did you mean "no outage over 7d"?'),
         ((RATE, "never below 80%"), 'did you mean ">= 80 % over 7d"?'),
-        (("Calls per day", "not more than 1.5k calls"), 'did you mean "<= 1500 over 7d"?'),
+        (("Calls per day", "not more than 1.5k calls"), 'did you mean "<= 1500 calls over 7d"?'),
+        (("Call length", "under 3 minutes on average"), 'did you mean "< 3 min over 7d"?'),
+        (("Call length", "< 3 m"), '"m" is no unit; use `%`, `ms`, `s`, `min`, `h` or `calls`, or none.'),
+        (("Call length", "< 3 parsecs over 24h"), '"parsecs" is no unit; use `%`, `ms`'),
         (("Calls per day", "max 1 000 over 24h"), 'did you mean "<= 1000 over 24h"?'),
         (("Calls per day", "> 1" + 400 * "0"), 'write it as ">= 0.85 over 7d",'),
         ((RATE, "fine"), 'write it as ">= 0.85 over 7d",'),

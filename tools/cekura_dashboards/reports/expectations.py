@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.models import Widget
-from cekura_dashboards.charts.rows import bar_rows
+from cekura_dashboards.charts.rows import bar_rows, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target, resolve, saved
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.reports.changes import surveys
@@ -32,7 +33,7 @@ from cekura_dashboards.stats.significance import (
 )
 from cekura_dashboards.stats.timeline import PERIODS, Clock
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, is_cut, merge_groups
-from cekura_dashboards.text import UntrustedText, did_you_mean, named, plain
+from cekura_dashboards.text import UntrustedText, did_you_mean, named, one_of, plain
 from cekura_dashboards.values import replace
 
 Operator = Literal[">=", ">", "<=", "<"]
@@ -40,7 +41,7 @@ USUAL_WINDOW = "7d"
 CONFIDENCE = 0.95
 MIN_BUCKETS = 2
 """Whole days or hours from which a spread, so an interval, can be estimated."""
-FORMS = '">= 0.85 over 7d", "< 2000 over 24h", "no outage" or "no change over 14d"'
+FORMS = '">= 0.85 over 7d", "< 2 s over 24h", "no outage" or "no change over 14d"'
 _OPERATORS: dict[str, Operator] = {
     ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "minimum": ">=", "min": ">=", "<=": "<=", "=<": "<=",
     "≤": "<=", "at most": "<=", "maximum": "<=", "max": "<=", ">": ">", "above": ">", "more than": ">",
@@ -50,31 +51,51 @@ _OPERATORS: dict[str, Operator] = {
 _OPPOSITE: dict[Operator, Operator] = {">": "<=", "<": ">=", ">=": "<", "<=": ">"}
 _NEGATION = re.compile(r"\b(?:not|no|never|cannot)(?: \w+)?\s*$")
 """Before an operator: ``never below``, ``not be above``."""
-_VALUE = re.compile(r"(>=|<=|>|<)\s*(-?(?:\d+(?:\.\d+)?|\.\d+))\s*(%?)(?:\s+over\s+(\S.*))?", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+PERCENT, CALLS = "%", "calls"
+_UNITS = {
+    "%": PERCENT, "percent": PERCENT, "pct": PERCENT, "call": CALLS, "calls": CALLS,
+    "ms": "ms", "msec": "ms", "millisecond": "ms", "milliseconds": "ms", "s": "s", "sec": "s", "secs": "s",
+    "second": "s", "seconds": "s", "min": "min", "mins": "min", "minute": "min", "minutes": "min", "h": "h",
+    "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
+}  # fmt: skip
+"""What may follow a number. Not ``m``, which may be minutes, metres or a million."""
+_UNIT = "|".join(sorted(_UNITS, key=len, reverse=True))
+_BOUND = r"(>=|<=|>|<)\s*(-?(?:\d+(?:\.\d+)?|\.\d+))\s*"
+_OVER = r"(?:\s+over\s+(\S.*))?"
+_VALUE = re.compile(rf"{_BOUND}({_UNIT})?{_OVER}", re.ASCII | re.IGNORECASE)
+_ODD_UNIT = re.compile(rf"{_BOUND}([a-jl-z]+|k[a-z]+){_OVER}", re.ASCII | re.IGNORECASE)
 _NOTHING = re.compile(r"no (outage|change)(?:\s+over\s+(\S.*))?", re.ASCII)
 _WRITTEN = re.compile(
     "|".join(rf"\b{word}\b" if word[0].isalpha() else word for word in sorted(_OPERATORS, key=len, reverse=True))
 )
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:[ ,]\d{3})+(?!\d)|\d*[.,]?\d+)(?:e[+-]?\d+|k\b|m\b)?\s*%?", re.ASCII)
-_TIMES = {"k": 1e3, "m": 1e6}
+_NUMBER = re.compile(
+    rf"(-?(?:\d{{1,3}}(?:[ ,]\d{{3}})+(?!\d)|\d*[.,]?\d+)(?:e[+-]?\d+|k\b)?)(?!m\b)\s*({_UNIT})?(?![a-z])", re.ASCII
+)
 _SPAN = re.compile(r"\b(\d+)\s*(m|h|d|w)(?:in|ins|inutes?|ours?|ays?|eeks?)?\b", re.ASCII)
 
 
 class Expectation(Struct, frozen=True):
-    """What a chart is expected to show. ``operator`` None: ``kind`` says what must not have happened."""
+    """What a chart is expected to show. ``operator`` None: ``kind`` says what must not have happened.
+
+    ``unit``: of the value; empty: that of the chart.
+    """
 
     widget: str
     kind: Literal["value", "outage", "change"]
     window: str
     operator: Operator | None = None
     value: float = 0.0
-    is_percent: bool = False
+    unit: str = ""
+
+    @property
+    def bound(self) -> str:
+        """The operator, the value and its unit."""
+        return " ".join(filter(None, [self.operator, f"{self.value:.15g}", self.unit]))
 
     @property
     def text(self) -> str:
-        if self.operator is None:
-            return f"no {self.kind} over {self.window}"
-        return f"{self.operator} {self.value:.15g}{' %' if self.is_percent else ''} over {self.window}"
+        return f"{self.bound if self.operator else f'no {self.kind}'} over {self.window}"
 
 
 def read_expectations(
@@ -113,11 +134,15 @@ def _read(name: str, text: str) -> Expectation:
     """
     match = _VALUE.fullmatch(text.strip())
     if match and math.isfinite(float(match[2])):
-        operator, value, percent, window = match.groups()
-        return Expectation(name, "value", window or USUAL_WINDOW, _OPERATORS[operator], float(value), bool(percent))
+        operator, value, written, window = match.groups()
+        unit = _UNITS[written.lower()] if written else ""
+        return Expectation(name, "value", window or USUAL_WINDOW, _OPERATORS[operator], float(value), unit)
     if match := _NOTHING.fullmatch(text.strip()):
         kind: Literal["outage", "change"] = "outage" if match[1] == "outage" else "change"
         return Expectation(name, kind, match[2] or USUAL_WINDOW)
+    if match := _ODD_UNIT.fullmatch(text.strip()):
+        units = one_of([PERCENT, *_SECONDS, CALLS])
+        raise InvalidArguments([Fault("", f"{UntrustedText(match[3])} is no unit; use {units}, or none.")])
     closest = nearest_form(text)
     hint = f'did you mean "{closest}"?' if closest else f"write it as {FORMS}."
     raise InvalidArguments([Fault("", f"{UntrustedText(text)} is no expectation; {hint}")])
@@ -130,34 +155,38 @@ def nearest_form(text: str) -> str | None:
     ('>= 85 % over 24h', '>= 0.85 over 7d', '<= 1000 over 7d')
     >>> nearest_form("never below 80 %"), nearest_form("no more than 1 000"), nearest_form("< 2.5k")
     ('>= 80 % over 7d', '<= 1000 over 7d', '< 2500 over 7d')
+    >>> nearest_form("at most 2 minutes"), nearest_form("in 24h below 2000 ms"), nearest_form("max 2m")
+    ('<= 2 min over 7d', '< 2000 ms over 24h', None)
     """
     lowered = " ".join(text.lower().split())
-    span = _SPAN.search(lowered)
+    operator = _WRITTEN.search(lowered)
+    number = operator and (_NUMBER.search(lowered, operator.end()) or _NUMBER.search(lowered))
+    rest = lowered if number is None else f"{lowered[: number.start()]} | {lowered[number.end() :]}"
+    span = _SPAN.search(rest)
     window = USUAL_WINDOW if span is None else span[1] + span[2]
-    rest = lowered if span is None else lowered[: span.start()] + lowered[span.end() :]
     for kind in ("outage", "change"):
         if kind in rest:
             return f"no {kind} over {window}"
-    operator, number = _WRITTEN.search(rest), _NUMBER.search(rest)
     if number is None or operator is None:
         return None
-    digits = number[0].replace("%", "").strip().replace(" ", "")
+    digits = number[1].strip().replace(" ", "")
     value = digits.replace(",", "") if re.search(r",\d{3}(?!\d)", digits) else digits.replace(",", ".")
-    if value[-1] in _TIMES or "e" in value:
-        value = f"{float(value.rstrip('km')) * _TIMES.get(value[-1], 1.0):.15g}"
+    if value.endswith("k") or "e" in value:
+        value = f"{float(value.rstrip('k')) * (1e3 if value.endswith('k') else 1.0):.15g}"
     if not math.isfinite(float(value)):
         return None
     sign = _OPERATORS[operator[0]]
-    if _NEGATION.search(rest[: operator.start()]):
+    if _NEGATION.search(lowered[: operator.start()]):
         sign = _OPPOSITE[sign]
-    return f"{sign} {value}{' %' if '%' in number[0] else ''} over {window}"
+    unit = f" {_UNITS[number[2]]}" if number[2] else ""
+    return f"{sign} {value}{unit} over {window}"
 
 
 class Measured(NamedTuple):
     """A chart's value over a window. ``n``: calls, if known. ``error``: the standard error; 0 where it has none.
 
     ``scale``: what a rate of 100 % is written as; 0 for what is no rate. ``df``: degrees of freedom of the error.
-    ``per``: what it is counted by; ``lowest``: that it can be.
+    ``per``: what it is counted by; ``lowest``: that it can be. ``unit``: of the chart, ``unknown`` if nothing says it.
     """
 
     value: float
@@ -167,6 +196,7 @@ class Measured(NamedTuple):
     df: float
     per: str = ""
     lowest: float = -math.inf
+    unit: str = "unknown"
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Of a rate Wilson's, else by Student's t over the whole buckets."""
@@ -180,14 +210,22 @@ class Measured(NamedTuple):
     def __str__(self) -> str:
         low, high = (plain(round_for_display(bound)) for bound in self.interval(CONFIDENCE))
         calls = "" if self.n is None else f", n {plain(exact(self.n))}"
-        return f"{plain(round_for_display(self.value))}{self.per}, 95 % interval {low} to {high}{calls}"
+        unit = f" {self.unit}" if self.unit in _SECONDS else ""
+        return f"{plain(round_for_display(self.value))}{unit}{self.per}, 95 % interval {low} to {high}{calls}"
 
 
 def measure(reading: ChartReading, names: dict[str, str], clock: Clock) -> Measured | str:
-    """The value of a chart over its window, or why there is none."""
+    """The value of a chart over its window in its unit, or why there is none."""
     if reading.chart is None:
         return str(reading.error)
-    measurement = measure_of(reading, reading.chart, names, clock=clock)
+    measured = _measured(reading, reading.chart, names, clock)
+    if isinstance(measured, str):
+        return measured
+    return measured._replace(unit=unit_of(reading.target.config, reading.chart, []))
+
+
+def _measured(reading: ChartReading, chart: Chart, names: dict[str, str], clock: Clock) -> Measured | str:
+    measurement = measure_of(reading, chart, names, clock=clock)
     config, sample = reading.target.config, measurement.sample
     if measurement.kind in {"figures", "shares"}:
         return "it shows several figures; expect something of a chart of one of them"
@@ -284,13 +322,9 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
     """Whether a value is as expected, as far as its interval shows."""
     if isinstance(measured, str):
         return Checked(expectation, "not tested", f"not tested: {measured}")
-    bound = expectation.value
-    if expectation.is_percent:
-        if not measured.scale:
-            return Checked(expectation, "not tested", f"not tested: {measured} is no rate; expect it without %")
-        bound = bound / 100 * measured.scale
-    if measured.scale and not 0 <= bound <= measured.scale:
-        return Checked(expectation, "not tested", f"not tested: {_no_rate(expectation, measured.scale)}")
+    bound = _in_unit_of(measured, expectation)
+    if isinstance(bound, str):
+        return Checked(expectation, "not tested", f"not tested: {bound}")
     is_low = expectation.operator in {">=", ">"}
     side = "below" if is_low else "above"
     misses = _misses(expectation.operator or ">=", measured.value, bound)
@@ -303,12 +337,26 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
     return failure if is_sure else failure.not_yet()
 
 
-def _no_rate(expectation: Expectation, scale: float) -> str:
-    """Why a number is none that a rate can be compared with, and what may have been meant."""
-    bounds = f"a rate of this chart is from 0 to {plain(exact(scale))}, or from 0 to 100 %"
-    if expectation.is_percent or not 0 <= expectation.value <= 100:  # noqa: PLR2004 - percent
-        return bounds
-    return f'{bounds}; did you mean "{expectation.operator} {expectation.value:.15g} %"?'
+def _in_unit_of(measured: Measured, expectation: Expectation) -> float | str:
+    """The bound in the unit of the chart; or why it cannot be, and what to write instead."""
+    value, unit = expectation.value, expectation.unit
+    if unit == PERCENT and not measured.scale:
+        return f"{measured} is no rate; expect it without %"
+    if unit in _SECONDS and measured.unit in _SECONDS:
+        return value * _SECONDS[unit] / _SECONDS[measured.unit]
+    if unit in _SECONDS or (unit == CALLS and measured.unit != CALLS):
+        what = "its unit is not known" if measured.unit == "unknown" else f"its unit is {measured.unit}"
+        return f"{measured}: {what}; expect a number without {unit}"
+    if not measured.scale:
+        return value
+    bound = value / 100 * measured.scale if unit == PERCENT else value
+    bounds = f"a rate of this chart is from 0 to {plain(exact(measured.scale))}, or from 0 to 100 %"
+    percent = [f'"{expectation.operator} {number:.15g} %"' for number in (value, 100 * value)]
+    if not 0 <= bound <= measured.scale:
+        return bounds if unit or not 0 <= value <= 100 else f"{bounds}; did you mean {percent[0]}?"  # noqa: PLR2004 - percent
+    if not unit and measured.scale > 1 and 0 < value <= 1:
+        return f"{bounds}; write {percent[1]} or {percent[0]}"
+    return bound
 
 
 def _misses(operator: Operator, value: float, bound: float) -> bool:
