@@ -22,6 +22,7 @@ from cekura_dashboards.charts.calls import (
     read_metadata_keys,
     window_line,
 )
+from cekura_dashboards.charts.companions import Evaluated, change_of_share, evaluated_calls
 from cekura_dashboards.charts.target import (
     DEFAULT,
     ChartRequest,
@@ -35,7 +36,6 @@ from cekura_dashboards.charts.target import (
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
 from cekura_dashboards.edits.rules import check, why_refused
-from cekura_dashboards.reports.coverage import Evaluated, change_of_share, evaluated_calls, evaluated_line
 from cekura_dashboards.reports.edit_scopes import beside_explanation, has_moved
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
 from cekura_dashboards.reports.explain import (
@@ -66,7 +66,14 @@ from cekura_dashboards.reports.plots import (
     title_of_reading,
     unit_over_time,
 )
-from cekura_dashboards.reports.render import comparison_lines, contributor_lines, finding_lines, share_lines, title_of
+from cekura_dashboards.reports.render import (
+    comparison_lines,
+    contributor_lines,
+    evaluated_line,
+    finding_lines,
+    share_lines,
+    title_of,
+)
 from cekura_dashboards.reports.report import brief, field_word, which_calls
 from cekura_dashboards.stats.findings import Comparison, Finding, limited
 from cekura_dashboards.text import UntrustedText, counted, did_you_mean, join_names, plain, unquoted

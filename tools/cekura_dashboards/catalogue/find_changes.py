@@ -43,7 +43,6 @@ from cekura_dashboards.reports.changes import (
     surveys,
     whole_steps,
 )
-from cekura_dashboards.reports.coverage import NOT_QUALITY
 from cekura_dashboards.reports.edit_scopes import FEW_CHANGES, edits_of_changes
 from cekura_dashboards.reports.edits import edits_text, measure_words
 from cekura_dashboards.reports.looks import MAX_TOKEN, Look, LookToken, look_line, read_token, scope_of, since_last_look
@@ -55,7 +54,7 @@ from cekura_dashboards.reports.plots import (
     title_of_reading,
     unit_over_time,
 )
-from cekura_dashboards.reports.render import verdict_words
+from cekura_dashboards.reports.render import NOT_QUALITY, verdict_words
 from cekura_dashboards.reports.watched import fired_in
 from cekura_dashboards.stats.change import Change
 from cekura_dashboards.stats.timeline import MINUTE, floor_to, iso, moment_of

@@ -15,11 +15,12 @@ from cekura_dashboards.charts.companions import (
     FIELDS_OF_FIGURES,
     TESTED_PERIODS,
     bar_over_all,
+    change_of_share,
+    share_over_time,
     with_hours,
 )
 from cekura_dashboards.charts.target import ChartReading, Target, Window, format_instant, saved
 from cekura_dashboards.reports.compare import clock_of_api_days, days_before, groups_before, labels_of, measure_of
-from cekura_dashboards.reports.coverage import change_of_share, share_over_time
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.reports.report import field_word, label_outcomes, outcome_of
 from cekura_dashboards.stats.change import (

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from cekura_dashboards.api.models import JsonObject
+from cekura_dashboards.charts.companions import change_of_share
 from cekura_dashboards.charts.target import WEEK, ChartReading, Target, Window, are_few, format_instant
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import (
@@ -20,7 +21,6 @@ from cekura_dashboards.reports.compare import (
     read_compared,
     why_not_alike,
 )
-from cekura_dashboards.reports.coverage import change_of_share
 from cekura_dashboards.reports.edit_scopes import edits_of_reports
 from cekura_dashboards.reports.edits import Amount
 from cekura_dashboards.reports.empty import explain_empty

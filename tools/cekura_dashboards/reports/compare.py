@@ -24,7 +24,10 @@ from cekura_dashboards.charts.companions import (
     MAX_HISTORIES,
     RATE,
     TOTAL,
+    change_of_share,
     daily_bars,
+    differ,
+    disagreement,
     histories,
     key_of_whole,
     measure_key,
@@ -51,7 +54,6 @@ from cekura_dashboards.charts.target import (
     other_window,
 )
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.reports.coverage import change_of_share, differ, disagreement
 from cekura_dashboards.reports.report import ReportOptions, changes_of_parts, unit_of_rate
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind, limited

@@ -9,12 +9,11 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
 from cekura_dashboards.charts.calls import MetadataKeys, used_keys
-from cekura_dashboards.charts.companions import histories, requests_beside
+from cekura_dashboards.charts.companions import differ, disagreement, histories, requests_beside
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Target, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import Measurement, days_before, groups_before, measure_of
-from cekura_dashboards.reports.coverage import differ, disagreement
 from cekura_dashboards.reports.report import ReportOptions, field_word, report
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import find_driver, has_rest_stayed

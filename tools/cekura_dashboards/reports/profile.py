@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.models import WidgetConfig, plotted_type
+from cekura_dashboards.charts.companions import evaluated_calls
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import bar_rows, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.context import ToolContext, in_thread
-from cekura_dashboards.reports.coverage import evaluated_calls
 from cekura_dashboards.reports.report import (
     WidgetReport,
     brief,

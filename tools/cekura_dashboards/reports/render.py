@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cekura_dashboards.api.models import as_list, as_object
-from cekura_dashboards.reports.coverage import NOT_QUALITY, evaluated_line
+from cekura_dashboards.charts.companions import Evaluated
 from cekura_dashboards.reports.edits import edit_lines, measure_line
 from cekura_dashboards.reports.report import StatChange, WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.stats.findings import (
@@ -523,3 +523,10 @@ def figure_table(changes: Sequence[FigureChange]) -> list[str]:
         rows.append((plain(row.figure), *figures, _row_verdict(row)))
     name, now, before, moved, _ = (max(map(len, cells)) for cells in zip(*rows, strict=True))
     return [f"{r[0]:<{name}}  {r[1]:>{now}}  {r[2]:>{before}}  {r[3]:>{moved}}  {r[4]}".rstrip() for r in rows]
+
+
+NOT_QUALITY = "by sampling or trigger; not a change of quality"
+
+
+def evaluated_line(evaluated: Evaluated) -> str:
+    return f"evaluated {evaluated.n} of {evaluated.all_calls} calls, {plain(evaluated.pct)} %"

@@ -12,7 +12,20 @@ from pydantic import BaseModel, Field, PrivateAttr
 from cekura_dashboards.api.chart_data import Chart
 from cekura_dashboards.api.filters import both, in_words
 from cekura_dashboards.api.models import CHART_TYPES, FILTERED, PLOTTED, Widget, WidgetConfig
-from cekura_dashboards.charts.companions import DURATION, LABELS, RATE, TOTAL, whole_values
+from cekura_dashboards.charts.companions import (
+    DURATION,
+    LABELS,
+    RATE,
+    TOTAL,
+    Evaluated,
+    Past,
+    disagreement,
+    evaluated_calls,
+    is_out_of_step,
+    past_of,
+    share_over_time,
+    whole_values,
+)
 from cekura_dashboards.charts.rows import (
     BarRows,
     Rows,
@@ -27,15 +40,6 @@ from cekura_dashboards.charts.rows import (
 )
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, format_instant, is_off_utc
 from cekura_dashboards.context import in_thread
-from cekura_dashboards.reports.coverage import (
-    Evaluated,
-    Past,
-    disagreement,
-    evaluated_calls,
-    is_out_of_step,
-    past_of,
-    share_over_time,
-)
 from cekura_dashboards.reports.edits import Edits
 from cekura_dashboards.stats.change import LabelSeries
 from cekura_dashboards.stats.compare import mirrored
