@@ -24,7 +24,7 @@ from cekura_dashboards.api.models import (
     is_object,
     same,
 )
-from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, no_such, number_or_name
+from cekura_dashboards.arguments.references import id_of, name_or_id, names_of, no_such, number_or_name
 from cekura_dashboards.catalogue import TOOLS
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.changes import line_of
@@ -36,6 +36,7 @@ from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Limit
 from cekura_dashboards.reports.looks import HOUR, Event, LookToken, read_token, scope_of, told_line
 from cekura_dashboards.stats.significance import has_lasted, share_of_look
 from cekura_dashboards.text import NotJson, UntrustedText, did_you_mean, read_json
+from cekura_dashboards.tool import EntityKind
 from cekura_dashboards.values import replace
 
 

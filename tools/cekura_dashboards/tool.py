@@ -1,12 +1,44 @@
-"""What a tool is: its models, its description, and the functions that run it."""
+"""What a tool is: its models and the marks of their fields, its description, and the functions that run it."""
 
+import types
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, Union, get_args, get_origin
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from cekura_dashboards.context import ToolContext
+
+EntityKind = Literal["dashboard", "widget", "project", "agent", "metric", "alert"]
+
+
+class Reference(Struct, frozen=True):
+    """Marks an id for which a name is accepted, also in its schema."""
+
+    kind: EntityKind
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+
+
+def annotation(info: FieldInfo) -> Any:
+    """A field's type with its marks."""
+    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
+    return Annotated[info.annotation, marks[0]] if marks else info.annotation
+
+
+def plain_type(kind: Any) -> tuple[Any, Reference | None]:
+    """The type without ``| None`` and marks; and its ``Reference`` mark, if any."""
+    if get_origin(kind) in {Union, types.UnionType}:
+        options = [option for option in get_args(kind) if option is not type(None)]
+        kind = options[0] if len(options) == 1 else Any
+    if get_origin(kind) is Annotated:
+        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
+        return plain_type(get_args(kind)[0])[0], reference
+    return kind, None
 
 
 class Request(BaseModel):

@@ -15,11 +15,12 @@ from mcp.server.mcpserver import Context
 from mcp.types import INVALID_PARAMS, CompleteRequestParams, Completion, ResourceTemplateReference
 
 from cekura_dashboards import TOOLS, DashboardsError, ToolContext, call_tool
-from cekura_dashboards.arguments.references import EntityKind, id_of, name_or_id, names_of, number_or_name
+from cekura_dashboards.arguments.references import id_of, name_or_id, names_of, number_or_name
 from cekura_dashboards.arguments.times import WORDS
 from cekura_dashboards.charts.target import COMPARISONS
 from cekura_dashboards.reports.guide import guide
 from cekura_dashboards.text import UntrustedText, did_you_mean, inert, json_text
+from cekura_dashboards.tool import EntityKind
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.sdk import Prompt, PromptArgument
 from cekura_dashboards_mcp.protocol.skills import Skill, skill, skills

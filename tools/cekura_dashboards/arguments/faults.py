@@ -1,8 +1,7 @@
 """The faults that validation finds in arguments, each with its path, the value and what to give instead."""
 
 import json
-import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -11,8 +10,9 @@ from cekura_dashboards.api.errors import Fault, UnknownField
 from cekura_dashboards.api.filters import Filter, json_shape, of_metric
 from cekura_dashboards.api.models import JsonObject, filter_field
 from cekura_dashboards.arguments import shapes
-from cekura_dashboards.arguments.references import LISTING_TOOL, Reference
+from cekura_dashboards.arguments.references import LISTING_TOOL
 from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted
+from cekura_dashboards.tool import annotation, plain_type
 
 ArgumentPath = tuple[str | int, ...]
 A_CHART = {"chart_type": "pie", "field": "topic"}
@@ -156,20 +156,3 @@ def _type_at(model: Any, path: ArgumentPath) -> Any:
 
 def _choices(model: type[BaseModel], path: ArgumentPath) -> tuple[Any, ...]:
     return get_args(plain_type(_type_at(model, path))[0])
-
-
-def annotation(info: FieldInfo) -> Any:
-    """A field's type with its marks."""
-    marks = [mark for mark in info.metadata if isinstance(mark, Reference)]
-    return Annotated[info.annotation, marks[0]] if marks else info.annotation
-
-
-def plain_type(kind: Any) -> tuple[Any, Reference | None]:
-    """The type without ``| None`` and marks; and its ``Reference`` mark, if any."""
-    if get_origin(kind) in {Union, types.UnionType}:
-        options = [option for option in get_args(kind) if option is not type(None)]
-        kind = options[0] if len(options) == 1 else Any
-    if get_origin(kind) is Annotated:
-        reference = next((mark for mark in get_args(kind)[1:] if isinstance(mark, Reference)), None)
-        return plain_type(get_args(kind)[0])[0], reference
-    return kind, None

@@ -26,11 +26,11 @@ from cekura_dashboards.api.models import (
     is_object,
 )
 from cekura_dashboards.arguments import references, shapes
-from cekura_dashboards.arguments.faults import ArgumentPath, annotation, fault_of, plain_type, value_text, where
+from cekura_dashboards.arguments.faults import ArgumentPath, fault_of, value_text, where
 from cekura_dashboards.arguments.references import STAND_IN, GivenName
 from cekura_dashboards.context import ToolContext, in_thread
 from cekura_dashboards.text import as_meant, named, short_json
-from cekura_dashboards.tool import Request
+from cekura_dashboards.tool import EntityKind, Request, annotation, plain_type
 
 BLANK: tuple[Any, ...] = (None, "", [], {})
 NULL = "null"
@@ -122,7 +122,7 @@ DEEPEST = 40
 """Levels of nesting; the API needs three or four."""
 LIFTED = {"changes", "widget"}
 """Arguments whose contents models often send one level too high."""
-NAMED: dict[str, references.EntityKind] = {"agent.id": "agent", METRIC_ID: "metric"}
+NAMED: dict[str, EntityKind] = {"agent.id": "agent", METRIC_ID: "metric"}
 """Filter fields with ids, for which names are accepted."""
 PLANNED = "planned"
 """Key in the validation context: whether the call has a ``plan_id``."""
@@ -248,7 +248,7 @@ class _Reader:
             return self._stand_in(reference.kind, value, path)
         return value
 
-    def _stand_in(self, kind: references.EntityKind, value: str, path: ArgumentPath) -> Any:
+    def _stand_in(self, kind: EntityKind, value: str, path: ArgumentPath) -> Any:
         """A placeholder for a name until it is looked up."""
         if self.names is None or not value.strip():
             return value

@@ -3,12 +3,9 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Struct
-from pydantic import GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from cekura_dashboards.api.errors import DashboardsError, Fault, InvalidArguments, UnknownField
 from cekura_dashboards.api.filters import METRIC_ID, json_shape
@@ -26,8 +23,8 @@ from cekura_dashboards.api.models import (
 )
 from cekura_dashboards.context import ToolContext, gather_all, gather_by_id
 from cekura_dashboards.text import UntrustedText, clean, join_names, json_text, named, nearest, word
+from cekura_dashboards.tool import EntityKind, Reference
 
-EntityKind = Literal["dashboard", "widget", "project", "agent", "metric", "alert"]
 MAX_READ = 1000
 """Dashboards that are searched for a name."""
 MAX_NAMES = 6
@@ -48,15 +45,6 @@ LISTING_TOOL = {
 _NUMBER = re.compile(r"\d{1,18}")
 """An id. A longer run of digits is a name."""
 _NUMBERED = re.compile(r"(.*) \((\d{1,18})\)", re.DOTALL)
-
-
-class Reference(Struct, frozen=True):
-    """Marks an id for which a name is accepted, also in its schema."""
-
-    kind: EntityKind
-
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 
 DashboardId = Annotated[int, Reference("dashboard")]

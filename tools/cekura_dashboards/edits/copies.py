@@ -11,7 +11,7 @@ from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, EditFailed, Fault, InvalidArguments
 from cekura_dashboards.api.filters import AGENT_IDS, METRIC_ID, only_time
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, as_list, as_object
-from cekura_dashboards.arguments.references import DashboardId, EntityKind, WidgetId, names_of
+from cekura_dashboards.arguments.references import DashboardId, WidgetId, names_of
 from cekura_dashboards.context import ToolContext, gather_all, gather_by_id
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, as_json, before_after, differences
 from cekura_dashboards.edits.layout import Placement, Wish, place_widgets
@@ -19,7 +19,7 @@ from cekura_dashboards.edits.request import RestoredIds
 from cekura_dashboards.edits.rules import Checker, no_date_range
 from cekura_dashboards.edits.send import ReadBack, WriteResult, write_or_read_back
 from cekura_dashboards.text import join_names, json_text, named, noun_and_names, untrusted
-from cekura_dashboards.tool import Request
+from cekura_dashboards.tool import EntityKind, Request
 
 Names = Mapping[EntityKind, Mapping[int, str]]
 Change = Callable[[EntityKind, Any, str], Any]
