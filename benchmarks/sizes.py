@@ -9,13 +9,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from benchmarks.canned import Canned, Json
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.wire import Response
 from cekura_dashboards.arguments.schema import input_schemas
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,32 +28,8 @@ class Size:
     raw_tokens: int
 
 
-class Canned:
-    """An API with eight widgets whose data is given."""
-
-    def __init__(self, widgets: list[Json], data: list[Json]) -> None:
-        self._widgets, self._data = widgets, data
-
-    async def send(
-        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Response:
-        del method, key, timeout_s, query  # path and body say enough here
-        if path.endswith("preview_data/"):
-            asked: Json = json.loads(body or b"{}")
-            found: Any = {"chart_type": asked["chart_type"], "data": {} if asked["chart_type"] == "stat" else []}
-        elif path.endswith("bulk_data/"):
-            found = {"count": len(self._data), "next": None, "results": self._data}
-        elif "/dashboards/dashboards/" in path:
-            found = {"id": 1, "name": "Overview", "project": 1, "filters": None, "widgets": self._widgets}
-        elif path.endswith(("/projects/", "/aiagents/")):
-            found = {"results": [], "next": None}
-        else:
-            number = int(path.rstrip("/").rpartition("/")[2])
-            found = next(widget for widget in self._widgets if widget["id"] == number)
-        return Response(200, json.dumps(found).encode(), "application/json")
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
+def _empty(config: Json) -> Json:
+    return {"chart_type": config["chart_type"], "data": {} if config["chart_type"] == "stat" else []}
 
 
 def _at(index: int, step: timedelta) -> str:
@@ -125,7 +100,7 @@ async def sizes() -> list[Size]:
 
 async def _size(what: str, widgets: list[Json], data: list[Json], arguments: Json) -> Size:
     tool = next(tool for tool in TOOLS if tool.name == "get_widgets_data")
-    client = CekuraClient(transport=Canned(widgets, data), key=SecretStr("k"), now=lambda: NOW)
+    client = CekuraClient(transport=Canned(widgets, data, _empty), key=SecretStr("k"), now=lambda: NOW)
     text, *_ = await call_tool(ToolContext(client, Settings(), lambda: NOW), tool, arguments)
     raw = json.dumps({"count": len(data), "next": None, "previous": None, "results": data})
     return Size(what, len(text), tokens(text), len(raw), tokens(raw))

@@ -1,18 +1,16 @@
 """What the tool answers about a planted chart, over an API that holds just that."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 from pydantic import SecretStr
 
-from benchmarks.answers.calls import Calls
 from benchmarks.answers.charts import Chart, Json, Rows, iso, rows_of, with_wrong_percentages
 from benchmarks.answers.plants import NOW, Planted
+from benchmarks.canned import Canned
 from cekura_dashboards import TOOLS, Settings, ToolContext, call_tool
 from cekura_dashboards.api.client import CekuraClient
-from cekura_dashboards.api.wire import Response
 
 
 @dataclass(frozen=True)
@@ -29,37 +27,14 @@ class Handed:
     texts: tuple[str, ...]
 
 
-class Replies:
-    """An API with one widget, and all calls of thirty days, of which it charts what is asked for."""
-
-    def __init__(self, widget: Json, saved: Json, chart: Chart, calls: Calls, *, wrong_percentages: bool) -> None:
-        self._widget, self._saved, self._chart, self._calls = widget, saved, chart, calls
-        self._wrong_percentages = wrong_percentages
-
-    async def send(
-        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
-    ) -> Response:
-        del method, key, timeout_s, query  # the path says enough here
-        if path.endswith("bulk_data/"):
-            found: Any = {"count": 1, "next": None, "results": [self._saved]}
-        elif path.endswith("preview_data/"):
-            found = self._preview(json.loads(body or b"{}"))
-        elif path.endswith("projects/"):
-            found = [{"id": 1, "name": "Only"}]
-        else:
-            found = self._widget
-        return Response(200, json.dumps(found).encode(), "application/json")
-
-    def _preview(self, config: Json) -> Json:
-        bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]
-        start, end = (datetime.fromisoformat(part["value"]).timestamp() for part in bounds[:2])
-        rows = rows_of(config, self._calls.between(start, end))
-        if self._wrong_percentages and isinstance(rows, list) and config["chart_type"] == "pie":
-            rows = with_wrong_percentages(rows)
-        return datum(config, "boolean" if config.get("field") == "success" else self._chart.data_type, rows)
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
+def chart_of(found: Planted, chart: Chart, config: Json) -> Json:
+    """What the API would chart of all calls of thirty days."""
+    bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]
+    start, end = (datetime.fromisoformat(part["value"]).timestamp() for part in bounds[:2])
+    rows = rows_of(config, found.held.between(start, end))
+    if found.wrong_percentages and isinstance(rows, list) and config["chart_type"] == "pie":
+        rows = with_wrong_percentages(rows)
+    return datum(config, "boolean" if config.get("field") == "success" else chart.data_type, rows)
 
 
 async def hand_over(found: Planted, chart: Chart) -> Handed:
@@ -75,7 +50,7 @@ async def hand_over(found: Planted, chart: Chart) -> Handed:
     widget = {"id": 1, "dashboard": None, "name": "Planted", **chart.config, "filters": filters,
               "effective_filters": filters}  # fmt: skip
     saved = datum(chart.config, chart.data_type, this)
-    replies = Replies(widget, saved, chart, found.held, wrong_percentages=found.wrong_percentages)
+    replies = Canned([widget], [saved], partial(chart_of, found, chart))
     now = datetime.fromtimestamp(max(found.end, NOW) if found.that is not None else found.end, UTC)
     against = f"{iso(found.before)}/{iso(found.start)}"
     client = CekuraClient(transport=replies, key=SecretStr("k"), now=lambda: now)

@@ -20,10 +20,6 @@ TINY = 1e-12
 Array = NDArray[np.float32]
 
 
-def is_installed() -> bool:
-    return find_spec(PACKAGE) is not None
-
-
 class Encoder:
     """Reads the model when it is made: 90 MB."""
 
