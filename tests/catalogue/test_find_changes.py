@@ -13,17 +13,7 @@ from cekura_dashboards.reports.changes import ComparedSpans, MeasureTests, rank_
 from cekura_dashboards.stats.change import Change, How
 from cekura_dashboards.stats.significance import benjamini_hochberg
 from cekura_sandbox import create_app
-from support import (
-    KEY,
-    Json,
-    ask,
-    new_sandbox,
-    now,
-    on,
-    open_tools,
-    shared_sandbox,
-    sql,
-)
+from support import KEY, Json, ask, new_sandbox, now, on, open_tools, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000

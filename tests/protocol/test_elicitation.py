@@ -12,14 +12,7 @@ from fastapi import FastAPI
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import (
-    INTERNAL_ERROR,
-    METHOD_NOT_FOUND,
-    CallToolResult,
-    ElicitResult,
-    ErrorData,
-    InputRequiredResult,
-)
+from mcp.types import INTERNAL_ERROR, METHOD_NOT_FOUND, CallToolResult, ElicitResult, ErrorData, InputRequiredResult
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send

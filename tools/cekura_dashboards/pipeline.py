@@ -2,12 +2,7 @@
 
 from typing import Any, NamedTuple, Protocol, cast
 
-from cekura_dashboards.api.errors import (
-    NOTHING_SENT,
-    DashboardsError,
-    InvalidArguments,
-    PlanRefused,
-)
+from cekura_dashboards.api.errors import NOTHING_SENT, DashboardsError, InvalidArguments, PlanRefused
 from cekura_dashboards.api.wire import count_usage
 from cekura_dashboards.arguments.reader import read_arguments
 from cekura_dashboards.arguments.references import LISTING_TOOL, with_metrics

@@ -18,13 +18,7 @@ import httpx
 from opentelemetry import propagate, trace
 from pydantic import SecretStr
 
-from cekura_dashboards.api.errors import (
-    ConnectionBroken,
-    DeadlinePassed,
-    NotSent,
-    Unreachable,
-    UnreadableAnswer,
-)
+from cekura_dashboards.api.errors import ConnectionBroken, DeadlinePassed, NotSent, Unreachable, UnreadableAnswer
 from cekura_dashboards.api.network import Proxy, certificate_variable, check_certificates, proxy_of
 from cekura_dashboards.api.wire import MAX_BODY_BYTES, SMALLER, Response, Usage, usage
 from cekura_dashboards.text import quoted

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from cekura_dashboards.api.errors import Fault, UnknownField
 from cekura_dashboards.api.filters import Filter, json_shape, of_metric
-from cekura_dashboards.api.models import JsonObject, filter_field
+from cekura_dashboards.api.models import JsonObject, as_object, filter_field
 from cekura_dashboards.arguments import shapes
 from cekura_dashboards.arguments.references import LISTING_TOOL
 from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted
@@ -83,7 +83,7 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
 
 def _is_hidden(info: FieldInfo) -> bool:
     """Whether an argument is not advertised, as only receipts use it."""
-    return isinstance(info.json_schema_extra, dict) and bool(info.json_schema_extra.get("hidden"))
+    return bool((as_object(info.json_schema_extra) or {}).get("hidden"))
 
 
 def _what_to_give(info: FieldInfo, name: str) -> str:

@@ -30,11 +30,7 @@ from cekura_dashboards.reports.budget import ALONE, fit, fit_tables, table_block
 from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, report_charts
 from cekura_dashboards.reports.plots import Drawing
 from cekura_dashboards.reports.render import DETAILS, render_report, window_text
-from cekura_dashboards.reports.report import (
-    WidgetBrief,
-    WidgetReport,
-    WindowShown,
-)
+from cekura_dashboards.reports.report import WidgetBrief, WidgetReport, WindowShown
 from cekura_dashboards.summaries.model import TableFormat
 from cekura_dashboards.text import named
 from cekura_dashboards.tool import ReadingTool, Result

@@ -24,10 +24,7 @@ from msgspec import Struct
 from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.chart_data import Chart
-from cekura_dashboards.api.filters import (
-    both,
-    without_time,
-)
+from cekura_dashboards.api.filters import both, without_time
 from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, WidgetConfig, plotted_type
 from cekura_dashboards.charts.rows import TimeParser, bar_rows, line_rows, pie_slices, span_of
 from cekura_dashboards.charts.target import ChartReading, Target, Window

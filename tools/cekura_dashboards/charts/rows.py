@@ -7,10 +7,11 @@ the user's time zone, or the API's own where their hours are wanted too.
 import math
 import re
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import compress
 from types import NoneType
@@ -19,9 +20,25 @@ from zoneinfo import ZoneInfo
 
 from cekura_dashboards.api.chart_data import LARGEST, BarRow, Chart, Key, LineRow, count_of, counts_of, number, numbers
 from cekura_dashboards.api.models import WidgetConfig
-from cekura_dashboards.charts.target import ChartReading, Window, format_instant
+from cekura_dashboards.charts.target import (
+    ChartReading,
+    Window,
+    format_instant,
+)
+from cekura_dashboards.stats.findings import SCALES
 from cekura_dashboards.stats.time_series import floats
-from cekura_dashboards.stats.timeline import DAY, HOUR, MINUTE, PERIODS, STEPS, Span, floor_to, iso
+from cekura_dashboards.stats.timeline import (
+    DAY,
+    HOUR,
+    MINUTE,
+    PERIODS,
+    STEPS,
+    Clock,
+    Span,
+    day_starts,
+    floor_to,
+    iso,
+)
 from cekura_dashboards.summaries.bar import combine, total
 from cekura_dashboards.summaries.line import PIECE, CallValues, grain_of
 from cekura_dashboards.summaries.model import Bucket, Slice
@@ -458,3 +475,30 @@ def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
     if time + 2 * HALF > first and time <= last:
         middle = max(first, min(middle, last))
     return datetime.fromtimestamp(middle, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def whole_hours_of(bar: ChartReading, window: Window) -> ChartReading | None:
+    """The whole hours of a window, cut from a bar over a longer time; None where no hour is whole."""
+    start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))
+    start += timedelta(hours=start < window.start)
+    return replace(bar, window=replace(window, start=start, end=end)) if start < end else None
+
+
+def by_cluster(buckets: list[Bucket], span: Span, period: str, clock: Clock) -> list[tuple[float, list[Bucket]]]:
+    """Hours grouped into the days of a clock, as hours of one day are correlated; days stay as they are.
+
+    An hour that the window cuts belongs to a day inside it.
+    """
+    if period != "hour" or not buckets:
+        return [(bucket.time, [bucket]) for bucket in buckets]
+    days = day_starts(span.start, span.end, clock)
+    clusters = defaultdict[float, list[Bucket]](list)
+    for bucket in buckets:
+        clusters[days[max(0, bisect_right(days, bucket.time + HOUR / 2) - 1)]].append(bucket)
+    return sorted(clusters.items())
+
+
+def unit_of_rate(bar: ChartReading, rows: BarRows) -> float:
+    """What a rate of one is written as."""
+    values = [bucket.value for bucket in rows.buckets]
+    return SCALES.get(unit_of(bar.target.config, bar.chart, values), 1.0) if bar.chart is not None else 1.0

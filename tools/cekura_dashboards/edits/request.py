@@ -13,19 +13,11 @@ from msgspec import Struct, field
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from cekura_dashboards.api.errors import PlanRefused
-from cekura_dashboards.api.filters import (
-    Filter,
-    fault,
-    only_time,
-    without_time,
-)
+from cekura_dashboards.api.filters import Filter, fault, only_time, without_time
 from cekura_dashboards.api.models import ChartType, JsonObject, Widget, as_object, is_list
 from cekura_dashboards.arguments.references import DashboardId, ProjectId, WidgetId
 from cekura_dashboards.arguments.widget import MAX_NAME, NewName, NewWidget, WidgetFields
-from cekura_dashboards.edits.plan_id import (
-    Covered,
-    Signer,
-)
+from cekura_dashboards.edits.plan_id import Covered, Signer
 from cekura_dashboards.edits.rules import CLEARED
 from cekura_dashboards.tool import Request
 

@@ -4,10 +4,9 @@ Each reading becomes a sample; ``stats.compare`` tests the difference between cu
 """
 
 import math
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import dropwhile
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -37,12 +36,15 @@ from cekura_dashboards.charts.companions import (
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import (
     bar_rows,
+    by_cluster,
     line_rows,
     pie_slices,
     span_of,
     stat_figures,
     uncovered_notes,
     unit_of,
+    unit_of_rate,
+    whole_hours_of,
 )
 from cekura_dashboards.charts.target import (
     PERIOD_BEFORE,
@@ -54,12 +56,12 @@ from cekura_dashboards.charts.target import (
     other_window,
 )
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.reports.report import ReportOptions, changes_of_parts, unit_of_rate
+from cekura_dashboards.reports.report import ReportOptions, changes_of_parts
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.findings import SCALES, Comparison, Finding, MeasureKind, limited
 from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup, GroupedSample
 from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTerms
-from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, day_starts, is_partial, iso
+from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, day_starts, is_partial, iso
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import Bucket
 from cekura_dashboards.values import replace
@@ -136,19 +138,12 @@ def _labels_sample(
     return Sample([], seconds, parts=parts, over_time=over_time, n=math.fsum(parts.values()))
 
 
-def _part_of(bar: ChartReading, window: Window) -> ChartReading | None:
-    """The whole hours of a window, cut from a bar over a longer time; None where no hour is whole."""
-    start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))
-    start += timedelta(hours=start < window.start)
-    return replace(bar, window=replace(window, start=start, end=end)) if start < end else None
-
-
 def _figures_over_time(
     reading: ChartReading, daily_bars: Mapping[str, ChartReading], total: float, names: dict[str, str], clock: Clock
 ) -> dict[str | None, Sequence[SampleBucket]]:
     figures = dict[str | None, Sequence[SampleBucket]]()
     for name, bar in daily_bars.items():
-        part = _part_of(bar.by_hour(), reading.window)
+        part = whole_hours_of(bar.by_hour(), reading.window)
         if part is None or part.chart is None:
             continue
         side = _bar_sample(part, part.chart, names, 0.0, clock).sample
@@ -221,7 +216,7 @@ def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str], 
     """The whole days of a bar until then, starting with the first that has calls."""
     if bar is None or bar.chart is None:
         return []
-    part = _part_of(bar, replace(bar.window, end=end))
+    part = whole_hours_of(bar, replace(bar.window, end=end))
     if part is None:
         return []
     sample, span = _bar_sample(part, bar.chart, names, 0.0, clock).sample, bar_rows(part, bar.chart, names).span
@@ -241,7 +236,7 @@ def groups_before(
     config = history.target.config
     if config.period != "day" or not config.group_by or config.group_by != sides[0].target.config.group_by:
         return NO_BUCKETS
-    part = _part_of(history, replace(history.window, end=min(side.window.start for side in sides)))
+    part = whole_hours_of(history, replace(history.window, end=min(side.window.start for side in sides)))
     if part is None or disagreement(history, sides[0], chart, names) is not None:
         return NO_BUCKETS
     rows = bar_rows(part, history.chart, names)
@@ -264,7 +259,7 @@ def _bar_sample(
     observed = [bucket for bucket in rows.buckets if bucket.value is not None]
     timed = fill_empty(function, period, merge_groups(function, observed), rows.span) if observed else []
     days = clock if period == "hour" and rows.span.zone else clock_of_api_days(clock)
-    clusters = _by_cluster(timed, rows.span, period, days)
+    clusters = by_cluster(timed, rows.span, period, days)
     cells = [
         _sample_bucket(function, time, parts) for time, parts in clusters if any(p.value is not None for p in parts)
     ]
@@ -289,20 +284,6 @@ def _over_time(function: str, observed: Iterable[Bucket]) -> dict[str | None, li
         n = bucket.value if function == "count" else bucket.n
         buckets_by_group[bucket.group].append(SampleBucket(bucket.time, n, bucket.value or 0.0))
     return dict(buckets_by_group)
-
-
-def _by_cluster(buckets: list[Bucket], span: Span, period: str, clock: Clock) -> list[tuple[float, list[Bucket]]]:
-    """Hours grouped into the days of a clock, as hours of one day are correlated; days stay as they are.
-
-    An hour that the window cuts belongs to a day inside it.
-    """
-    if period != "hour" or not buckets:
-        return [(bucket.time, [bucket]) for bucket in buckets]
-    days = day_starts(span.start, span.end, clock)
-    clusters = defaultdict[float, list[Bucket]](list)
-    for bucket in buckets:
-        clusters[days[max(0, bisect_right(days, bucket.time + HOUR / 2) - 1)]].append(bucket)
-    return sorted(clusters.items())
 
 
 def _sample_bucket(function: str, time: float, parts: list[Bucket]) -> SampleBucket:

@@ -13,12 +13,7 @@ from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import bar_rows, unit_of
 from cekura_dashboards.charts.target import ChartReading, Target
 from cekura_dashboards.context import ToolContext, in_thread
-from cekura_dashboards.reports.report import (
-    WidgetReport,
-    brief,
-    which_calls,
-    window_shown,
-)
+from cekura_dashboards.reports.report import WidgetReport, brief, which_calls, window_shown
 from cekura_dashboards.stats.timeline import HOUR, Clock, is_partial
 from cekura_dashboards.summaries.bar import ADDITIVE, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import By

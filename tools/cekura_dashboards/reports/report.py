@@ -37,6 +37,7 @@ from cekura_dashboards.charts.rows import (
     stat_figures,
     uncovered_notes,
     unit_of,
+    unit_of_rate,
 )
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, format_instant, is_off_utc
 from cekura_dashboards.context import in_thread
@@ -567,12 +568,6 @@ def label_outcomes(
         return LabelSeries(course, lambda: detect(course, window=local, clock=clock, outliers=False))
 
     return {label: over_time(of_label) for label, of_label in larger.items()}
-
-
-def unit_of_rate(bar: ChartReading, rows: BarRows) -> float:
-    """What a rate of one is written as."""
-    values = [bucket.value for bucket in rows.buckets]
-    return SCALES.get(unit_of(bar.target.config, bar.chart, values), 1.0) if bar.chart is not None else 1.0
 
 
 def changes_of_parts(

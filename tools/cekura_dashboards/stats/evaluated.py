@@ -10,16 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from cekura_dashboards.stats.detect import detect
-from cekura_dashboards.stats.findings import (
-    Finding,
-    Gap,
-    Number,
-    Step,
-    Trend,
-    Unusual,
-    exact,
-    round_for_display,
-)
+from cekura_dashboards.stats.findings import Finding, Gap, Number, Step, Trend, Unusual, exact, round_for_display
 from cekura_dashboards.stats.significance import NORMAL, two_sided
 from cekura_dashboards.stats.time_series import TimeSeries, median
 from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of

@@ -6,12 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from cekura_dashboards.stats.changepoints import (
-    WINSORISE_AT,
-    fit_segments,
-    sums_of_segments,
-    winsorise,
-)
+from cekura_dashboards.stats.changepoints import WINSORISE_AT, fit_segments, sums_of_segments, winsorise
 from cekura_dashboards.stats.seasonality import CONTINUITY, precision_power
 from cekura_dashboards.stats.significance import SampleBucket, call_weights
 from cekura_dashboards.stats.time_series import (
