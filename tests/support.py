@@ -61,7 +61,7 @@ SAMPLE: Json = {
 }  # fmt: skip
 """A value on the sandbox for each argument that tools require by this name."""
 SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
-HANGS_S = 300
+HANGS_S = 120
 """After so many seconds, what a test waits for is taken to hang. Far longer than a slow, busy machine needs."""
 PLAIN: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": HANGS_S}
 """For clients of plain HTTP, each of which would read the certificates of all authorities first."""

@@ -215,7 +215,8 @@ def _fill_evaluations(con: duckdb.DuckDBPyConnection, now: datetime, evaluated: 
           SELECT c.*, m.id AS metric_id, m.name AS metric_name, m.eval_type,
                  u(c.id, 'evaluated' || m.id) < m.share
                  AND (m.name IN (SELECT unnest($measured)) OR c.ts < $since
-                      OR (u(c.id, 'sampled') < $sample_rate AND (NOT $triggered OR c.call_ended_reason = $trigger)))
+                      OR (($sample_rate >= 1 OR u(c.id, 'sampled') < $sample_rate)
+                          AND (NOT $triggered OR c.call_ended_reason = $trigger)))
                    AS evaluated
           FROM calls c JOIN metrics m ON m.project = c.project
         )

@@ -5,9 +5,9 @@ from functools import cache
 
 import anyio
 import pytest
-from benchmarks.answers.questions import KINDS
+from benchmarks.answers.questions import KINDS, YES_OR_NO
 from benchmarks.answers.readers import OfRows, OfSummary
-from benchmarks.answers.scores import Case, answers, by_kind, cases_of, false_claims, share_right
+from benchmarks.answers.scores import Case, answers, balanced, by_kind, cases_of, false_claims, share_right
 
 pytestmark = pytest.mark.no_cover
 SEEDS = 2
@@ -22,9 +22,12 @@ def cases() -> list[Case]:
 def test_an_answer_is_read_rightly_and_claims_nothing_where_there_is_nothing() -> None:
     said = answers(cases(), OfSummary)
     assert share_right(said) >= 0.97
-    shares = {kind: share_right(held) for kind, held in by_kind(said).items()}
+    kinds = by_kind(said)
+    shares = {kind: share_right(held) for kind, held in kinds.items()}
     assert shares.keys() == set(KINDS)
     assert min(shares.values()) >= 0.85, shares
+    both = {kind: balanced(kinds[kind]) or 0 for kind in YES_OR_NO}
+    assert min(both.values()) >= 0.75, both  # most truths are no: a method that never says yes has 0.5
     wrong, null = false_claims(said)
     assert wrong / null <= 0.03
 

@@ -143,7 +143,8 @@ async def test_a_running_call_is_answered_before_the_server_ends() -> None:
         with over_http(CEKURA_BASE_URL=base_url) as (process, url):
             async with anyio.create_task_group() as group:
                 group.start_soon(call, url)
-                await asked.wait()
+                with anyio.fail_after(HANGS_S):
+                    await asked.wait()
                 process.send_signal(signal.SIGTERM)
                 assert process.poll() is None
                 let_go.set()
@@ -253,7 +254,8 @@ async def test_a_connection_with_a_call_under_way_is_never_closed_for_a_new_one(
         for _ in range(3):
             streams.append(await held.enter_async_context(await anyio.connect_tcp(host, port)))
             await streams[-1].send(HEALTH)
-            await came.acquire()
+            with anyio.fail_after(HANGS_S):
+                await came.acquire()
         async with await anyio.connect_tcp(host, port) as another:
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                 await asked(another)
@@ -267,7 +269,8 @@ async def test_a_request_that_trickles_in_does_not_keep_a_stopped_server(caplog:
     async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), LimitedProtocol) as (_, host, port):
         stream = await held.enter_async_context(await anyio.connect_tcp(host, port))
         await stream.send(head)
-        assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
+        with anyio.fail_after(HANGS_S):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
     assert caplog.records == []
 
 

@@ -65,9 +65,9 @@ async def hold(way: Held, host: str, port: int, held: AsyncExitStack) -> None:
 async def test_a_client_is_answered_while_connections_are_held(name: str, same_key: bool) -> None:  # noqa: FBT001 - a parameter
     async with AsyncExitStack() as held, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
         way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[WAYS.index(name)]
-        for _ in range(MOST_CONNECTIONS + SHARE):
-            await hold(way, host, port, held)
         with anyio.fail_after(HANGS_S):
+            for _ in range(MOST_CONNECTIONS + SHARE):
+                await hold(way, host, port, held)
             for era in ERAS:
                 async with (
                     httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,

@@ -144,7 +144,8 @@ class Gate:
 
     async def next_key(self) -> str:
         """Of the next request that has come."""
-        return await self.came.get()
+        with anyio.fail_after(HANGS_S):
+            return await self.came.get()
 
 
 @pytest.mark.anyio
@@ -515,6 +516,11 @@ def workers(count: int, *arguments: str, **environment: str) -> Generator[tuple[
             process.kill()
 
 
+def next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
 def children(process: subprocess.Popen[str]) -> list[int]:
     text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
     return [int(number) for number in text.split()]
@@ -538,8 +544,8 @@ async def test_connections_go_to_the_workers_in_turn_and_one_that_dies_is_replac
             assert sorted(seen.values()) == [4, 4]  # each worker holds one connection to the API
             before = children(process)
             os.kill(before[0], signal.SIGKILL)
-            assert process.stderr is not None
-            assert "starting another" in await anyio.to_thread.run_sync(process.stderr.readline)
+            with anyio.fail_after(HANGS_S):
+                assert "starting another" in await anyio.to_thread.run_sync(next_line, process, abandon_on_cancel=True)
             assert {(await post(url)).status_code for _ in range(4)} == {200}
             assert len(children(process)) == 2
             assert before[0] not in children(process)
