@@ -214,6 +214,26 @@ async def test_every_tool_says_the_same_of_the_sandbox_s_changes() -> None:
     assert booking["comparison"]["explained_by"] == f"the step at {booking['findings'][0]['at']}"
 
 
+async def test_the_group_that_changed_has_the_same_verdict_in_every_tool_and_no_other_group_has_one() -> None:
+    app = small_world([FALL.format(share=0.12, since="2026-11-12") + " AND agent_id = 32"])
+    with closing(app.state.world):
+        [dashboard] = [item["id"] for item in app.state.world.store.dashboards()]
+        widget = next(number for number, name in measures_of(app).items() if name == "success")
+        week: Json = {"window": "2026-11-11/2026-11-17"}
+        async with connect(app) as client:
+            charts = await told(
+                client, "get_widgets_data", dashboard_id=dashboard, compare_to="previous_period", **week
+            )
+            listed = await told(client, "find_changes", dashboard_ids=[dashboard], **week)
+            explained = await told(client, "explain_change", widget_id=widget, compare_to="previous_period", **week)
+    [in_chart] = [row for report in charts["widgets"] for row in report.get("group_changes", {}).get("top", [])]
+    [in_list] = [row for row in listed["changes"] if row["kind"] == "group"]
+    [by_agent] = [dimension for dimension in explained["dimensions"] if dimension["by"] == "agent.id"]
+    names = (in_chart["group"], in_list["part"], by_agent["groups"][0])
+    assert names == ("Triage (32)",) * 3
+    assert (in_chart["verdict"], in_list["verdict"], by_agent["verdict"]) == ("clear",) * 3
+
+
 @pytest.mark.parametrize("verdict", ["clear", "possible"])
 @pytest.mark.parametrize("p_value", [1e-9, 0.02])
 def test_a_change_in_a_list_has_the_verdict_of_its_finding(

@@ -77,6 +77,32 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
     return keys, shared, without
 
 
+def with_groups(targets: Sequence[Target], keys: Sequence[str | None], shared: dict[str, Target]) -> list[str | None]:
+    """For each target the key of a history of days that has its groups; None where its groups are not compared so.
+
+    ``keys`` and ``shared``: as ``histories`` returns them. A history by group takes the place of the same one without
+    groups, at no request more, unless that is read by the hour; then it is read too.
+    """
+    keys_of_groups = list[str | None]()
+    for target, key in zip(targets, keys, strict=True):
+        history = shared.get(key or "")
+        if key is None or history is None or history.config.period != "day" or not _is_by_field(target):
+            keys_of_groups.append(None)
+            continue
+        config = history.config.model_copy(update={"group_by": target.config.group_by})
+        grouped = replace(history, config=config, by_hours=False)
+        is_free = not (history.by_hours or history.local_days or history.config.group_by)
+        own_key = key if is_free or history.config.group_by == config.group_by else measure_key(grouped)
+        if own_key in shared or len(shared) < MAX_HISTORIES:
+            shared[own_key] = grouped
+        keys_of_groups.append(own_key if own_key in shared else None)
+    return keys_of_groups
+
+
+def _is_by_field(target: Target) -> bool:
+    return target.config.chart_type == "bar" and (target.config.group_by or {}).get("type") == "field"
+
+
 def with_hours(bars: Sequence[Target]) -> list[Target]:
     """The bars over all the time; of each set of calls one of days is read by the hour: a count, or else the first.
 

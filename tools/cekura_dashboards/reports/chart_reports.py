@@ -17,6 +17,7 @@ from cekura_dashboards.reports.compare import (
     Measurement,
     compare_readings,
     compared_targets,
+    groups_before,
     measure_of,
     read_compared,
     why_not_alike,
@@ -38,6 +39,7 @@ from cekura_dashboards.reports.report import (
 from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
 from cekura_dashboards.stats.findings import Comparison, Gap, GroupChanges, Step, Unusual
+from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup
 from cekura_dashboards.stats.outliers import is_one_event
 from cekura_dashboards.stats.timeline import moment_of
 from cekura_dashboards.summaries.bar import ADDITIVE
@@ -158,15 +160,23 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
         return report
     if sides.targets.baseline is None:
         steps = [item.at for item in report.findings or [] if isinstance(item, Step) and not item.before_window]
-        group_changes = by_halves(reading, options, moment_of(steps[-1]) if steps else None)
+        group_changes = by_halves(reading, options, moment_of(steps[-1]) if steps else None, sides.groups)
     elif other is None or other.chart is None or why_not_alike(sides, reading.chart, options) is not None:
         group_changes = None
     else:
         sides_read = (reading, reading.chart), (other, other.chart)
         current, baseline = (measure_of(side, chart, options.names, clock=options.clock) for side, chart in sides_read)
-        reason = change_of_share(reading, other, options.clock) if sides.targets.filters is None else None
+        reason, earlier = None, NO_BUCKETS
+        if sides.targets.filters is None:
+            reason = change_of_share(reading, other, options.clock)
+            earlier = groups_before((reading, other), sides.groups, options.names)
         group_changes = by_baseline(
-            current, baseline, "current against baseline", alike=not other.window.weekdays_differ, limited_by=reason
+            current,
+            baseline,
+            "current against baseline",
+            alike=not other.window.weekdays_differ,
+            limited_by=reason,
+            earlier=earlier,
         )
     return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
 
@@ -183,11 +193,18 @@ def is_divided(reading: ChartReading) -> bool:
 
 
 def by_baseline(
-    current: Measurement, baseline: Measurement, against: str, *, alike: bool, limited_by: str | None = None
+    current: Measurement,
+    baseline: Measurement,
+    against: str,
+    *,
+    alike: bool,
+    limited_by: str | None = None,
+    earlier: BucketsByGroup = NO_BUCKETS,
 ) -> GroupChanges | None:
     """Group changes between two measurements.
 
     ``alike``: both cover the same weekdays. ``limited_by``: why a change is ``possible`` at most, for another reason.
+    ``earlier``: the days before both.
     """
     if current.kind not in {"mean", "total"}:
         return None
@@ -198,6 +215,7 @@ def by_baseline(
         ratio=max(current.scale, baseline.scale),
         most="clear" if alike and limited_by is None else "possible",
         against=against,
+        earlier=earlier,
     )
     return changes.model_copy(update={"limited_by": limited_by}) if changes and changes.top and limited_by else changes
 
@@ -207,11 +225,14 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
     return hour.replace(hour=0) if step >= timedelta(days=1) else hour
 
 
-def by_halves(reading: ChartReading, options: ReportOptions, changed_at: datetime | None) -> GroupChanges | None:
+def by_halves(
+    reading: ChartReading, options: ReportOptions, changed_at: datetime | None, history: ChartReading | None = None
+) -> GroupChanges | None:
     """The later half of the whole steps in the window against the earlier half; None if they are too few.
 
     ``changed_at``: where the level changed, if it did: as many steps after it as before, as halves that do not meet
     there would say that no group stands out. The step before it, in which the change may have begun, is left out.
+    ``history``: of the groups.
     """
     chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
     zone = options.clock.zone if reading.target.local_days else UTC
@@ -233,7 +254,8 @@ def by_halves(reading: ChartReading, options: ReportOptions, changed_at: datetim
         f"{format_instant(part.start)} to {format_instant(part.end)}" for part in (later, earlier)
     )
     alike = (half * step) % WEEK == timedelta(0)
-    return by_baseline(measures[0], measures[1], against, alike=alike, limited_by=reason)
+    before_both = groups_before((halves[0], halves[1]), history, options.names)
+    return by_baseline(measures[0], measures[1], against, alike=alike, limited_by=reason, earlier=before_both)
 
 
 HOUR_LONG, DAY_LONG = timedelta(hours=1), timedelta(days=1)

@@ -32,6 +32,7 @@ from cekura_dashboards.charts.companions import (
     measure_key,
     whole_values,
     whole_window_bars,
+    with_groups,
 )
 from cekura_dashboards.charts.read import raise_if_all_failed, read_charts
 from cekura_dashboards.charts.rows import (
@@ -332,7 +333,7 @@ class ComparedTargets(Struct, frozen=True):
 class ComparedReadings(Struct, frozen=True):
     """The readings of a chart, its baseline and its history, if requested; a history replaces ``alike``.
 
-    ``daily_bars``: of current and baseline, bars of figures or labels over time.
+    ``daily_bars``: of current and baseline, bars of figures or labels over time. ``groups``: the history of each group.
     """
 
     targets: ComparedTargets
@@ -340,6 +341,7 @@ class ComparedReadings(Struct, frozen=True):
     baseline: ChartReading | None = None
     alike: ChartReading | None = None
     history: ChartReading | None = None
+    groups: ChartReading | None = None
     daily_bars: Sequence[Mapping[str, ChartReading]] = ({}, {})
 
     def has_empty_baseline(self, names: Mapping[str, str]) -> bool:
@@ -418,10 +420,12 @@ async def read_compared(
         DashboardsError: for a key that is not accepted; or if all charts failed alike.
     """
     keys, measures, without = list[str | None]([None] * len(pairs)), dict[str, Target](), 0
-    daily_bars = [_NO_BARS] * len(pairs)
+    daily_bars, keys_of_groups = [_NO_BARS] * len(pairs), list[str | None]([None] * len(pairs))
     if context.settings.history:
-        keys, measures, without = histories([sides.current for sides in pairs], context.now())
+        current = [sides.current for sides in pairs]
+        keys, measures, without = histories(current, context.now())
         daily_bars, measures = _daily_bars_of(pairs, measures, context.now())
+        keys_of_groups = with_groups(current, keys, measures)
     targets = dict[str | tuple[int, str], Target]()
     for place, (sides, history) in enumerate(zip(pairs, keys, strict=True)):
         alike = sides.alike if history is None else None
@@ -442,9 +446,12 @@ async def read_compared(
             read.get((place, "baseline")),
             read.get((place, "alike")),
             read[history] if history else None,
+            read[groups] if groups else None,
             [{name: read[key] for name, key in side.items()} for side in bars],
         )
-        for place, (sides, history, bars) in enumerate(zip(pairs, keys, daily_bars, strict=True))
+        for place, (sides, history, groups, bars) in enumerate(
+            zip(pairs, keys, keys_of_groups, daily_bars, strict=True)
+        )
     ]
     raise_if_all_failed([sides.current for sides in compared_readings])
     notes = [f"{without} charts were tested over their window only: at most {MAX_HISTORIES} histories are read"]

@@ -385,8 +385,12 @@ def group_changes(
     ratio: float,
     most: Literal["clear", "possible"],
     against: str,
+    earlier: BucketsByGroup = NO_BUCKETS,
 ) -> GroupChanges | None:
-    """``ratio``: what a rate of one is written as, 0 for what is no rate. None where fewer than two can be compared."""
+    """``ratio``: what a rate of one is written as, 0 for what is no rate. None where fewer than two can be compared.
+
+    ``earlier``: the days before both sides.
+    """
     new, old = current.groups, baseline.groups
     compared = [name for name in new if name in old and min(new[name][0], old[name][0]) >= MIN_CALLS_OF_GROUP]
     rows = [
@@ -398,7 +402,7 @@ def group_changes(
             n=None if additive or change.n is None else [*change.n],
             verdict=_group_verdict(change),
         )
-        for change in changes_by_group(current, baseline, additive=additive, ratio=ratio, most=most)
+        for change in changes_by_group(current, baseline, additive=additive, ratio=ratio, most=most, earlier=earlier)
         # a group on both sides is neither new nor gone, even if the number of its calls is not known on one of them
         if change.how == "group" or not (change.part in new and change.part in old)
     ]
