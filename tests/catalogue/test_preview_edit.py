@@ -3,7 +3,8 @@
 import pytest
 
 from cekura_dashboards.api import errors
-from support import PIE, ask, new_sandbox, open_tools
+from cekura_dashboards.api.wire import Response
+from support import PIE, Json, ask, new_sandbox, open_tools, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +56,25 @@ async def test_the_second_of_two_editors_is_refused_and_told_what_moved() -> Non
         with pytest.raises(errors.PlanRefused, match='widget 203 changed: name is now "First"'):
             await ask(second, "bulk_edit_dashboard", **theirs, plan_id=plan_2["plan_id"])
     assert app.state.world.store.widget(203)["name"] == "First"
+
+
+async def test_a_dry_run_tests_its_charts_over_all_the_time_as_a_preview_does() -> None:
+    latency: Json = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 501, "time_period": "day"}
+    async with open_tools(shared_sandbox(count=60_000)) as (context, _):
+        _, dry = await ask(
+            context, "preview_edit", dashboard_id=12, update=[{"id": 210, "aggregation_function": "p50"}]
+        )
+        widget = {**latency, "name": "Response latency p95", "aggregation_function": "p50"}
+        _, preview = await ask(context, "preview_widget", dashboard_id=12, widget=widget, points=12)
+    [effect] = dry["effects"]
+    assert [finding["kind"] for finding in effect["report"]["findings"]] == ["trend"]
+    assert effect["report"]["findings"] == preview["report"]["findings"]
+    assert effect["report"]["facts"] == preview["report"]["facts"]
+
+
+async def test_a_dry_run_whose_charts_cannot_be_read_still_plans_the_edit() -> None:
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: Response(500, b"{}") if "data" in sent.path else None
+        text, dry = await ask(context, "preview_edit", dashboard_id=11, create=[PIE])
+    assert dry["plan_id"]
+    assert 'unsaved widget "Topics again": pie of topic\nfailed: The API failed (500).' in text

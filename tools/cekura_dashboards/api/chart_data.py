@@ -214,7 +214,7 @@ def _no_rows(kind: str, error: Exception) -> UnreadableAnswer:
 def _list(data: msgspec.Raw, kind: str) -> list[JsonObject]:
     body = bytes(data)
     if len(body) > PIECE and sum(body.count(mark) for mark in b"[{,") > MAX_VALUES:
-        raise UnreadableAnswer(f"{kind} data contains more than {MAX_VALUES} values. {SMALLER}")
+        raise UnreadableAnswer(f"{kind} data contains more than {MAX_VALUES} values", SMALLER)
     try:
         return msgspec.json.decode(body, type=list[dict[str, Any]] | None) or []
     except UNDECODABLE as error:

@@ -576,7 +576,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         match answer.status:
             case status if 200 <= status < 300:  # noqa: PLR2004 - the success range
                 if "html" in answer.content_type:
-                    raise UnreadableAnswer("it is HTML, not JSON. Check CEKURA_BASE_URL and any proxy")
+                    raise UnreadableAnswer("it is HTML, not JSON", "Check CEKURA_BASE_URL and any proxy.")
             case 400:
                 raise Refused(messages_of(answer.body, self.key))
             case 401:

@@ -190,7 +190,7 @@ class ApiFault(ApiError):
 
     def __init__(self, status: int, wait_s: float | None = None) -> None:
         self.status, self.wait_s = status, wait_s
-        super().__init__(f"The API failed ({status}). Try again later, or with a narrower window.")
+        super().__init__(f"The API failed ({status}). Try again later; for charts, also with a narrower window.")
 
 
 class UnexpectedStatus(ApiError):
@@ -202,10 +202,12 @@ class UnexpectedStatus(ApiError):
 
 
 class UnreadableAnswer(DashboardsError):
-    """A success whose body is not as documented."""
+    """A success whose body is not as documented. ``remedy``: the next step."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"The API's response could not be read: {problem}.")
+    AGAIN = "Try again; if it stays so, `cekura-dashboards doctor` checks the connection."
+
+    def __init__(self, problem: str, remedy: str = AGAIN) -> None:
+        super().__init__(f"The API's response could not be read: {problem}. {remedy}")
 
 
 class WrongNetworkSetting(DashboardsError):

@@ -209,12 +209,12 @@ class HttpTransport:
             raise self._too_large()
         if counts.bytes > self._max_call_bytes:
             raise UnreadableAnswer(
-                f"the responses of this call exceed {self._max_call_bytes / 2**20:.0f} MiB together. "
-                "Use a narrower window, fewer widgets, or bars instead of lines"
+                f"the responses of this call exceed {self._max_call_bytes / 2**20:.0f} MiB together",
+                "Use a narrower window, fewer widgets, or bars instead of lines.",
             )
 
     def _too_large(self) -> UnreadableAnswer:
-        return UnreadableAnswer(f"it is larger than {self._max_body_bytes / 2**20:.0f} MiB. {SMALLER}")
+        return UnreadableAnswer(f"it is larger than {self._max_body_bytes / 2**20:.0f} MiB", SMALLER)
 
     async def aclose(self) -> None:
         for part in self._parts:
@@ -240,8 +240,8 @@ def _inflater(encoding: str, first: bytes) -> Any:
             return zlib.decompressobj(zlib.MAX_WBITS if first[:1] and first[0] & 15 == ZLIB_HEADER else -zlib.MAX_WBITS)
         case _:
             raise UnreadableAnswer(
-                f'it has the content encoding "{quoted(encoding, limit=40)}", which was not requested. '
-                "Check CEKURA_BASE_URL and any proxy"
+                f'it has the content encoding "{quoted(encoding, limit=40)}", which was not requested',
+                "Check CEKURA_BASE_URL and any proxy.",
             )
 
 

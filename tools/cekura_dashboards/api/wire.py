@@ -28,7 +28,7 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.text import inert, quoted
 
 MAX_BODY_BYTES = 96 * 2**20
-SMALLER = "Use a narrower window, or a bar instead of a line"
+SMALLER = "Use a narrower window, or a bar instead of a line."
 
 
 class Response(Struct, frozen=True):
@@ -140,9 +140,9 @@ def within(most: Size, answer: Response) -> Response:
     """The response, if it is within the limits."""
     body = answer.body
     if len(body) > most.size:
-        raise UnreadableAnswer(f"it is larger than {most.size / MEBIBYTE:.0f} MiB. {SMALLER}")
+        raise UnreadableAnswer(f"it is larger than {most.size / MEBIBYTE:.0f} MiB", SMALLER)
     if len(body) > MEBIBYTE and sum(body.count(mark) for mark in most.marks) > most.values:
-        raise UnreadableAnswer(f"it contains more than {most.values} values. {SMALLER}")
+        raise UnreadableAnswer(f"it contains more than {most.values} values", SMALLER)
     return answer
 
 

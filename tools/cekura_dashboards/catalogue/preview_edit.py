@@ -6,9 +6,10 @@ from typing import Any
 from msgspec import Struct, field
 from pydantic import BaseModel, Field
 
+from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.api.models import Dashboard, JsonObject, Widget, WidgetConfig
 from cekura_dashboards.charts.read import read_charts
-from cekura_dashboards.charts.target import saved, unsaved
+from cekura_dashboards.charts.target import ChartReading, Target, resolve_targets, saved, unsaved
 from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.edits.changes import EditOperation, WidgetEdits, line_of
 from cekura_dashboards.edits.plan import Plan, issued, plan_bulk_edit
@@ -16,9 +17,10 @@ from cekura_dashboards.edits.receipt import Receipt, fit_receipt
 from cekura_dashboards.edits.request import BULK_EDIT, BulkEditRequest, DashboardEdit, RestoredIds
 from cekura_dashboards.edits.rules import PLOT_FIELDS
 from cekura_dashboards.reports.budget import WHOLE_ANSWER, fit
+from cekura_dashboards.reports.chart_reports import ChartQuery, ChartReports, report_charts
 from cekura_dashboards.reports.plots import Drawing, Plot, plots_of_edit
 from cekura_dashboards.reports.render import render_report
-from cekura_dashboards.reports.report import ReportOptions, WidgetReport, report_readings
+from cekura_dashboards.reports.report import ReportOptions, WidgetReport, brief, report_readings
 from cekura_dashboards.text import counted, plain
 from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
@@ -53,7 +55,7 @@ class EditPreview(Result):
 
 
 async def run(context: ToolContext, request: DashboardEdit) -> EditPreview:
-    dashboard = await context.lookups.dashboard(request.dashboard_id)
+    dashboard = await context.lookups.dashboard_with_names(request.dashboard_id)
     edit = BulkEditRequest.model_validate(request.model_dump(exclude_unset=True))
     plan = await plan_bulk_edit(context, edit, dashboard, RestoredIds())
     fitted_receipt = fit_receipt(
@@ -101,29 +103,58 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
     left_out, charted = left_out if len(charted) > MAX_CHARTS else [], charted[:MAX_CHARTS]
     if not charted:
         return _Charts(left_out=left_out)
+    stored = {widget.id: widget for _, widget, _ in charted if widget is not None}
+    context = await context.in_zone_of([dashboard.project])
+    now, zone = context.now(), context.settings.zone
     targets = [unsaved(config, dashboard) for _, _, config in charted]
-    targets += [saved(stored, dashboard.project) for _, stored, _ in charted if stored is not None]
-    readings, (names, notes), context = await gather(
-        read_charts(context, targets),
-        context.lookups.names(
-            [target.config for target in targets], [target.calls for target in targets], targets[0].project
-        ),
-        context.in_zone_of([dashboard.project]),
+    targets += [saved(widget, dashboard.project) for widget in stored.values()]
+    targets = resolve_targets(targets, None, None, now, zone)
+    charts, (old, names) = await gather(
+        _reports(context, targets[: len(charted)], dashboard), _as_stored(context, targets[len(charted) :])
     )
-    reports = await report_readings(readings, ReportOptions(POINTS, names=names, clock=context.settings.clock))
-    old = {report.widget.id: (reading, report) for reading, report in zip(readings, reports, strict=True)}
-    after = [*zip(readings, reports, strict=True)][: len(charted)]
-    before = [old[stored.id] if stored is not None else (None, None) for _, stored, _ in charted]
-    fitting = fit([report for _, report in after], most=WHOLE_ANSWER - FOR_CHANGES, charted=not context.draws)
-    rows = [*zip((what for what, _, _ in charted), before, after, fitting, strict=True)]
-    pairs = [(was[0], reading) for _, was, (reading, _), _ in rows]
-    plots = await plots_of_edit(pairs, names) if context.draws else []
+    fitting = fit(charts.reports, most=WHOLE_ANSWER - FOR_CHANGES, charted=not context.draws)
+    before = [old[widget.id] if widget is not None else (None, None) for _, widget, _ in charted]
+    rows = [*zip((what for what, _, _ in charted), before, charts.reports, fitting, strict=True)]
+    plots = list[Plot]()
+    if context.draws and charts.readings:
+        pairs = [(reading, new) for (reading, _), new in zip(before, charts.readings, strict=True)]
+        drawn = await plots_of_edit(pairs, names)
+        plots = [replace(plot, before=report) for plot, (_, report) in zip(drawn, before, strict=True)]
     return _Charts(
-        [_effect(what, was[1], whole, fitted_report) for what, was, (_, whole), fitted_report in rows],
-        [_effect(what, was[1], whole, whole) for what, was, (_, whole), _ in rows],
-        [replace(plot, before=was) for plot, (_, was) in zip(plots, before if plots else [], strict=True)],
-        [*left_out, *notes],
+        [_effect(what, was, whole, fitted_report) for what, (_, was), whole, fitted_report in rows],
+        [_effect(what, was, whole, whole) for what, (_, was), whole, _ in rows],
+        plots,
+        [*left_out, *charts.reading_notes, *charts.name_notes],
     )
+
+
+async def _reports(context: ToolContext, targets: Sequence[Target], dashboard: Dashboard) -> ChartReports:
+    """As preview_widget reports them; an edit can be planned though its charts cannot be read.
+
+    Raises:
+        KeyRejected: as nothing can be read.
+    """
+    try:
+        return await report_charts(context, targets, ChartQuery(dashboard.project, None, None, points=POINTS))
+    except KeyRejected:
+        raise
+    except DashboardsError as error:
+        failed = [WidgetReport(widget=brief(target.config), error=str(error)) for target in targets]
+        return ChartReports(failed, None, [], [])
+
+
+async def _as_stored(
+    context: ToolContext, targets: Sequence[Target]
+) -> tuple[dict[int | None, tuple[ChartReading, WidgetReport]], dict[str, str]]:
+    """The changed charts as they are, for their headlines, and the names of agents and metrics."""
+    readings, (names, _) = await gather(
+        read_charts(context, targets),
+        context.lookups.names([target.config for target in targets], [target.calls for target in targets], None),
+    )
+    options = ReportOptions(POINTS, names=names, clock=context.settings.clock)
+    reports = await report_readings(readings, options)
+    by_id = {target.id: pair for target, pair in zip(targets, zip(readings, reports, strict=True), strict=True)}
+    return by_id, names
 
 
 def _changed(stored: Widget, fields: JsonObject) -> WidgetConfig:

@@ -72,13 +72,15 @@ class ChartQuery(Struct, frozen=True):
 class ChartReports(Struct, frozen=True):
     """The report of each chart, in order, and its plot; ``plots`` None: the client draws nothing.
 
-    ``reading_notes``: on histories that were not read; ``name_notes``: on names that could not be read.
+    ``readings``: of each chart; none of profiles. ``reading_notes``: on histories that were not read; ``name_notes``:
+    on names that could not be read.
     """
 
     reports: list[WidgetReport]
     plots: list[Plot] | None
     reading_notes: list[str]
     name_notes: list[str]
+    readings: Sequence[ChartReading] = ()
 
 
 async def report_charts(context: ToolContext, targets: Sequence[Target], query: ChartQuery) -> ChartReports:
@@ -116,7 +118,7 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
         reports = await edits_of_reports(context, readings, reports, names, query.edits)
     reports = await with_tables(readings, reports, options) if query.tables else reports
     plots = await plots_of(readings, names) if context.draws else None
-    return ChartReports(reports, plots, notes, name_notes)
+    return ChartReports(reports, plots, notes, name_notes, [sides.current for sides in readings])
 
 
 async def comparison_reports(
