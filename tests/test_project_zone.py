@@ -22,6 +22,7 @@ def app() -> Any:
 MIDNIGHT = {NEW_YORK: "2026-11-17T05:00Z", "UTC": "2026-11-17T00:00Z", "Asia/Tokyo": "2026-11-17T15:00Z"}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("given", [None, "UTC", "Asia/Tokyo"])
 async def test_days_begin_where_the_project_is_unless_a_zone_is_set(app: Any, given: str | None) -> None:
     wanted = MIDNIGHT[given or NEW_YORK]

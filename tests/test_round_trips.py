@@ -24,6 +24,7 @@ async def counted(tool: str, arguments: Json, memory: Memory | None = None) -> I
     return await rounds_of(app, KEY, tool, arguments, memory or Memory(0), now)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments", "most"), TRIPS, ids=[f"{i}-{case[0]}" for i, case in enumerate(TRIPS)])
 async def test_a_call_takes_few_round_trips_and_asks_for_nothing_twice(tool: str, arguments: Json, most: int) -> None:
     found = await counted(tool, arguments)

@@ -61,6 +61,7 @@ async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top()
     assert answer["requests"] == len([sent for sent in recorder.sent if sent.path not in names])
 
 
+@pytest.mark.no_cover
 async def test_each_change_goes_on_with_a_call_that_works() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, answer = await ask(context, "find_changes")
@@ -229,6 +230,7 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
     assert Change(how="outage", p_value=0.5, size=1.0).strongest_verdict == "clear"
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("given", "said"),
     [

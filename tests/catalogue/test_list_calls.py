@@ -55,6 +55,7 @@ SKIPPED = ApiVariant(binary="0/5", sample_rate=0.3, placeholders="null")
 LATE = ApiVariant(trigger="custom", placeholders="null", evaluated_since_days=3)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("readings", [SKIPPED, LATE, ApiVariant()], ids=str)
 @pytest.mark.parametrize(("metric", "kind"), [(503, "bar"), (504, "pie"), (505, "line")])
 async def test_the_calls_of_a_metric_are_those_that_it_was_evaluated_on(

@@ -40,6 +40,7 @@ def printed(text: str, number: int) -> str:
     return found[1]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_name_as_printed_is_taken_for_what_has_it(app: FastAPI, name: str) -> None:
     force(app, 203, name=name)
@@ -54,6 +55,7 @@ async def test_a_name_as_printed_is_taken_for_what_has_it(app: FastAPI, name: st
             assert (read.structured_content or {})["widgets"][0]["widget"]["id"] == 203
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", NAMES[:6])
 async def test_a_name_is_exact_in_structures_and_in_what_is_handed_on(app: FastAPI, name: str) -> None:
     force(app, 203, name=name, filters={"field": "topic", "op": "eq", "value": name})

@@ -110,6 +110,7 @@ async def test_any_chart_of_the_calls_shows_it(stopped: Callable[[str], FastAPI]
     assert outage["from"][:13] in {"2026-11-18T12", "2026-11-18T13"}
 
 
+@pytest.mark.no_cover
 async def test_an_outage_that_is_over_ends_and_is_not_told_as_still_so() -> None:
     app = without(create_app(now=now, count=LARGE, key=KEY), "2026-11-18 09:00", "2026-11-18 13:00")
     async with open_tools(app) as (context, _):

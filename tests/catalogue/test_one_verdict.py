@@ -187,6 +187,7 @@ def check(facts: Facts) -> None:
         assert last - first <= timedelta(hours=1), since
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("world", WORLDS)
 async def test_every_tool_says_the_same_of_a_change_and_no_comparison_contradicts_it(world: str) -> None:
     app = small_world(WORLDS[world])
@@ -198,6 +199,7 @@ async def test_every_tool_says_the_same_of_a_change_and_no_comparison_contradict
     check(facts)
 
 
+@pytest.mark.no_cover
 async def test_every_tool_says_the_same_of_the_sandbox_s_changes() -> None:
     measures = {201: "stat", 202: "calls", 203: "success", 204: "success", 205: "reasons", 206: "topics"}
     measures |= {207: "duration", 208: "calls"}

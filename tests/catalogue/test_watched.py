@@ -43,6 +43,7 @@ async def test_that_no_chart_shows_a_metric_is_not_said_of_charts_that_were_not_
     assert "which no chart that was looked at shows" in text
 
 
+@pytest.mark.no_cover
 async def test_what_fired_is_told_beside_what_changed_within_seven_days() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):

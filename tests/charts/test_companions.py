@@ -44,6 +44,7 @@ CHARTS: list[Json] = [
 ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("readings", SAMPLED, ids=str)
 @pytest.mark.parametrize("arguments", CHARTS, ids=lambda arguments: json.dumps(arguments["widget"])[-60:])
 async def test_a_chart_of_a_metric_says_of_how_many_calls(arguments: Json, readings: ApiVariant) -> None:

@@ -32,6 +32,7 @@ def count(readings: ApiVariant, where: str) -> int:
     return int(found)
 
 
+@pytest.mark.no_cover
 async def test_without_window_or_filter_one_request_without_override_gets_all_saved_data(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
@@ -315,6 +316,7 @@ EVERYWHERE: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "given"), EVERYWHERE, ids=[tool for tool, _ in EVERYWHERE])
 @pytest.mark.parametrize(
     "window", ["2026-11-13/2026-11-16", "friday to monday", "2026-11-13T00:00Z/2026-11-17T00:00Z", "nov 13 - nov 16"]

@@ -82,6 +82,7 @@ async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_tru
     assert SAID not in plain.text
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("readings", [ApiVariant(binary="0/1"), ApiVariant(binary="percent")], ids=str)
 @pytest.mark.parametrize(("tool", "arguments"), [ALIKE[i] for i in (1, 2, 9, 15)])
 async def test_any_way_to_write_a_pass_is_answered_with_the_same_numbers(

@@ -279,6 +279,7 @@ def test_at_midnight_what_begins_then_is_told_as_not_begun(text: str) -> None:
 OFFERED = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"])
 @pytest.mark.parametrize(
     "now",

@@ -82,6 +82,7 @@ def test_tools_are_listed_without_a_key() -> None:
     assert [tool["name"] for tool in listed] == list(BY_NAME)
 
 
+@pytest.mark.no_cover
 def test_one_tool_is_called_by_hand() -> None:
     done = typed("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -251,6 +252,7 @@ def test_a_reading_that_there_is_not_is_refused() -> None:
     assert "replace or merge" in typed("sandbox", "--reading", "override=both").stderr
 
 
+@pytest.mark.no_cover
 def test_a_report_is_written_and_fails_if_a_part_is_missing(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     done = typed("report", "--dashboard", "12", "--sandbox", "--out", str(out))

@@ -166,6 +166,7 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
     assert stored(app) == before
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
 @pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
 async def test_an_edit_whose_answer_was_lost_is_read_back(lost: Any, tool: str, arguments: Json) -> None:

@@ -152,6 +152,7 @@ async def test_the_answers_of_a_call_share_one_budget_and_the_next_call_has_its_
         await twice(needed - 1)
 
 
+@pytest.mark.no_cover
 async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() -> None:
     app = new_sandbox(count=100_000)
     app.state.world.generate()

@@ -209,6 +209,7 @@ async def test_what_lists_everything_lists_ours_alone() -> None:
             assert not [word for word in words if word in said + json.dumps(structured)]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "readings", [ApiVariant(), ApiVariant(override="merge", preview="merge")], ids=["replace", "merge"]
 )

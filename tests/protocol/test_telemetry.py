@@ -284,6 +284,7 @@ async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Clie
         yield client
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("tools", "key", "open_to_it"),
     [

@@ -84,6 +84,7 @@ async def test_a_client_of_the_table_gets_no_prompt_skill_or_completion_of_a_mis
     assert completed.completion.values == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("question", QUESTIONS[:3], ids=[question.text for question in QUESTIONS[:3]])
 async def test_an_answer_to_a_client_of_the_table_names_no_missing_tool(question: Question, era: Era) -> None:
     async with connect_as(LISTED, era) as client:

@@ -72,6 +72,7 @@ def test_values_at_the_ends_of_what_a_number_holds_are_compared(
 SIDES = [(1, 1, 1500, 1500), (1, 7, 1500, 1500), (2, 2, 800, 800), (3, 3, 300, 300), (7, 7, 400, 400), (7, 2, 300, 80)]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("days", "before", "calls", "calls_before"), SIDES)
 @pytest.mark.parametrize("change", [0.0, -0.05])
 def test_intervals_of_rates_hold_the_truth_and_equal_sides_are_not_called_clear(

@@ -133,6 +133,7 @@ def after(event: str, side: Sample) -> Sample:
     )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", ["mean", "total", "median"])
 @pytest.mark.parametrize("event", [*HAPPENED][:-1])
 def test_what_happened_in_the_month_hardly_widens_the_interval(kind: MeasureKind, event: str) -> None:

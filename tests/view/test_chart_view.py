@@ -122,6 +122,7 @@ async def test_scores_of_0_and_5_are_drawn_as_a_rate_and_the_slices_keep_them(br
 SAMPLED = ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5)
 
 
+@pytest.mark.no_cover
 async def test_a_metric_says_of_how_many_calls_and_what_else_changed_where_its_share_of_calls_did(
     browser: Browser,
 ) -> None:
@@ -429,6 +430,7 @@ def renamed(answer: Json) -> Json:
     return changed
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["dashboard", "compared", "compared pie", "explanation", "changes", "calls", "edit"])
 async def test_hostile_text_is_shown_as_text_and_does_nothing(host: Host, name: str) -> None:
     tool, arguments = CASES[name]

@@ -27,6 +27,7 @@ def data_of(report: Report) -> Json:
     return found
 
 
+@pytest.mark.no_cover
 async def test_the_report_holds_the_changes_and_every_dashboard() -> None:
     report = await made()
     data = data_of(report)
@@ -64,6 +65,7 @@ async def test_what_cannot_be_had_is_told_in_its_place() -> None:
     assert any("No dashboard 99" in error for error in report.failed)
 
 
+@pytest.mark.no_cover
 async def test_a_browser_shows_every_chart_of_the_file_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text((await made()).page, encoding="utf-8")
@@ -90,6 +92,7 @@ async def test_a_browser_shows_every_chart_of_the_file_and_asks_nobody(browser: 
     await context.close()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("window", ["last_month", "30d", "this_month"])
 async def test_a_window_with_nothing_to_compare_with_is_shown_by_itself(window: str) -> None:
     report = await made(None, 12, window=window)
