@@ -306,5 +306,5 @@ def numbers(values: Iterable[Any]) -> list[float | None]:
 
 
 def counts_of(values: Iterable[Any]) -> list[int | None]:
-    """As ``count_of``, of many values, of which most are whole numbers."""
-    return [v if type(v) is int and 0 <= v <= LARGEST else count_of(v) for v in values]
+    """As ``count_of``, of many values, of which most are whole numbers or absent."""
+    return [v if v is None or (type(v) is int and 0 <= v <= LARGEST) else count_of(v) for v in values]

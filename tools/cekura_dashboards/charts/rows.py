@@ -7,7 +7,6 @@ the user's time zone, or the API's own where their hours are wanted too.
 import math
 import re
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -444,12 +443,13 @@ def _in_named_days(reading: ChartReading) -> ChartReading:
     chart, function = reading.chart, reading.target.config.function
     if chart is None:
         return reading
-    buckets_by_day, groups = defaultdict[tuple[str, Key], list[Bucket]](list), dict[Key, object]()
+    buckets_by_day, sent = defaultdict[tuple[str, Key], list[Bucket]](list), [row.group for row in chart.rows]
     values, counts = numbers(row.value for row in chart.rows), counts_of(row.sample_count for row in chart.rows)
-    for row, value, count in zip(chart.rows, values, counts, strict=True):
-        key = group_key(row.group)
-        groups[key] = row.group
-        buckets_by_day[_day_of(str(row.time_interval)), key].append(Bucket(0.0, value, count))
+    keys = sent if {*map(type, sent)} <= {str, int, NoneType} else [group_key(group) for group in sent]
+    groups = dict(zip(keys, sent, strict=True))
+    days = [_day_of(str(row.time_interval)) for row in chart.rows]
+    for place, value, count in zip(zip(days, keys, strict=True), values, counts, strict=True):
+        buckets_by_day[place].append(Bucket(0.0, value, count))
     rows = [
         BarRow(time_interval=day, value=combine(function, parts), sample_count=total(parts), group=groups[key])
         for (day, key), parts in buckets_by_day.items()
@@ -492,9 +492,10 @@ def by_cluster(buckets: list[Bucket], span: Span, period: str, clock: Clock) -> 
     if period != "hour" or not buckets:
         return [(bucket.time, [bucket]) for bucket in buckets]
     days = day_starts(span.start, span.end, clock)
+    places = np.searchsorted(days, floats([bucket.time + HALF for bucket in buckets]), "right") - 1
     clusters = defaultdict[float, list[Bucket]](list)
-    for bucket in buckets:
-        clusters[days[max(0, bisect_right(days, bucket.time + HOUR / 2) - 1)]].append(bucket)
+    for bucket, place in zip(buckets, places.tolist(), strict=True):
+        clusters[days[max(0, place)]].append(bucket)
     return sorted(clusters.items())
 
 

@@ -274,7 +274,7 @@ def _bar_sample(
         if name in groups:
             groups[name] = groups[name][0], value.value
     side = Sample(cells, seconds, groups, parts, calls, whole=values.of_all.value if values.of_all else None)
-    grouped = GroupedSample(groups, _over_time(function, observed))
+    grouped = GroupedSample(groups, _over_time(function, observed) if config.group_by else {})
     return Measurement(kind, side, scale, rows.tested_span(reading)[1], days, grouped)
 
 

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import SCALES, Finding, Gap, Number, Outcome, exact, round_for_display
@@ -79,6 +80,9 @@ def weighted(parts: Sequence[Bucket]) -> float:
 
 def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
     """Buckets of all groups brought to one per time, in order of time."""
+    buckets = [*buckets]
+    if len({bucket.time for bucket in buckets}) == len(buckets) and all(bucket.group is None for bucket in buckets):
+        return sorted(buckets, key=attrgetter("time"))
     by_time = defaultdict[float, list[Bucket]](list)
     for bucket in buckets:
         by_time[bucket.time].append(bucket)
@@ -113,14 +117,14 @@ def is_cut(bucket: Bucket, period: str, span: Span) -> bool:
 
 
 def fill_empty(function: str, period: str, buckets: list[Bucket], span: Span) -> list[Bucket]:
-    """For count and sum, a time without a row is 0; for all else it stays missing."""
+    """For count and sum, a time without a row is 0; for all else it stays missing. ``buckets``: in order of time."""
     if period == "month" or function not in ADDITIVE:
         return buckets
     present = {bucket.time for bucket in buckets}
     step = STEPS[PERIODS.get(period, "1d")]
     empty = [Bucket(time, 0, 0) for time in starts(span, step) if time not in present]
     zeroed = [Bucket(b.time, 0, 0) if b.value is None and not b.n else b for b in buckets]
-    return sorted([*zeroed, *empty])
+    return sorted([*zeroed, *empty]) if empty else zeroed
 
 
 def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> dict[str, At]:
@@ -327,15 +331,15 @@ def bar_time_series(
 ) -> tuple[TimeSeries, TimeSeries | None]:
     """The values and the numbers of calls of the full buckets; the latter None where they are not known."""
     step = STEPS[PERIODS[period]]
-    whole = [time for time in starts(span, step) if not is_partial(time, step, span)]
+    whole = [time for time in starts(span, step) if span.start <= time <= span.end - step]
     buckets_by_time = {bucket.time: bucket for bucket in timed}
     present = [buckets_by_time.get(time) for time in whole]
-    times, sizes = floats(whole), floats(0 if bucket is None else bucket.n for bucket in present)
+    times, sizes = floats(whole), floats([0 if bucket is None else bucket.n for bucket in present])
     scales: dict[str, Scale] = {"count": "count", "sum": "sum"}
     scale: Scale = scales.get(function, "rate" if unit in SCALES and function == "avg" else "positive")
     time_series = TimeSeries(
         times,
-        floats(None if bucket is None else bucket.value for bucket in present),
+        floats([None if bucket is None else bucket.value for bucket in present]),
         sizes,
         step,
         scale=scale,
