@@ -1,5 +1,6 @@
 """What answers say of windows, of verdicts that are missing, and of one thing or several."""
 
+import re
 from typing import Any
 
 import pytest
@@ -123,3 +124,32 @@ async def test_a_part_of_a_name_is_answered_with_the_name(tool: str, arguments: 
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match=offer):
             await ask(context, tool, **arguments)
+
+
+async def test_a_share_of_nothing_says_which_condition_excludes_all_calls() -> None:
+    count: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+    share = {"field": "topic", "op": "eq", "value": "complant"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        _, answer = await ask(context, "preview_widget", widget=count, share_where=share, window="7d", dashboard_id=11)
+    report = answer["report"]
+    assert (report["facts"]["overall"], report["series"]["low"][0]) == (0, 0)
+    assert 'has topic = "complant"; did you mean "complaint"?' in report["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("tool", "chart"),
+    [("explain_change", {"widget_id": 203}), ("get_widgets_data", {"widget_ids": [203]}), ("find_changes", {})],
+)
+async def test_a_window_is_not_compared_with_itself(tool: str, chart: Json) -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        with pytest.raises(InvalidArguments, match='compare_to: "7d" is the window itself; use previous_period'):
+            await ask(context, tool, **chart, window="7d", compare_to="7d")
+
+
+async def test_matches_beyond_the_limit_are_counted_and_slowest_is_not_lowest() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "list_calls", project_id=1, said="refund", limit=1)
+        with pytest.raises(InvalidArguments, match="use `newest`, `oldest`, `longest`"):
+            await ask(context, "list_calls", project_id=1, sort="slowest")
+    assert len(answer["calls"]) == 1
+    assert re.search(r"searched 50 transcripts of \d+ calls, \d+ with the text, the first 1 shown; raise limit", text)

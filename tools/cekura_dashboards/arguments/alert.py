@@ -118,7 +118,7 @@ class AlertRequest(Request):
         """
         kind = self.kind or (kind_of(stored) if stored is not None else "trend" if self._has_trend() else None)
         if kind is None:
-            raise fault("kind", "is missing; failure, trend or threshold.")
+            raise fault("kind", "is missing; use failure, trend or threshold.")
         given = self.given()
         blank = {name for name in ("value", "high") if given.get(name) == 0}
         if wrong := [name for name in given if name not in {*NUMBERS[kind], *blank}]:
@@ -145,7 +145,7 @@ class AlertRequest(Request):
     def _threshold(self, stored: Threshold | None) -> Threshold:
         operator, given = self.operator or (stored.operator if stored else None), self.given()
         if operator is None:
-            raise fault("operator", "is missing; gt, lt or outside, with value.")
+            raise fault("operator", "is missing; use gt, lt or outside, with value.")
         low = given.get("value", stored.low if stored else None)
         if low is None:
             raise fault("value", f"is missing; what the score must be {'below' if operator == 'lt' else 'above'}.")

@@ -15,6 +15,8 @@ from cekura_dashboards.text import did_you_mean, inert, nearest, one_of, quoted
 from cekura_dashboards.tool import annotation, plain_type
 
 ArgumentPath = tuple[str | int, ...]
+AMBIGUOUS = {"slowest", "fastest"}
+"""Longest or highest: not near ``lowest``."""
 A_CHART = {"chart_type": "pie", "field": "topic"}
 NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
 
@@ -38,8 +40,8 @@ def value_text(value: Any) -> str:
 
 
 _KINDS = {
-    "int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list",
-    "dict": "an object", "model": "an object", "literal": "one of the choices",
+    "int": "a whole number", "float": "a number, without a unit", "string": "text", "bool": "true or false",
+    "list": "a list", "dict": "an object", "model": "an object", "literal": "one of the choices",
 }  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def _not_in_filter(path: ArgumentPath, value: Any) -> Fault:
 def _choice(value: Any, choices: list[str]) -> str:
     """The nearest choice, or all of them."""
     alike = [choice for choice in choices if _digits(choice) == _digits(value)]
-    match = nearest(value, alike) if isinstance(value, str) else None
+    match = nearest(value, alike) if isinstance(value, str) and value not in AMBIGUOUS else None
     return f"did you mean `{match}`?" if match else f"use {one_of(choices, limit=16)}."
 
 

@@ -132,7 +132,8 @@ async def _list_calls(context: ToolContext, request: ListCallsRequest) -> CallLi
     if request.said:
         calls = _calls_with_text(request.said, calls, logs)
         note = f"searched {counted(len(logs), 'transcript')} of {counted(sortable, 'call')}, {len(calls)} with the text"
-        notes.append(f"{note}{_next_page(page, sortable)}")
+        shown = f", the first {request.limit} shown; raise limit" if len(calls) > request.limit else ""
+        notes.append(f"{note}{shown}{_next_page(page, sortable)}")
         calls = calls[: request.limit]
     return CallList(
         total=total,

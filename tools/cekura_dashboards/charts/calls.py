@@ -204,7 +204,8 @@ async def find_calls(
     except NotFound:
         if page == 1:
             raise
-        raise InvalidArguments.at("page", f"{page} is beyond the last one.", lead="No calls were read.") from None
+        text = f"{page} is beyond the last one; begin with page 1."
+        raise InvalidArguments.at("page", text, lead="No calls were read.") from None
 
 
 def check_operators(filters: JsonObject) -> None:
@@ -266,7 +267,8 @@ async def _sorted_ids(context: ToolContext, page: CallsPage) -> list[int]:
     fields: dict[str, Any] = {"field": "duration"}
     if page.order in {"highest", "lowest"}:
         if page.metric is None:
-            raise InvalidArguments.at("sort", "by value needs a metric: give `metric`.", lead="No calls were read.")
+            text = "by value needs a metric; give `metric`, an id or a name (look_up metrics)."
+            raise InvalidArguments.at("sort", text, lead="No calls were read.")
         fields = {"field": METRIC_VALUE, "metric": page.metric}
     line = WidgetConfig(chart_type="line", **fields)
     target = Target(line, page.filters, project=page.project, window=page.window, alone=True)

@@ -182,6 +182,9 @@ def other_window(
     """
     if _is_window(how, now, zone):
         other = resolve(how, now, zone, argument="compare_to")
+        if (window.start, window.end) in {(each.start, each.end) for each in (other, cut(other))}:
+            text = f"{UntrustedText(how, limit=60)} is the window itself; use {PERIOD_BEFORE} for the time before it."
+            raise InvalidArguments.at("compare_to", text)
         return _with_differences(window, other if is_interval(how) else _as_far(window, other, now, zone), zone)
     word = _comparison(how)
     start, end = _before(window, word, zone)

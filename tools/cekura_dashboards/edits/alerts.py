@@ -176,7 +176,7 @@ async def _new_fields(context: ToolContext, request: SaveAlertRequest) -> tuple[
     subject = await subject_of(context, request, None)
     setting = request.changed(None)
     if setting is None:
-        raise InvalidArguments.at("kind", "is missing; failure, trend or threshold.")
+        raise InvalidArguments.at("kind", "is missing; use failure, trend or threshold.")
     check_kind(setting, subject.eval_type)
     source, threshold = as_stored(setting)
     fields: JsonObject = {

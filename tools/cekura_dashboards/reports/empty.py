@@ -37,6 +37,7 @@ from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import ALL_CALLS, WidgetReport, field_word
 from cekura_dashboards.stats.findings import exact
 from cekura_dashboards.text import counted, join_names, named, nearest, unquoted
+from cekura_dashboards.values import replace
 
 MOST_CONDITIONS, MOST_EXPLAINED = 6, 3
 """The most conditions counted one by one, and the most empty charts of an answer explained that way."""
@@ -87,11 +88,8 @@ async def explain_empty(
     readings = [pair.current for pair in sides]
     reports = await _explain_baselines(context, sides, reports, names)
     reports = await _with_left_out_counts(context, readings, reports)
-    empty = {
-        place: CallsQuery.of(reading)
-        for place, (reading, report) in enumerate(zip(readings, reports, strict=True))
-        if report.n == 0 and report.error is None
-    }
+    queries = [_without_calls(reading, report) for reading, report in zip(readings, reports, strict=True)]
+    empty = {place: query for place, query in enumerate(queries) if query is not None}
     distinct = {_key(query): query for query in empty.values()}
     looked_at = [*distinct][:MOST_EXPLAINED]
     reasons = dict(zip(looked_at, await gather_all(_reason(context, distinct[key]) for key in looked_at), strict=True))
@@ -102,6 +100,16 @@ async def explain_empty(
             update={"notes": [reason_text, *(reports[place].notes or [])]}
         )
     return explained_reports
+
+
+def _without_calls(reading: ChartReading, report: WidgetReport) -> CallsQuery | None:
+    """The calls of which a chart has none, or of which its share is 0; None if there are some."""
+    query, matching = CallsQuery.of(reading), reading.target.matching
+    if report.error is not None:
+        return None
+    if report.n and matching and getattr(report.facts, "overall", None) == 0:
+        return replace(query, calls=both(query.calls, matching))
+    return query if report.n == 0 else None
 
 
 async def _with_left_out_counts(

@@ -252,13 +252,15 @@ def wilson_interval(rate: float, n: int, z: float = 1.959963984540054) -> tuple[
 
     >>> [round(x, 4) for x in wilson_interval(0.5, 100)]
     [0.4038, 0.5962]
+    >>> wilson_interval(0, 97)[0], wilson_interval(1, 97)[1]
+    (0.0, 1.0)
     """
     if n <= 0:
         return (0.0, 1.0)
     z_squared = z * z
     centre = (rate + z_squared / (2 * n)) / (1 + z_squared / n)
     half = z * math.sqrt(rate * (1 - rate) / n + z_squared / (4 * n * n)) / (1 + z_squared / n)
-    return (max(0.0, centre - half), min(1.0, centre + half))
+    return (max(0.0, centre - half) if rate > 0 else 0.0, min(1.0, centre + half) if rate < 1 else 1.0)
 
 
 def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
