@@ -185,7 +185,7 @@ async def test_rows_outside_the_window_are_left_out_and_told() -> None:
         recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-02")
     assert report["n"] == 10
-    assert any(text.startswith("2 rows outside the window") for text in report["notes"])
+    assert any(text.startswith("omitted: 2 rows outside the window") for text in report["notes"])
 
 
 async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_never_zero() -> None:

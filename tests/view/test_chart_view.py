@@ -49,6 +49,8 @@ OVERFLOWING = """() => [...document.querySelectorAll('body *')].filter(node => {
   return box.width && !held && (box.right > innerWidth + 1 || box.left < -1)
 }).map(node => node.outerHTML.slice(0, 120))"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(node => { node.open = true })"
+SHORTEN = "document.querySelectorAll('tbody tr:nth-child(n+13)').forEach(node => { node.remove() })"
+"""Leaves twelve rows of each table: there are up to 700, all alike."""
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 
@@ -88,6 +90,7 @@ async def test_axe_finds_no_serious_fault(case: Shown) -> None:
     for theme, rules in (("light", ""), ("dark", "runOnly: ['color-contrast'], ")):  # what is dark differs in colours
         await case.change_theme(theme)
         options = f"{{ {rules}resultTypes: ['violations'] }}"
+        await case.view.evaluate(SHORTEN)
         found = await case.view.evaluate(f"axe.run({options}).then(result => result.violations)")
         assert [
             (one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["failureSummary"])
