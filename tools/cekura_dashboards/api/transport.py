@@ -56,9 +56,12 @@ def _user_agent() -> str:
     return f"cekura-dashboards-mcp/{version('cekura-dashboards-mcp')}"
 
 
+_base = lru_cache(MAX_URLS)(httpx.URL)
+
+
 @lru_cache(MAX_URLS)
 def _url(base_url: str, raw_path: bytes) -> httpx.URL:
-    return httpx.URL(base_url).copy_with(raw_path=raw_path)
+    return _base(base_url).copy_with(raw_path=raw_path)
 
 
 @dataclass
@@ -87,7 +90,7 @@ class HttpTransport:
         max_body_bytes: int = MAX_BODY_BYTES,
         max_call_bytes: int = MAX_CALL_BYTES,
     ) -> None:
-        base = httpx.URL(base_url)
+        base = _base(base_url)
         self._base_url, self._prefix = base_url, base.raw_path.rstrip(b"/")
         self._app = app
         self._max_body_bytes, self._max_call_bytes = max_body_bytes, max_call_bytes
