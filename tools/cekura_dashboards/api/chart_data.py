@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable
 from itertools import chain, starmap
 from operator import itemgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -306,5 +307,9 @@ def numbers(values: Iterable[Any]) -> list[float | None]:
 
 
 def counts_of(values: Iterable[Any]) -> list[int | None]:
-    """As ``count_of``, of many values, of which most are whole numbers or absent."""
-    return [v if v is None or (type(v) is int and 0 <= v <= LARGEST) else count_of(v) for v in values]
+    """As ``count_of``, of many values, which are nearly always whole numbers, or all absent."""
+    sent = [*values]
+    kinds = {*map(type, sent)}
+    if kinds == {NoneType} or (kinds == {int} and min(sent) >= 0 and max(sent) <= LARGEST):
+        return sent
+    return [count_of(value) for value in sent]

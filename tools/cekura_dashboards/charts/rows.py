@@ -221,11 +221,12 @@ def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
     times = TimeParser()
     # In a grouped chart every time and every group occurs in many rows; each is parsed once.
     rows, sent_times = chart.rows, [row.time_interval for row in chart.rows]
-    texts = [*{text for text in sent_times if isinstance(text, str)}]
+    all_texts = {*map(type, sent_times)} <= {str}
+    texts = [*({*sent_times} if all_texts else {text for text in sent_times if isinstance(text, str)})]
     parsed = zip(texts, times.parse_all(texts, wall=True).tolist(), strict=True)
     moments: dict[Any, float] = {text: moment for text, moment in parsed if not math.isnan(moment)}
-    readable = [isinstance(text, str) and text in moments for text in sent_times]
-    if not all(readable):
+    if not all_texts or len(moments) < len(texts):
+        readable = [isinstance(text, str) and text in moments for text in sent_times]
         rows, sent_times = [*compress(rows, readable)], [*compress(sent_times, readable)]
     sent = [row.value for row in rows]
     buckets = map(

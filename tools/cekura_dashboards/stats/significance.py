@@ -238,7 +238,7 @@ def _scores_of_tails(values: Array, means: Array, logs: Array, ratios: Callable[
         whole[places] += terms.sum(axis=1)
         part[places], reached[places] = terms[:, -1], reached[places] + np.where(above[:, 0], size, -size)
         places, size = places[part[places] > whole[places] * _CLOSE], min(2 * size, MOST_TERMS)
-    return np.array([*map(_score, whole.tolist())])
+    return np.maximum(0.0, [-NORMAL.inv_cdf(tail) for tail in np.clip(whole, _TINY, 1.0 - 1e-16).tolist()])
 
 
 def _score(probability: float) -> float:
