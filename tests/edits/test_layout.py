@@ -266,7 +266,7 @@ async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_
             {"delete": [205]},
             "widget 205 is the same one, or not on this dashboard after the edit",
         ),
-        ({**PIE, "place": "left"}, {}, "must be top, top left, top right, bottom, or"),
+        ({**PIE, "place": "left"}, {}, '"left" is no place; use top, top left, top right, bottom, or'),
         ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give only one"),
     ],
 )

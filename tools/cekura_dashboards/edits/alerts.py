@@ -68,7 +68,7 @@ class SaveAlertRequest(AlertRequest, PlannedRequest):
     @model_validator(mode="after")
     def _sensible(self) -> "SaveAlertRequest":
         if self.slack_channel is not None and self.slack_workspace is None:
-            raise fault("slack_workspace", "is missing; a channel belongs to a workspace.")
+            raise fault("slack_workspace", "is missing; a channel belongs to a workspace: ask the user for its id.")
         if self.name is not None and not self.name.strip() and self.restore is None:
             raise fault("name", "is empty; give the alert a name.")
         if self.alert_id is None and self.action == "delete":

@@ -445,7 +445,8 @@ def _at_place(grid: Grid, key: int, wish: Wish, box: Box, ids: RestoredIds, *, f
     elif match[2]:
         after = ids.now("widget", int(match[2]))
         if after not in grid.boxes or after == key:
-            return [Fault(wish.faulty, f"widget {after} is the same one, or not on this dashboard after the edit.")]
+            text = f"widget {after} is the same one, or not on this dashboard after the edit; get_dashboard lists them."
+            return [Fault(wish.faulty, text)]
         grid.put_after(key, after, box)
     elif wish.place == "bottom":
         box.y = max((other_box.bottom for other, other_box in grid.boxes.items() if other != key), default=0)

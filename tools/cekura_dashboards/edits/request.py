@@ -19,6 +19,7 @@ from cekura_dashboards.arguments.references import DashboardId, ProjectId, Widge
 from cekura_dashboards.arguments.widget import MAX_NAME, NewName, NewWidget, WidgetFields
 from cekura_dashboards.edits.plan_id import Covered, Signer
 from cekura_dashboards.edits.rules import CLEARED
+from cekura_dashboards.text import short_json
 from cekura_dashboards.tool import Request
 
 Clearable = Literal[
@@ -58,7 +59,8 @@ def _place(value: Any) -> Any:
         return None
     folded = " ".join(re.split(r"[\s_-]+", text.strip().lower())) if isinstance(text, str) else ""
     if not PLACE.fullmatch(folded):
-        raise fault("", 'must be top, top left, top right, bottom, or "after ID" with a widget id.')
+        text = 'use top, top left, top right, bottom, or "after ID" of a widget.'
+        raise fault("", f"{short_json(value)} is no place; {text}")
     return folded
 
 
