@@ -272,3 +272,41 @@ def test_two_shares_differ_beyond_chance_or_not(
 def test_calls_evaluated_by_another_rule_change_nothing_in_quality_that_is_clear(name: str) -> None:
     row = evaluated_row(name, [91_000])
     assert row.holds
+
+
+async def test_where_a_chart_is_by_agent_the_agent_of_whose_calls_another_share_is_evaluated_is_named() -> None:
+    app = new_sandbox(count=20_000, seed=77)
+    chart = {"widget": {**BAR, "group_by": BY_AGENT}, "dashboard_id": 11, "points": 0}
+    week = {"window": "7d", "compare_to": "previous_period"}
+    async with open_tools(app) as (context, recorder):
+        before, _ = await ask(context, "preview_widget", **chart, **week)
+        requests = len(recorder.sent)
+        app.state.world.con.execute(
+            "DELETE FROM evaluations WHERE metric_id = 503 AND call_id IN (SELECT id FROM calls WHERE agent_id = 36 "
+            "AND ts >= '2026-11-11 00:00') AND (number = 0 OR call_id % 10 < 4)"
+        )
+        recorder.sent.clear()
+        text, answer = await ask(context, "preview_widget", **chart, **week)
+        assert len(recorder.sent) == requests
+        _, halves = await ask(context, "preview_widget", **chart, window="14d")
+        del chart["points"]
+        explained, explanation = await ask(context, "explain_change", **chart, window="7d", by=["agent.id", "topic"])
+    counts = sql(
+        app, "SELECT ts >= '2026-11-11 15:30', count(e.number), count(*) FROM calls c LEFT JOIN evaluations e "
+        "ON c.id = e.call_id AND metric_id = 503 WHERE agent_id = 36 AND ts >= '2026-11-04 15:30' AND ts < '2026-11-18 15:30' "
+        "GROUP BY 1 ORDER BY 1",
+    )  # fmt: skip
+    [group] = [row for row in answer["report"]["group_changes"]["top"] if row["group"] == "After hours (36)"]
+    assert (group["current"], group["verdict"]) == (1, "possible"), "it passes where only passes are evaluated"
+    assert "share of calls evaluated" not in before
+    [share] = answer["report"]["group_changes"]["evaluated_shares"]
+    assert share["group"] == "After hours (36)"
+    told = [share["baseline_pct"], share["current_pct"]]
+    assert told == [pytest.approx(100 * n / of, rel=0.01) for _, n, of in counts]
+    words = 'share of calls evaluated, by sampling or trigger; not a change of quality: "After hours (36)" '
+    assert f"{words}{told[0]} % → {told[1]} %" in text
+    assert [row["group"] for row in halves["report"]["group_changes"]["evaluated_shares"]] == ["After hours (36)"]
+    by_agent, by_topic = sorted(explanation["dimensions"], key=lambda row: str(row["by"]))
+    assert [row["group"] for row in by_agent["evaluated_shares"]] == ["After hours (36)"]
+    assert "evaluated_shares" not in by_topic
+    assert words in explained

@@ -72,6 +72,7 @@ from cekura_dashboards.reports.render import (
     evaluated_line,
     finding_lines,
     share_lines,
+    shares_text,
     title_of,
 )
 from cekura_dashboards.reports.report import brief, field_word, which_calls
@@ -426,6 +427,7 @@ def _dimension_line(dimension: Dimension) -> str:
     head = f"by {dimension.by}: {result}"
     head += "".join(f"; new{_since(group)}: {_fields_line(group)}" for group in dimension.new or [])
     head += "".join(f"; gone: {_fields_line(group)}" for group in dimension.gone or [])
+    head += shares_text(dimension.evaluated_shares)
     if not dimension.groups:
         return head
     names = join_names(plain(name) for name in dimension.groups)

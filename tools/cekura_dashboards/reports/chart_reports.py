@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from cekura_dashboards.api.models import JsonObject
-from cekura_dashboards.charts.companions import change_of_share
+from cekura_dashboards.charts.companions import change_of_share, changes_by_group
 from cekura_dashboards.charts.target import WEEK, ChartReading, Target, Window, are_few, format_instant
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.reports.compare import (
@@ -38,7 +38,7 @@ from cekura_dashboards.reports.report import (
 )
 from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
-from cekura_dashboards.stats.findings import Comparison, Gap, GroupChanges, Step, Unusual
+from cekura_dashboards.stats.findings import Comparison, Gap, GroupChanges, GroupShareChange, Step, Unusual
 from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup
 from cekura_dashboards.stats.outliers import is_one_event
 from cekura_dashboards.stats.timeline import moment_of
@@ -179,6 +179,7 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
             alike=not other.window.weekdays_differ,
             limited_by=reason,
             earlier=earlier,
+            shares=changes_by_group(reading, other, options.names) if sides.targets.filters is None else None,
         )
     return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
 
@@ -202,11 +203,12 @@ def by_baseline(
     alike: bool,
     limited_by: str | None = None,
     earlier: BucketsByGroup = NO_BUCKETS,
+    shares: list[GroupShareChange] | None = None,
 ) -> GroupChanges | None:
     """Group changes between two measurements.
 
     ``alike``: both cover the same weekdays. ``limited_by``: why a change is ``possible`` at most, for another reason.
-    ``earlier``: the days before both.
+    ``earlier``: the days before both. ``shares``: the groups of whose calls another share is evaluated.
     """
     if current.kind not in {"mean", "total"}:
         return None
@@ -219,7 +221,15 @@ def by_baseline(
         against=against,
         earlier=earlier,
     )
-    return changes.model_copy(update={"limited_by": limited_by}) if changes and changes.top and limited_by else changes
+    if changes is None:
+        return None
+    groups = {share.group for share in shares or []}
+    top = [
+        row.model_copy(update={"verdict": "possible"}) if row.group in groups and row.verdict == "clear" else row
+        for row in changes.top
+    ]
+    update = {"top": top, "limited_by": limited_by if top else None, "evaluated_shares": shares}
+    return changes.model_copy(update=update)
 
 
 def _floored(moment: datetime, step: timedelta) -> datetime:
@@ -257,7 +267,10 @@ def by_halves(
     )
     alike = (half * step) % WEEK == timedelta(0)
     before_both = groups_before((halves[0], halves[1]), history, options.names)
-    return by_baseline(measures[0], measures[1], against, alike=alike, limited_by=reason, earlier=before_both)
+    shares = changes_by_group(halves[0], halves[1], options.names)
+    return by_baseline(
+        measures[0], measures[1], against, alike=alike, limited_by=reason, earlier=before_both, shares=shares
+    )
 
 
 HOUR_LONG, DAY_LONG = timedelta(hours=1), timedelta(days=1)

@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
 from cekura_dashboards.charts.calls import MetadataKeys, used_keys
-from cekura_dashboards.charts.companions import differ, disagreement, histories, requests_beside
+from cekura_dashboards.charts.companions import changes_by_group, differ, disagreement, histories, requests_beside
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Target, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
@@ -18,9 +18,11 @@ from cekura_dashboards.reports.report import ReportOptions, field_word, report
 from cekura_dashboards.stats.compare import compare
 from cekura_dashboards.stats.decomposition import find_driver, has_rest_stayed
 from cekura_dashboards.stats.findings import (
+    EVALUATED_SHARES,
     Comparison,
     Contributors,
     Finding,
+    GroupShareChange,
     Number,
     Shares,
     Verdict,
@@ -75,6 +77,7 @@ class Dimension(BaseModel):
     new: list[OneSidedGroup] | None = Field(default=None, description="groups without calls in the baseline")
     gone: list[OneSidedGroup] | None = Field(default=None, description="groups without calls now")
     not_compared: str | None = None
+    evaluated_shares: list[GroupShareChange] | None = Field(default=None, description=EVALUATED_SHARES)
 
 
 class DrillDown(BaseModel):
@@ -104,6 +107,7 @@ class ComparedMeasures(Struct, frozen=True):
     earlier: Sample = EMPTY_SAMPLE
     changes: Sequence[Finding] = ()
     groups_before: BucketsByGroup = field(default_factory=dict[str | None, Sequence[SampleBucket]])
+    evaluated_shares: list[GroupShareChange] | None = None
 
     @property
     def scale(self) -> float:
@@ -185,7 +189,13 @@ async def read_split(
             findings, changes = over_time.findings or [], over_time.changes
         past_groups = groups_before((current, baseline), read.get((name, PAST)), names)
         split[name] = ComparedMeasures(
-            (current, baseline), measures_of[0], measures_of[1], earlier, changes, past_groups
+            (current, baseline),
+            measures_of[0],
+            measures_of[1],
+            earlier,
+            changes,
+            past_groups,
+            changes_by_group(current, baseline, names),
         )
     lost = _calls_lost(read, names) if alone and isinstance(split.get(MEASURE), ComparedMeasures) else None
     return Split(split, lost, len(targets) + requests_beside(readings), findings)
@@ -282,7 +292,9 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
     groups = [result.outlying_group] if still and not result.mixed else result.groups
     outlier = result.outlier if result.outlier and not alike and groups == [result.outlier.group] else None
     when = {} if outlier is None or outlier.time is None else {outlier.when: iso(outlier.time, step=DAY)}
-    verdict: Verdict = "possible" if whole.limited_by and result.verdict == "clear" else result.verdict
+    resampled = {share.group for share in sides.evaluated_shares or []} & {*(groups or [])}
+    is_limited = result.verdict == "clear" and (whole.limited_by or resampled)
+    verdict: Verdict = "possible" if is_limited else result.verdict
     return Dimension(
         by=by,
         verdict=verdict,
@@ -295,6 +307,7 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
         new=new,
         gone=gone,
         not_compared=row.not_compared,
+        evaluated_shares=sides.evaluated_shares,
     )
 
 

@@ -15,6 +15,7 @@ from cekura_dashboards.stats.findings import (
     Finding,
     Gap,
     GroupChanges,
+    GroupShareChange,
     Number,
     SampleFigures,
     ShareChange,
@@ -177,8 +178,10 @@ def _group_lines(groups: Groups) -> list[str]:
 
 
 def _group_change_line(group_changes: GroupChanges) -> str:
+    shares = shares_text(group_changes.evaluated_shares)
     if not group_changes.top:
-        return f"groups, {group_changes.against}: no group stands out ({group_changes.not_significant} tested)"
+        tested = f"{group_changes.not_significant} tested"
+        return f"groups, {group_changes.against}: no group stands out ({tested}){shares}"
     sizes = any(row.n for row in group_changes.top)
     columns = ["group", "baseline", "current", "relative %", *(["n baseline", "n current"] if sizes else []), "verdict"]
     rows = "; ".join(
@@ -188,7 +191,13 @@ def _group_change_line(group_changes: GroupChanges) -> str:
     rest = f"; {group_changes.more} more significant" if group_changes.more else ""
     rest += f"; {group_changes.not_significant} not significant" if group_changes.not_significant else ""
     rest += f"; possible at most: {group_changes.limited_by}" if group_changes.limited_by else ""
-    return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}"
+    return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}{shares}"
+
+
+def shares_text(changes: Sequence[GroupShareChange] | None) -> str:
+    """``; share of calls evaluated, …: "Booking (33)" 96.8 % → 30.1 %``; empty without changes."""
+    rows = [f"{plain(row.group)} {plain(row.baseline_pct)} % → {plain(row.current_pct)} %" for row in changes or []]
+    return f"; share of calls evaluated, {NOT_QUALITY}: {', '.join(rows)}" if rows else ""
 
 
 def _or_dash(value: Number | None) -> str:

@@ -293,6 +293,19 @@ class GroupChange(BaseModel):
     verdict: Verdict | Literal["new", "gone"]
 
 
+class GroupShareChange(BaseModel):
+    """A group of whose calls another share is evaluated than before: by sampling or trigger, no change of quality."""
+
+    model_config = ConfigDict(frozen=True)
+
+    group: SafeText | None = Field(default=None, description="absent: calls without one")
+    baseline_pct: Number
+    current_pct: Number
+
+
+EVALUATED_SHARES = "groups of whose calls another share is evaluated: possible at most"
+
+
 class GroupChanges(BaseModel):
     """The groups that moved most unlike the others, the surest first."""
 
@@ -303,6 +316,7 @@ class GroupChanges(BaseModel):
     more: int | None = Field(default=None, description="groups that moved beyond those shown")
     not_significant: int | None = Field(default=None, description="groups that moved like the others, not significant")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
+    evaluated_shares: list[GroupShareChange] | None = Field(default=None, description=EVALUATED_SHARES)
 
 
 def limited(comparison: Comparison, reason: str | None) -> Comparison:
