@@ -8,9 +8,11 @@ an override never reaches beyond the saved time bounds, and where it would have 
 import json
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 
 import anyio
@@ -253,23 +255,26 @@ def _count_of_calls(target: Target, window: Window, saved: Bounds) -> Target:
 
 def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
     """The readings; ``beyond`` keeps only the ends past which no bar of the same calls shows calls."""
-    if not any(reading.beyond for reading in readings):
-        return [*readings]
-    coarse = {
-        place: _calls_of(reading)
-        for place, reading in enumerate(readings)
-        if reading.beyond and not _is_fine(reading.target.config)
-    }
-    times = {calls: list[tuple[float, float]]() for calls in coarse.values()}
-    for reading in readings if coarse else ():
-        if reading.beyond and _is_fine(reading.target.config) and (calls := _calls_of(reading)) in times:
-            times[calls] += _stretches(reading)
+    fine = defaultdict[str, list[ChartReading]](list)
+    for reading in readings:
+        if reading.beyond and _is_fine(reading.target.config):
+            fine[_calls_of(reading)].append(reading)
     return [
-        replace(reading, beyond=_unseen(reading.beyond, reading.window, times[coarse[place]]))
-        if reading.beyond and place in coarse
+        replace(reading, beyond=_past_all(reading.beyond, reading.window, fine[_calls_of(reading)]))
+        if reading.beyond and not _is_fine(reading.target.config)
         else reading
-        for place, reading in enumerate(readings)
+        for reading in readings
     ]
+
+
+def _past_all(saved: Bounds, window: Window, bars: Iterable[ChartReading]) -> Bounds | None:
+    """The ends of the saved range past which none of these bars shows calls."""
+    unseen = _unseen(saved, window, ())
+    for bar in bars:
+        if unseen is None:
+            break
+        unseen = _unseen(unseen, window, bar.memoise("stretches", partial(_stretches, bar)))
+    return unseen
 
 
 def _calls_of(reading: ChartReading) -> str:
