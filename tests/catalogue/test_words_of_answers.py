@@ -52,6 +52,14 @@ async def test_each_figure_without_a_verdict_says_why() -> None:
     assert "not tested (the API has no daily values of it)" in text
 
 
+async def test_a_chart_that_find_changes_cannot_test_says_what_can() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "find_changes", dashboard_ids=[13])
+    assert answer["charts"]["not_tested"] == 1
+    assert "1 not tested, 0 failed" in text
+    assert "note: widget 217 not tested: percentiles of several groups cannot be merged; preview_widget without" in text
+
+
 async def test_of_a_widget_that_cannot_be_read_only_its_id_is_said() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[203, 999])

@@ -47,6 +47,7 @@ CASES: list[tuple[Json, str]] = [
         {"field": "metric_evaluations.metric.name", "op": "eq", "value": "Sentimnt"},
         'did you mean "Sentiment"?; metrics: ',
     ),
+    ({"field": "agent.id", "op": "isnull", "value": True}, "calls in this window has no value of agent.id"),
     (all_of(SUCCESS, LONG), "calls in this window has duration > 90000"),
     ({"field": "topic", "op": "contains", "value": "lawsuit"}, 'has topic contains "lawsuit"'),
     (agent(41), 'agent 41 "Number porting" is in project 2, but these are calls of project 1'),

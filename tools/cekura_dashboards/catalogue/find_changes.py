@@ -81,7 +81,7 @@ MOST_WIDGETS = 20
 FEW_NAMED = 8
 FEW_PLOTS = 4
 """Work of a few milliseconds."""
-NOTHING_TO_TEST = "percentiles of several groups cannot be merged"
+NOTHING_TO_TEST = "percentiles of several groups cannot be merged; preview_widget without group_by tests them"
 ONLY_COMPARED = "groups are tested in a comparison only"
 NO_DATA = "no calls in 30 days"
 

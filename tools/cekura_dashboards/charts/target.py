@@ -78,7 +78,9 @@ def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", 
             f"the earliest start is {_earliest(now)}."
         )  # fmt: skip
     if start >= end:
-        why = "it lies in the future; use one that has begun." if start > now else "it ends before it starts."
+        why = (
+            "it lies in the future; use one that has begun." if start > now else "it ends before it starts; swap them."
+        )
         if end <= earliest + MARGIN:
             why = f"it ends before the API's last 30 days; the earliest start is {_earliest(now)}."
         elif start == now:

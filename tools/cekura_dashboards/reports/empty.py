@@ -224,7 +224,10 @@ def _in_words(query: CallsQuery, reason: str | _Counts | None, plotted: str | No
     for place, (condition, alone) in enumerate(zip(query.conditions, reason.alone, strict=True)):
         if alone:
             continue
-        text = f"none of the {counted(exact(reason.every), 'call')} in this window has {in_words(condition, names)}"
+        words = in_words(condition, names)
+        if condition.get("op") == "isnull":
+            words = f"{'no' if condition.get('value') else 'a'} value of {field_word(str(condition.get('field')))}"
+        text = f"none of the {counted(exact(reason.every), 'call')} in this window has {words}"
         if wants_pass(condition):
             return f"{OTHER_SCORE}; {text}"
         values = reason.values.get(place, {})
