@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from cekura_dashboards.stats.changepoints import MIN_VALUES, Changepoint, TrendTest, fit_segments, segments
+from cekura_dashboards.stats.changepoints import (
+    CLEAR_MARGIN,
+    CLEAR_MARGIN_OF_COUNTS,
+    CLEAR_MARGIN_OF_RATES,
+    MIN_VALUES,
+    Changepoint,
+    TrendTest,
+    fit_segments,
+    segments,
+)
 from cekura_dashboards.stats.findings import (
     Finding,
     Number,
@@ -33,7 +42,7 @@ from cekura_dashboards.stats.outliers import (
     surprises,
 )
 from cekura_dashboards.stats.seasonality import LevelModel, SeasonalFit, fit_seasonality, unit_of_sums
-from cekura_dashboards.stats.time_series import MIN_CALLS, TimeSeries, followed_clock, median, robust_sd
+from cekura_dashboards.stats.time_series import MIN_CALLS, Scale, TimeSeries, followed_clock, median, robust_sd
 from cekura_dashboards.stats.timeline import DAY, UTC_CLOCK, Clock, Span, iso
 from cekura_dashboards.text import counted
 from cekura_dashboards.values import Array, Flags, Places, np, replace
@@ -63,6 +72,11 @@ MIN_CALLS_OF_SUM = 16.0
 Measured: without it 4 to 10 % of months of up to 4 calls an hour have a false ``clear`` hour, and 23 % of months of 5
 calls a day a false ``clear`` day.
 """
+CLEAR_MARGINS: dict[Scale, float] = {
+    "count": CLEAR_MARGIN_OF_COUNTS,
+    "sum": CLEAR_MARGIN_OF_COUNTS,
+    "rate": CLEAR_MARGIN_OF_RATES,
+}
 SHORTLY = 7 * DAY
 """A step that began this long before the window, and still holds, is reported. A choice: one week."""
 
@@ -133,7 +147,14 @@ def _over_time(
     by_day = _whole_days(series, clock)
     fit = by_day or known or fit_seasonality(series, clock)
     days = fit.days
-    segmentation = fit_segments(days.levels, days.weights, days.seasons, least=enough, variances=days.variances)
+    segmentation = fit_segments(
+        days.levels,
+        days.weights,
+        days.seasons,
+        least=enough,
+        variances=days.variances,
+        clear_margin=CLEAR_MARGINS.get(series.scale, CLEAR_MARGIN),
+    )
     if not outliers and not segmentation.changepoints and segmentation.trend.verdict == "not significant":
         return [], []
     if by_day is not None:
