@@ -68,12 +68,16 @@ async def test_of_a_widget_that_cannot_be_read_only_its_id_is_said() -> None:
 
 
 async def test_a_side_without_calls_has_no_examples_and_its_groups_are_not_compared() -> None:
-    none = {"field": "topic", "op": "eq", "value": "no such topic"}
-    async with open_tools(shared_sandbox()) as (context, _):
+    none = {"field": "topic", "op": "eq", "value": "complant"}
+    async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "explain_change", widget_id=204, filters=none)
+    read = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
+    assert answer["requests"] == len(read)
     assert "examples" not in text
     assert "examples" not in answer
     assert "by agent.id: not compared: no data in the current window" in text
+    assert "note: none of the " in text
+    assert 'has topic = "complant"; did you mean "complaint"?' in text
     assert "no group stands out" not in text
 
 

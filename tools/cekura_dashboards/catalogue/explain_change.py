@@ -36,8 +36,10 @@ from cekura_dashboards.charts.target import (
 )
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
 from cekura_dashboards.edits.rules import check, why_refused
+from cekura_dashboards.reports.compare import has_no_calls
 from cekura_dashboards.reports.edit_scopes import beside_explanation, has_moved
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
+from cekura_dashboards.reports.empty import CallsQuery, requests_for, why_empty
 from cekura_dashboards.reports.explain import (
     MEASURE,
     OUTCOMES,
@@ -183,6 +185,10 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     if base.current.kind == "median":
         notes.append("groups are compared, not tested: percentiles cannot be decomposed, so changes do not add up")
     names, unnamed = await context.lookups.names(_splits(config, fields).values(), [chart.target.calls], chart.project)
+    query, counting = CallsQuery(chart.target.calls, window, chart.project, request.dashboard_id), 0
+    if has_no_calls(base.current):
+        notes.insert(0, await why_empty(context, query, names))
+        counting = requests_for(query)
     n = base.current.sample.n
     evaluated, uncounted = evaluated_calls(base.readings[0], None if n is None else round(n), None)
     notes += uncounted
@@ -202,7 +208,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
         failed_rules=rules,
         failure_modes=beside.failure_modes,
         edits=beside.edits,
-        requests=split.requests + looks + keys.requests + inner + beside.requests,
+        requests=split.requests + looks + keys.requests + inner + beside.requests + counting,
         notes=[
             *notes,
             *filter_warnings(chart.target.calls),

@@ -175,6 +175,11 @@ def _key(query: CallsQuery) -> str:
     return json.dumps([query.calls, str(query.window), query.project], sort_keys=True)
 
 
+def requests_for(query: CallsQuery) -> int:
+    """The requests that ``why_empty`` makes at most."""
+    return 2 + len(query.conditions) + sum(_metric_of_value(item) is not None for item in query.conditions)
+
+
 async def why_empty(context: ToolContext, query: CallsQuery, names: Mapping[str, str]) -> str:
     """Which condition excludes all calls, in words."""
     return _in_words(query, await _reason(context, query), None, names)
