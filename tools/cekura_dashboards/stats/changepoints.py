@@ -260,6 +260,7 @@ class _LinearModel:
         self.squares, self.gram = float(self.residuals @ self.residuals), steps.T @ steps
         self.cross: Array = steps.T @ self.residuals
         self.least = max(MIN_SEGMENT, count // 50)
+        self._estimates = dict[tuple[int, ...], _Estimates]()
 
     def unexplained(self, cuts: Sequence[int]) -> float:
         """The sum of squares of the residuals."""
@@ -330,6 +331,12 @@ class _LinearModel:
         chi-square with the same variance, Satterthwaite (1946), Biometrics 2. ``floor``: the least variance, which is
         that of calls: only what values vary beyond it can be alike.
         """
+        known = tuple(cuts)
+        if known not in self._estimates:  # models are compared by the same cuts
+            self._estimates[known] = self._estimate(cuts, floor)
+        return self._estimates[known]
+
+    def _estimate(self, cuts: Sequence[int], floor: float) -> "_Estimates":
         count = len(self.values)
         steps = np.arange(count)[:, None] >= np.asarray(cuts, np.intp)[None, :]
         design = np.hstack([steps, self.fixed])
@@ -342,7 +349,7 @@ class _LinearModel:
         lags = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
         squares = float(residuals @ residuals)
         own_share = 1 - floor / max(squares / max(float(maker.trace()), _TINY), floor, _TINY)
-        correlations = min(own_share, _autocorrelation(residuals, maker, lags)) ** lags
+        correlations = (min(own_share, _autocorrelation(residuals, maker, lags)) ** np.arange(count))[lags]
         product = maker @ correlations
         trace = max(float(product.trace()), _TINY)
         variance = max(squares / trace, _TINY)
@@ -406,6 +413,7 @@ class _Fit:
     def __init__(self, values: Array, weights: Array, seasons: Places, floor: float) -> None:
         self.values, self.weights, self.seasons, self.floor = values, weights, seasons, floor
         self.count = int((weights > 0).sum())
+        self._df = max(1, self.count - 1 - int(seasons.max()))  # that seasons leave
         self.models = [_LinearModel(values, weights, seasons, line=line) for line in (False, True)]
         candidates = [*(self._significant(model, floor) for model in self.models), (self.models[True], list[int]())]
         self.model, self.cuts = min(candidates, key=lambda candidate: self._criterion(*candidate))
@@ -506,11 +514,6 @@ class _Fit:
     @property
     def _possible_margin(self) -> float:
         return POSSIBLE_MARGIN_OF_CALLS if self.floor > 0 else POSSIBLE_MARGIN
-
-    @property
-    def _df(self) -> int:
-        """The degrees of freedom that seasons leave."""
-        return max(1, self.count - 1 - int(self.seasons.max()))
 
     def _criterion_if_unchanged(self) -> float:
         """The criterion of one level with errors that are alike, its likelihood a mean over how they can be so.
