@@ -59,7 +59,7 @@ async def test_a_client_keeps_the_token_of_the_text(era: Era) -> None:
     assert "0 new," in text_of(second)
 
 
-async def test_a_fall_is_told_on_its_first_morning_and_clear_once_mornings_have_told_it_for_five_days() -> None:
+async def test_a_fall_is_told_on_its_first_morning_and_clear_once_mornings_have_told_it_for_six_days() -> None:
     """Success falls by a third on 9 November, in calls in which nothing else happens."""
     clock = [NOW]
     app = create_app(now=lambda: clock[0], count=12_000, key=KEY, quiet=True, seed=500)
@@ -69,7 +69,7 @@ async def test_a_fall_is_told_on_its_first_morning_and_clear_once_mornings_have_
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=lambda: clock[0])
     mornings = list[set[tuple[str, str, bool]]]()
     try:
-        for day in range(10, 18):
+        for day in range(10, 19):
             clock[0] = datetime(2026, 11, day, 8, tzinfo=UTC) + timedelta(minutes=day)
             _, answer = await ask(ToolContext(client, settings(), lambda: clock[0]), "find_changes", **arguments)
             arguments["token"] = answer["look"]["token"]
@@ -83,4 +83,4 @@ async def test_a_fall_is_told_on_its_first_morning_and_clear_once_mornings_have_
     first, *others = mornings
     assert ("clear", "outlier", False) in first
     levels = [{row for row in rows if row[1] == "step"} for rows in others]
-    assert levels == [{("possible", "step", True)}] * 5 + [{("clear", "step", False)}, {("clear", "step", True)}]
+    assert levels == [{("possible", "step", True)}] * 6 + [{("clear", "step", False)}, {("clear", "step", True)}]

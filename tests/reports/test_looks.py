@@ -43,9 +43,9 @@ def verdicts(*changes: RankedChange, pauses: list[timedelta], tests: int = 5) ->
     return answers
 
 
-def test_a_new_level_is_possible_at_first_and_clear_when_it_has_lasted_for_six_daily_looks() -> None:
-    assert verdicts(row(STEP), pauses=[DAY] * 6) == [
-        (False, False), *[(False, True)] * 4, (True, False), (True, True),
+def test_a_new_level_is_possible_at_first_and_clear_when_it_has_lasted_for_seven_daily_looks() -> None:
+    assert verdicts(row(STEP), pauses=[DAY] * 7) == [
+        (False, False), *[(False, True)] * 5, (True, False), (True, True),
     ]  # fmt: skip
     told = look(row(STEP))[0][0].change
     assert (told.verdict, told.limited_by) == ("possible", "clear to a single look, not yet over the looks")
@@ -55,22 +55,22 @@ def test_looking_every_hour_makes_nothing_clear_sooner() -> None:
     weak = row(Change(
         how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))  # fmt: skip
     assert not any(clear for clear, _ in verdicts(weak, pauses=[timedelta(hours=1)] * 150))
-    hourly = verdicts(row(STEP), pauses=[timedelta(hours=1)] * 120)
-    assert [clear for clear, _ in hourly].index(True) >= 4.5 * 24
+    hourly = verdicts(row(STEP), pauses=[timedelta(hours=1)] * 144)
+    assert [clear for clear, _ in hourly].index(True) >= 5.5 * 24
 
 
 def test_a_second_look_of_a_morning_makes_a_new_level_clear_no_later() -> None:
     level = row(Change(how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))
     minute = timedelta(minutes=1)
-    twice = verdicts(level, pauses=[minute, *[DAY - minute, minute] * 5])
-    assert [clear for clear, _ in twice].index(True) == 10  # the first look of the sixth morning
+    twice = verdicts(level, pauses=[minute, *[DAY - minute, minute] * 6])
+    assert [clear for clear, _ in twice].index(True) == 12  # the first look of the seventh morning
     assert not any(clear for clear, _ in verdicts(level, pauses=[minute] * 30))
 
 
-def test_a_break_starts_the_six_looks_anew() -> None:
+def test_a_break_starts_the_seven_looks_anew() -> None:
     token = None
-    for day in range(9):
-        rows, told = look(*([] if day == 4 else [row(STEP)]), at=NOW + day * DAY, token=token)
+    for day in range(11):
+        rows, told = look(*([] if day == 5 else [row(STEP)]), at=NOW + day * DAY, token=token)
         token = told.token
         assert not any(one.is_clear for one in rows)
 
