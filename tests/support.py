@@ -148,10 +148,14 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> Fas
     """One for all tests that only read."""
     kind = readings, count
     if kind not in _shared:
-        app = app_of(_world(readings, count))
-        app.add_middleware(Remembering)
-        _shared[kind] = app
+        _shared[kind] = only_read(app_of(_world(readings, count)))
     return _shared[kind]
+
+
+def only_read(app: FastAPI) -> FastAPI:
+    """The sandbox, which from now on gives a request that was made before the same answer."""
+    app.add_middleware(Remembering)
+    return app
 
 
 class Remembering:

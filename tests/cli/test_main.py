@@ -25,7 +25,6 @@ from cekura_dashboards_mcp.cli.terminal import waiting
 from support import BY_NAME, HANGS_S, PLAIN, Era, text_of, typed
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 
@@ -222,25 +221,6 @@ async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> 
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=HANGS_S)
-
-
-@pytest.mark.anyio
-async def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
-    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    process, url = await anyio.to_thread.run_sync(started_sandbox)
-    try:
-        settings = environment(CEKURA_BASE_URL=url, CEKURA_API_KEY="sandbox")
-        done = await anyio.run_process([sys.executable, "-c", code], env=settings, cwd=tmp_path)
-        assert done.stdout.decode().startswith('12 "Booking agent"')
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=HANGS_S)
-
-
-@pytest.mark.parametrize("line", re.findall(r"^cekura-dashboards (?:tools|call) .*$", README, re.MULTILINE))
-def test_the_readmes_commands_run_as_written(line: str) -> None:
-    result = typed(*shlex.split(line, comments=True)[1:])
-    assert result.exit_code == 0
 
 
 def test_a_reading_that_there_is_not_is_refused() -> None:
