@@ -38,6 +38,14 @@ def pytest_sessionstart() -> None:
         last.start()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests in a browser first: processes of pytest-xdist get many tests in a row at first, and few at the end.
+
+    So one process starts one browser and shows each page once, and none waits for another at the end.
+    """
+    items.sort(key=lambda item: "view" not in item.path.parts)
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage less often: what is imported is none, and tests keep much and leave little in cycles."""
     gc.freeze()
