@@ -180,6 +180,17 @@ def bars(*days: str) -> list[Json]:
     return [{"time_interval": f"{day}T00:00:00Z", "value": 5, "sample_count": 5} for day in days]
 
 
+async def test_labels_of_days_with_less_than_a_call_are_shares_of_nothing() -> None:
+    days = [f"2026-11-{day:02}" for day in range(1, 19)]
+    parts: Json = {"agent": 1e15, "caller": -1e15, "error": 5e-324}
+    rows = [bar | {"value": value, "group": label} for bar in bars(*days) for label, value in parts.items()]
+    of_days = answering(rows, "bar")
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = lambda sent: of_days(sent) if sent.body and sent.body.get("chart_type") == "bar" else None
+        report = await report_of(context, widget_ids=[205], window="7d", compare_to="previous_period")
+    assert report["comparison"]["shares"]["top"]
+
+
 async def test_rows_outside_the_window_are_left_out_and_told() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")

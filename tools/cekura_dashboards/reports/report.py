@@ -553,7 +553,7 @@ def label_outcomes(
     for bucket in rows.buckets:
         sums[bucket.time] += bucket.value or 0.0
         counts[bucket.group][bucket.time] = bucket.value or 0.0
-    whole = [time for time in sorted(sums) if sums[time] > 0 and not is_partial(time, step, rows.span)]
+    whole = [time for time in sorted(sums) if sums[time] >= 1 and not is_partial(time, step, rows.span)]
     every = math.fsum(sums.values())
     larger = {
         label: label_counts
