@@ -179,7 +179,7 @@ STRANGE = "a key that nobody publishes"
 )  # fmt: skip
 async def test_a_token_that_is_not_meant_for_here_opens_nothing(changes: Json) -> None:
     async with signing_in() as (url, issuer):
-        strange = {"signed_with": new_key()} if "signed_with" in changes else {}
+        strange: Json = {"signed_with": new_key()} if "signed_with" in changes else {}
         refused = await post(url, issuer.token(**(changes | strange)), **{"X-CEKURA-API-KEY": KEY})
         assert refused.status_code == 401
         assert KEY not in refused.text
