@@ -12,6 +12,7 @@ from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.context import ToolContext
+from cekura_dashboards.reports.edits import Edits, edits_text
 from cekura_dashboards.values import replace
 from cekura_sandbox.edits import INSTRUCTIONS, Edit
 from support import KEY, NOW, Json, Recorder, ask, new_sandbox, open_tools, shared_sandbox
@@ -256,3 +257,11 @@ async def test_a_change_that_is_only_possible_and_has_no_date_lists_no_edits() -
     assert "edits" not in answer
     assert "no edits are listed: the change is not clear as a whole, and may have begun at any time" in answer["notes"]
     assert requests_for_edits(recorder.sent) == []
+
+
+def test_edits_of_other_kinds_alone_are_one_line_with_single_spaces() -> None:
+    edits = Edits(start="2026-11-11", end="2026-11-13", edits=[], others={"dashboard": 1}, looked_at=["audit log"])
+    assert edits_text(edits) == (
+        "edited around the change, 2026-11-11 to 2026-11-13: no edit in what was looked at; others: dashboard 1; "
+        "looked at: audit log"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api.errors import InvalidArguments
-from support import Json, ask, open_tools, report_of, shared_sandbox
+from support import Json, ask, new_sandbox, open_tools, report_of, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 P95: Json = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 503, "time_period": "day",
@@ -165,3 +165,14 @@ async def test_matches_beyond_the_limit_are_counted_and_slowest_is_not_lowest() 
             await ask(context, "list_calls", project_id=1, sort="slowest")
     assert len(answer["calls"]) == 1
     assert re.search(r"searched 50 transcripts of \d+ calls, \d+ with the text, the first 1 shown; raise limit", text)
+
+
+async def test_no_kind_of_finding_is_ruled_out_that_was_not_tested() -> None:
+    widget = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 501, "time_period": "day"}
+    async with open_tools(new_sandbox(count=90)) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", dashboard_id=11, widget={**widget, "aggregation_function": "p95"}, window="7d"
+        )
+    assert answer["report"]["findings"] == []
+    assert "\nno outage\n" in text
+    assert "\nnot tested: trend, steps, outliers: 1 full bucket of 5 calls or more, fewer than 8\n" in text

@@ -3,7 +3,8 @@
 import pytest
 from benchmarks.verdicts import quiet_calls
 
-from support import KEY, Json, ask, open_tools, report_of, shared_sandbox, sql
+from cekura_dashboards.api.wire import Response
+from support import KEY, Json, Sent, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -100,3 +101,50 @@ async def test_groups_are_compared_where_the_level_changed_and_not_by_halves_tha
     assert changes["against"] == f"{after} against {before}"
     assert changes["top"][0]["group"] == "Booking (33)"
     assert "group_changes" not in week, "one day before the step says nothing of groups"
+
+
+def _bar(field: str, function: str, by: str | None = None) -> Json:
+    group_by = {"type": "field", "field": by} if by else None
+    return {"name": f"{function} of {field} by {by}", "chart_type": "bar", "field": field, "time_period": "day",
+            "aggregation_function": function, "group_by": group_by}  # fmt: skip
+
+
+COUNT, BY_AGENT = _bar("agent_id", "count"), _bar("success", "avg", "agent.id")
+
+
+async def test_a_pie_of_true_and_false_has_its_own_verdict_beside_a_chart_of_the_same_by_group() -> None:
+    compared: Json = {"window": "7d", "compare_to": "previous_period"}
+    async with open_tools(new_sandbox(count=9000)) as (context, _):
+        pie = {"name": "Success", "chart_type": "pie", "field": "success"}
+        _, made = await ask(context, "create_dashboard", name="D", project_id=1, widgets=[COUNT, BY_AGENT, pie])
+        _, beside = await ask(context, "get_widgets_data", dashboard_id=made["dashboard_id"], **compared)
+        alone = await report_of(context, widget_ids=[beside["widgets"][-1]["widget"]["id"]], **compared)
+    shares = [report["comparison"]["shares"] for report in (beside["widgets"][-1], alone)]
+    assert shares[0] == shares[1]
+    assert "possible" in str(shares[0])
+
+
+async def test_groups_are_compared_where_their_days_before_cannot_be_read_and_the_answer_says_so() -> None:
+    def fails_by_group(sent: Sent) -> Response | None:
+        asks_group = sent.path.endswith("preview_data/") and sent.body.get("group_by")
+        return Response(403, b"{}", "application/json") if asks_group and "2026-10-" in str(sent.body) else None
+
+    async with open_tools(shared_sandbox()) as (context, recorder):
+        recorder.fault = fails_by_group
+        for asked in ({"window": "2026-11-11/2026-11-17", "compare_to": "previous_week"}, {"window": "14d"}):
+            text, answer = await ask(context, "get_widgets_data", widget_ids=[204], **asked)
+            assert answer["widgets"][0]["group_changes"]["not_significant"] >= 1
+            assert "note: groups are compared without the days before, which could not be read: " in text
+            assert "not tested" not in text, "what is read of all groups is tested"
+
+
+async def test_groups_of_more_charts_than_histories_are_read_are_compared_without_and_counted() -> None:
+    measures = [("agent_id", "count"), ("success", "avg"), *(("duration", f) for f in ("avg", "sum", "min", "max"))]
+    charts = [_bar(*measure, by) for measure in measures for by in ("agent.id", "topic", "metadata.language")]
+    async with open_tools(new_sandbox()) as (context, recorder):
+        _, made = await ask(context, "create_dashboard", name="D", project_id=1, widgets=charts)
+        recorder.sent.clear()
+        text, _ = await ask(context, "get_widgets_data", dashboard_id=made["dashboard_id"])
+    histories = [sent for sent in recorder.sent if "2026-10-" in str(sent.body)]
+    assert len(histories) == 12
+    assert "note: groups of 7 charts compared without the days before: at most 12 histories are read" in text

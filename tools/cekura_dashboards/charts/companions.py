@@ -81,13 +81,17 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
     return keys, shared, without
 
 
-def with_groups(targets: Sequence[Target], keys: Sequence[str | None], shared: dict[str, Target]) -> list[str | None]:
-    """For each target the key of a history of days that has its groups; None where its groups are not compared so.
+def with_groups(
+    targets: Sequence[Target], keys: Sequence[str | None], shared: dict[str, Target]
+) -> tuple[list[str | None], int]:
+    """For each target the key of a history of days that has its groups, and the number of targets without room for one.
+
+    None where its groups are not compared so, or there is no room.
 
     ``keys`` and ``shared``: as ``histories`` returns them. A history by group takes the place of the same one without
     groups, at no request more, unless that is read by the hour; then it is read too.
     """
-    keys_of_groups = list[str | None]()
+    keys_of_groups, without = list[str | None](), 0
     for target, key in zip(targets, keys, strict=True):
         history = shared.get(key or "")
         if key is None or history is None or history.config.period != "day" or not _is_by_field(target):
@@ -99,8 +103,9 @@ def with_groups(targets: Sequence[Target], keys: Sequence[str | None], shared: d
         own_key = key if is_free or history.config.group_by == config.group_by else measure_key(grouped)
         if own_key in shared or len(shared) < MAX_HISTORIES:
             shared[own_key] = grouped
+        without += own_key not in shared
         keys_of_groups.append(own_key if own_key in shared else None)
-    return keys_of_groups
+    return keys_of_groups, without
 
 
 def _is_by_field(target: Target) -> bool:

@@ -181,7 +181,12 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
             earlier=earlier,
             shares=changes_by_group(reading, other, options.names) if sides.targets.filters is None else None,
         )
-    return report if group_changes is None else report.model_copy(update={"group_changes": group_changes})
+    if group_changes is None:
+        return report
+    notes = report.notes or []
+    if sides.groups is not None and sides.groups.error is not None and sides.groups is not sides.history:
+        notes = [*notes, f"groups are compared without the days before, which could not be read: {sides.groups.error}"]
+    return report.model_copy(update={"group_changes": group_changes, "notes": notes or None})
 
 
 def _calls_of(comparison: Comparison) -> bool:

@@ -65,6 +65,7 @@ from cekura_dashboards.stats.significance import Sample, SampleBucket, VerdictTe
 from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, day_starts, is_partial, iso
 from cekura_dashboards.summaries.bar import combine, fill_empty, merge_groups, total
 from cekura_dashboards.summaries.model import Bucket
+from cekura_dashboards.text import counted
 from cekura_dashboards.values import replace
 
 MIN_DAYS = 3
@@ -186,7 +187,7 @@ def _rate_over_time(
     unit = unit_of_rate(bar, rows)
     days = [
         SampleBucket(bucket.time, float(bucket.n), bucket.value / unit)
-        for bucket in rows.buckets
+        for bucket in merge_groups(bar.target.config.function, rows.buckets)  # a bar by group may take the bar's place
         if bucket.value is not None and bucket.n and not is_partial(bucket.time, DAY, rows.span)
     ]
     if len(days) < MIN_DAYS:
@@ -419,13 +420,13 @@ async def read_compared(
     Raises:
         DashboardsError: for a key that is not accepted; or if all charts failed alike.
     """
-    keys, measures, without = list[str | None]([None] * len(pairs)), dict[str, Target](), 0
+    keys, measures, without, without_groups = list[str | None]([None] * len(pairs)), dict[str, Target](), 0, 0
     daily_bars, keys_of_groups = [_NO_BARS] * len(pairs), list[str | None]([None] * len(pairs))
     if context.settings.history:
         current = [sides.current for sides in pairs]
         keys, measures, without = histories(current, context.now())
         daily_bars, measures = _daily_bars_of(pairs, measures, context.now())
-        keys_of_groups = with_groups(current, keys, measures)
+        keys_of_groups, without_groups = with_groups(current, keys, measures)
     targets = dict[str | tuple[int, str], Target]()
     for place, (sides, history) in enumerate(zip(pairs, keys, strict=True)):
         alike = sides.alike if history is None else None
@@ -454,8 +455,12 @@ async def read_compared(
         )
     ]
     raise_if_all_failed([sides.current for sides in compared_readings])
-    notes = [f"{without} charts were tested over their window only: at most {MAX_HISTORIES} histories are read"]
-    return compared_readings, notes if without else []
+    tested = {
+        f"{counted(without, 'chart')} tested over the window only": without,
+        f"groups of {counted(without_groups, 'chart')} compared without the days before": without_groups,
+    }
+    notes = [f"{words}: at most {MAX_HISTORIES} histories are read" for words, charts in tested.items() if charts]
+    return compared_readings, notes
 
 
 _Bars = tuple[dict[str, str], dict[str, str]]
@@ -517,7 +522,7 @@ def compare_readings(
     notes = [*(note for note in other.notes if note not in sides.current.notes), *baseline.untested]
     notes += _relation_of_sides(sides.targets, names)
     notes += _replacement(current.sample, baseline.sample) if filters else []
-    counted = reading.target.config.aggregation_function == "count"
+    is_count = reading.target.config.aggregation_function == "count"
     terms = VerdictTerms(strongest_verdict="possible" if other.window.weekdays_differ else "clear", clock=current.clock)
     if not filters:
         of_parts = changes_of_parts(sides.daily_bars[0], options.clock, span_of(reading), names)
@@ -530,7 +535,7 @@ def compare_readings(
         baseline.sample,
         terms,
         ratio=max(current.scale, baseline.scale),
-        counted=counted,
+        counted=is_count,
     )
     if (reason := why_not_alike(sides, reading.chart, options)) is not None:
         comparison = comparison.without_verdicts(reason)

@@ -415,7 +415,8 @@ def measure_line(edits: Edits | None) -> str | None:
 def edits_text(edits: Edits) -> str:
     """The edits in one line."""
     head, *rest = edit_lines(edits)
-    return f"{head} {'; '.join(line.strip() for line in rest)}" if edits.edits else "; ".join([head, *rest])
+    details = "; ".join(line.strip() for line in rest)
+    return f"{head}{'' if edits.edits else ';'} {details}"
 
 
 def edit_lines(edits: Edits | None) -> list[str]:

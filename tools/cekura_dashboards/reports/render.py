@@ -87,7 +87,7 @@ def _rendered(item: WidgetReport) -> str:
     lines += (
         ["no findings"]
         if item.findings == [] and item.omitted == [DETAILS]
-        else finding_lines(item.findings, item.outage_of)
+        else finding_lines(item.findings, item.not_tested, item.outage_of)
     )
     lines += [line for edits in item.edits or [] for line in edit_lines(edits)]
     if item.evaluated is not None and item.evaluated.share_changes:
@@ -314,10 +314,22 @@ def _more(count: int | None) -> str:
     return f"; {count} more" if count else ""
 
 
-def finding_lines(findings: Sequence[Finding] | None, outage_of: int | None = None) -> list[str]:
-    """One line each, the kind first; or one line if there are none. ``outage_of``: the widget that has an outage."""
+KINDS = {"trend": "trend", "steps": "step", "outliers": "outlier", "outages": "outage"}
+"""Of findings, by the words that begin what was not tested."""
+
+
+def finding_lines(
+    findings: Sequence[Finding] | None, not_tested: Sequence[str] | None = None, outage_of: int | None = None
+) -> list[str]:
+    """One line each, the kind first; or one line with the kinds that were tested if there are none.
+
+    ``outage_of``: the widget that has an outage.
+    """
     if findings == []:
-        return ["no trend, step or outlier" if outage_of is not None else "no trend, step, outlier or outage"]
+        untested = {kind for text in not_tested or [] for kind in text.partition(":")[0].split(", ")}
+        untested |= set() if outage_of is None else {"outages"}
+        *kinds, last = [word for kind, word in KINDS.items() if kind not in untested] or [""]
+        return [f"no {', '.join(kinds)}{' or ' if kinds else ''}{last}"] if last else []
     return [_finding(finding) for finding in findings or []]
 
 

@@ -267,8 +267,9 @@ def _too_few(series: TimeSeries, present: TimeSeries, calls: TimeSeries | None) 
         for name, buckets in (("trend, steps, outliers", present), ("outages", calls))
         if buckets is not None and len(buckets) < least
     ]
-    bucket_kind = f"full buckets of {MIN_CALLS} calls or more" if len(present) < len(series) else "full buckets"
-    return [f"{', '.join(names)}: {len(present)} {bucket_kind}, fewer than {least}"] if names else []
+    of_calls = f" of {MIN_CALLS} calls or more" if len(present) < len(series) else ""
+    buckets = counted(len(present), "full bucket")
+    return [f"{', '.join(names)}: {buckets}{of_calls}, fewer than {least}"] if names else []
 
 
 def _is_edge(weekend: Places, at: int) -> bool:
