@@ -174,6 +174,13 @@ async def test_a_search_among_metrics_finds_what_is_meant(search: str) -> None:
     assert "no such measure" not in text
 
 
+async def test_a_search_among_metrics_finds_a_misspelt_word_of_a_longer_name() -> None:
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "look_up", kind="metrics", search="latncy")
+    assert [row[0] for row in answer["rows"]] == [501, 506]
+    assert 'none contains "latncy"; these are similar' in text
+
+
 @pytest.mark.parametrize(
     ("search", "said"),
     [

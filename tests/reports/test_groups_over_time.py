@@ -148,3 +148,32 @@ async def test_groups_of_more_charts_than_histories_are_read_are_compared_withou
     histories = [sent for sent in recorder.sent if "2026-10-" in str(sent.body)]
     assert len(histories) == 12
     assert "note: groups of 7 charts compared without the days before: at most 12 histories are read" in text
+
+
+async def test_a_count_that_few_calls_on_one_side_keep_from_a_test_is_named_as_not_tested() -> None:
+    app = new_sandbox(count=9000)
+    app.state.world.con.cursor().execute(
+        "UPDATE calls SET topic = 'rare' WHERE id % 20 = 5 AND (ts >= '2026-11-11 15:30' OR id % 100 = 5)"
+    )
+    of_topic = "SELECT count(*) FROM calls WHERE project = 1 AND topic = 'rare' AND ts >= "
+    [(calls,)] = sql(app, f"{of_topic}'2026-11-11 15:30' AND ts < '2026-11-18 15:30'")
+    [(before,)] = sql(app, f"{of_topic}'2026-11-04 15:30' AND ts < '2026-11-11 15:30'")
+    async with open_tools(app) as (context, _):
+        text, answer = await ask(
+            context, "preview_widget", widget=BY_TOPIC, dashboard_id=11, window="7d", compare_to="previous_period"
+        )
+    [row] = [row for row in answer["report"]["group_changes"]["top"] if row["group"] == "rare"]
+    assert 0 < before < 30 < calls
+    assert (row["verdict"], row["baseline"], row["current"]) == ("not tested", before, calls)
+    assert "; not tested: too few calls on one side" in text
+
+
+async def test_a_group_that_other_calls_lack_is_not_called_new() -> None:
+    booking = {"field": "agent.id", "op": "eq", "value": 33}
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[204], window="7d", compare_filters=booking)
+    rows = answer["widgets"][0]["group_changes"]["top"]
+    assert {row["verdict"] for row in rows} == {"only in current"}
+    assert "only in current" in text
+    assert " new" not in text
+    assert "(no calls in the baseline)" in text

@@ -325,6 +325,23 @@ def matching_names(text: str, names: Iterable[str]) -> set[str]:
     return set() if near_a_field else by_fold.get(nearest(query, by_fold) or "", set())
 
 
+def with_similar_word(text: str, names: Iterable[str]) -> set[str]:
+    """The names of which a word is the one most similar to a single misspelt word.
+
+    >>> with_similar_word("latncy", ["Response latency", "Empathy"]), with_similar_word("cost", ["Response latency"])
+    ({'Response latency'}, set())
+    """
+    by_word = dict[str, set[str]]()
+    for name in names:
+        for part in _folded(name).split():
+            by_word.setdefault(part, set()).add(name)
+    return by_word.get(nearest(_folded(text), by_word, cutoff=WORD_CUTOFF) or "", set())
+
+
+WORD_CUTOFF = 0.8
+"""Of a word: a letter or two may be wrong. A choice."""
+
+
 def _folded(text: str) -> str:
     return " ".join(re.split(r"[\W_]+", text[: LONGEST + 1].casefold())).strip()
 

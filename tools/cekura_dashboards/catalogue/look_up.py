@@ -35,6 +35,7 @@ from cekura_dashboards.arguments.references import (
     titles,
     visible_alerts,
     visible_metrics,
+    with_similar_word,
 )
 from cekura_dashboards.charts.calls import METRIC_LINK, read_metadata_keys
 from cekura_dashboards.charts.read import read_charts
@@ -116,7 +117,8 @@ async def _search_rows(
     if matches := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
         return matches, []
     similar = matching_names if request.kind == "metrics" else similar_names
-    names = similar(search, [name for row in rows for name in _names(row)])
+    all_names = [name for row in rows for name in _names(row)]
+    names = similar(search, all_names) or with_similar_word(search, all_names)
     if near := [row for row in rows if names & {*_names(row)}]:
         return near, [f"none contains {UntrustedText(search)}; these are similar"]
     none = f"no match for {UntrustedText(search)}" + ("; without search all are listed" if rows else "")

@@ -38,7 +38,7 @@ from cekura_dashboards.reports.report import (
 )
 from cekura_dashboards.reports.tables import with_profile_table, with_tables
 from cekura_dashboards.stats.change import group_changes
-from cekura_dashboards.stats.findings import Comparison, Gap, GroupChanges, GroupShareChange, Step, Unusual
+from cekura_dashboards.stats.findings import Comparison, Gap, GroupChange, GroupChanges, GroupShareChange, Step, Unusual
 from cekura_dashboards.stats.group_model import NO_BUCKETS, BucketsByGroup
 from cekura_dashboards.stats.outliers import is_one_event
 from cekura_dashboards.stats.timeline import moment_of
@@ -183,10 +183,20 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
         )
     if group_changes is None:
         return report
+    if sides.targets.filters is not None:
+        update = {"top": [_of_other_calls(row) for row in group_changes.top]}
+        group_changes = group_changes.model_copy(update=update)
     notes = report.notes or []
     if sides.groups is not None and sides.groups.error is not None and sides.groups is not sides.history:
         notes = [*notes, f"groups are compared without the days before, which could not be read: {sides.groups.error}"]
     return report.model_copy(update={"group_changes": group_changes, "notes": notes or None})
+
+
+def _of_other_calls(row: GroupChange) -> GroupChange:
+    """A group of a comparison with other calls of the same time: none is new or gone."""
+    if row.verdict == "new":
+        return row.model_copy(update={"verdict": "only in current"})
+    return row.model_copy(update={"verdict": "only in baseline"}) if row.verdict == "gone" else row
 
 
 def _calls_of(comparison: Comparison) -> bool:

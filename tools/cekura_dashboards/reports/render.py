@@ -190,6 +190,8 @@ def _group_change_line(group_changes: GroupChanges) -> str:
     )
     rest = f"; {group_changes.more} more significant" if group_changes.more else ""
     rest += f"; {group_changes.not_significant} not significant" if group_changes.not_significant else ""
+    if any(row.verdict == "not tested" for row in group_changes.top):
+        rest += "; not tested: too few calls on one side"
     rest += f"; possible at most: {group_changes.limited_by}" if group_changes.limited_by else ""
     return f"groups, {group_changes.against} ({', '.join(columns)}): {rows}{rest}{shares}"
 
@@ -306,7 +308,7 @@ def contributor_lines(contributors: Contributors) -> list[str]:
 
 def _cells(row: Contributor) -> list[Any]:
     new, old = row.n or (None, None)
-    only = {"new": "(new: no calls in the baseline)", "gone": "(gone: no current calls)"}.get(row.status or "")
+    only = {"new": "(no calls in the baseline)", "gone": "(no current calls)"}.get(row.status or "")
     return [row.group, row.current, row.baseline, new, old, row.rate_effect, row.mix_effect, row.change, only]
 
 

@@ -51,6 +51,11 @@ MAX_LABELS = 3
 """Labels reported for one chart. A choice."""
 MAX_GROUPS_LISTED = 5
 MIN_GROUPS = 2
+MAX_UNTESTED, UNTESTED_RATIO = 3, 3.0
+"""Of counts by group with too few calls on one side for a test: the most that are listed, and from which ratio.
+
+The ratio is beside that of all calls. A choice: 30 calls and a third of them differ by more than days usually do.
+"""
 """Of fewer groups none can move unlike the others."""
 NO_CALLS = 3.0
 """The log ratio, a factor of 20, given to a change from or to 0 or of sign, and the most for any other. A choice."""
@@ -408,14 +413,37 @@ def group_changes(
     ]
     significant_rows = [row for row in rows if row.verdict != "not significant"]
     quiet = len(compared) - sum(row.verdict in {"clear", "possible"} for row in significant_rows)
-    if not significant_rows and len(compared) < MIN_GROUPS:
+    untested = _untested_counts(new, old) if additive else []
+    if not (significant_rows or untested) and len(compared) < MIN_GROUPS:
         return None
     return GroupChanges(
         against=against,
-        top=significant_rows[:MAX_GROUPS_LISTED],
+        top=[*significant_rows[:MAX_GROUPS_LISTED], *untested],
         more=max(0, len(significant_rows) - MAX_GROUPS_LISTED) or None,
         not_significant=quiet if len(compared) >= MIN_GROUPS and quiet else None,
     )
+
+
+def _untested_counts(new: GroupValues, old: GroupValues) -> list[GroupChange]:
+    """Groups with too few calls on one side to be tested, that changed most unlike all groups together."""
+    rows = list[tuple[float, GroupChange]]()
+    totals = [sum(n for n, _ in side.values()) for side in (new, old)]
+    for name, (n, value) in new.items():
+        few, many = sorted((n, old.get(name, (0.0, 0.0))[0]))
+        if not 0 < few < MIN_CALLS_OF_GROUP <= many:
+            continue
+        before = old[name][1]
+        ratio = n * totals[1] / (old[name][0] * totals[0])
+        if not 1 / UNTESTED_RATIO < ratio < UNTESTED_RATIO:
+            row = GroupChange(
+                group=name,
+                baseline=round_for_display(before),
+                current=round_for_display(value),
+                pct=relative(value - before, before),
+                verdict="not tested",
+            )
+            rows.append((abs(value - before), row))
+    return [row for _, row in sorted(rows, key=lambda pair: -pair[0])[:MAX_UNTESTED]]
 
 
 def _group_verdict(change: Change) -> Verdict | Literal["new", "gone"]:

@@ -290,7 +290,9 @@ class GroupChange(BaseModel):
     current: Number | None = None
     pct: Number | None = Field(default=None, description="relative, in percent of before")
     n: list[Number] | None = Field(default=None, description="calls before and after; absent: the values are calls")
-    verdict: Verdict | Literal["new", "gone"]
+    verdict: Verdict | Literal["new", "gone", "only in current", "only in baseline"] = Field(
+        description="only in: one side of a comparison with other calls"
+    )
 
 
 class GroupShareChange(BaseModel):
@@ -307,7 +309,7 @@ EVALUATED_SHARES = "groups of whose calls another share is evaluated: possible a
 
 
 class GroupChanges(BaseModel):
-    """The groups that moved most unlike the others, the surest first."""
+    """The groups that moved most unlike the others, the surest first; then counts of few calls, not tested."""
 
     model_config = ConfigDict(frozen=True)
 
