@@ -133,6 +133,24 @@ def test_a_line_that_cannot_be_read_is_answered_before_any_request_and_at_the_en
     assert done.stderr == ""
 
 
+def test_a_client_that_gave_up_discovery_before_the_start_is_served_from_its_initialize_on() -> None:
+    """As @ai-sdk/mcp 2 does, which waits one second for the answer."""
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    last = {"jsonrpc": "2.0", "id": "last", "method": "tools/list", "params": {}}
+    lines = [json.dumps(line) for line in (NEW, {**OLD, "id": "second"}, ready, last)]
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            wire = Wire(process)
+            wire.send("\n".join(lines))
+            refusal, greeting, tools = wire.until("last")
+        finally:
+            process.kill()
+    assert (refusal["id"], refusal["error"]["message"]) == ("first", "Given up for initialize, which is answered.")
+    assert (greeting["id"], greeting["result"]["protocolVersion"]) == ("second", "2025-11-25")
+    assert len(tools["result"]["tools"]) == 18
+
+
 def test_an_answer_to_the_server_that_cannot_be_read_leaves_no_call_waiting() -> None:
     edit = {"name": "bulk_edit_dashboard", "arguments": {"dashboard_id": 11, "delete": [205]}}
     with opened("legacy") as wire:

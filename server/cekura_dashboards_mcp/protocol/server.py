@@ -24,6 +24,7 @@ from mcp.server.stdio import stdio_server
 from mcp.types import (
     INVALID_PARAMS,
     INVALID_REQUEST,
+    METHOD_NOT_FOUND,
     PARSE_ERROR,
     CallToolResult,
     CompleteRequestParams,
@@ -258,6 +259,11 @@ TOKEN = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[][{}:,]|[^][{}:,"\s]++', re.DOTALL)
 """Of JSON that may be broken: a string, perhaps without its end; a sign of structure; a number or a word."""
 
 
+DISCOVER, INITIALIZE = "server/discover", "initialize"
+NEXT_LINE_S = 0.01
+"""How long a line after a first ``server/discover`` is waited for: if there is one, it is there. A choice."""
+
+
 async def serve_stdio(server: MCPServer[Any], load: Callable[[], None] = load) -> None:
     """Serve until standard input ends. The SDK leaves lines unanswered that it cannot read.
 
@@ -302,11 +308,11 @@ async def _read(
 ) -> None:
     """Hand on what can be read, and answer the rest."""
     async with messages:
-        async for line in lines:
+        async for line in _without_abandoned(lines, answers):
             fault = _unreadable(line) if isinstance(line, Exception) else _unanswerable(line)
             if fault is None:
                 await messages.send(line)
-                if _lists_tools(line) and loading.ident is None:
+                if _request(line, "tools/list") is not None and loading.ident is None:
                     loading.start()
             elif fault.is_of_response:
                 await messages.send(fault.message())
@@ -314,9 +320,34 @@ async def _read(
                 await answers.send(fault.message())
 
 
-def _lists_tools(line: SessionMessage | Exception) -> bool:
+async def _without_abandoned(
+    lines: ReadStream[SessionMessage | Exception], answers: WriteStream[SessionMessage]
+) -> AsyncGenerator[SessionMessage | Exception]:
+    """The lines, without a first ``server/discover`` that its client gave up before this server had started.
+
+    Such a client, as that of the AI SDK does after a second, sends ``initialize`` instead; both lines are there when
+    the server starts. The SDK would answer the first, and then refuse the second as one of the other era.
+    """
+    rest = aiter(lines)
+    first, second = await anext(rest, None), None
+    if (discover := _request(first, DISCOVER)) is not None:
+        with anyio.move_on_after(NEXT_LINE_S):
+            second = await anext(rest, None)
+        if _request(second, INITIALIZE) is not None:
+            error = ErrorData(code=METHOD_NOT_FOUND, message="Given up for initialize, which is answered.")
+            await answers.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=discover.id, error=error)))
+            first = None
+    for line in (first, second):
+        if line is not None:
+            yield line
+    async for line in rest:
+        yield line
+
+
+def _request(line: SessionMessage | Exception | None, method: str) -> JSONRPCRequest | None:
+    """The request of a line, if it is one of that method."""
     message = line.message if isinstance(line, SessionMessage) else None
-    return isinstance(message, JSONRPCRequest) and message.method == "tools/list"
+    return message if isinstance(message, JSONRPCRequest) and message.method == method else None
 
 
 def _unanswerable(line: SessionMessage) -> _Fault | None:
