@@ -482,3 +482,20 @@ async def test_a_rate_is_read_by_all_charts_of_a_call_that_show_it() -> None:
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, window=window)
     report = answer["report"]
     assert (report["unit"], report["facts"]["overall"]) == ("percent", 0.8)
+
+
+async def test_the_calls_of_a_stat_differ_per_day_where_the_windows_differ_in_length() -> None:
+    windows = {"window": "2026-11-12/2026-11-17", "compare_to": "2026-11-09/2026-11-10"}
+    async with open_tools(shared_sandbox()) as (context, _):
+        text, answer = await ask(context, "get_widgets_data", widget_ids=[201, 202], **windows)
+        alike, _ = await ask(context, "get_widgets_data", widget_ids=[201], window="7d", compare_to="previous_period")
+    stat, bar = (report["comparison"] for report in answer["widgets"])
+    [calls] = [row for row in stat["figures"] if row["figure"] == "total_calls"]
+    assert (calls["difference"], calls["per"]) == (
+        pytest.approx(calls["current"] / 6 - calls["baseline"] / 2, rel=1e-2),
+        "day",
+    )
+    assert calls["difference"] == bar["difference"]
+    assert f"difference {calls['difference']} per day, " in text
+    assert "per day" not in alike
+    assert not [row for row in stat["figures"] if "per" in row and row is not calls], "other figures are averages"

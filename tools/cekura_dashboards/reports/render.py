@@ -214,10 +214,14 @@ def _change_lines(change: StatChange, *, charted: bool) -> list[str]:
 
 def _figure_changes(rows: Iterable[FigureChange]) -> str:
     return "; ".join(
-        f"{row.figure} {plain(row.current)}, baseline {plain(row.baseline)}, difference {plain(row.difference)}, "
+        f"{row.figure} {plain(row.current)}, baseline {plain(row.baseline)}, difference {_difference(row)}, "
         f"{_row_verdict(row)}"
         for row in rows
     )
+
+
+def _difference(row: FigureChange) -> str:
+    return plain(row.difference) + (f" per {row.per}" if row.per else "")
 
 
 def verdict_words(verdict: str, possible_among: int | None) -> str:
@@ -542,7 +546,7 @@ def figure_table(changes: Sequence[FigureChange]) -> list[str]:
     """The figures of a stat, each with its baseline, aligned."""
     rows = [("", "current", "baseline", "difference", "")]
     for row in changes:
-        figures = plain(row.current), plain(row.baseline), plain(row.difference)
+        figures = plain(row.current), plain(row.baseline), _difference(row)
         rows.append((plain(row.figure), *figures, _row_verdict(row)))
     name, now, before, moved, _ = (max(map(len, cells)) for cells in zip(*rows, strict=True))
     return [f"{r[0]:<{name}}  {r[1]:>{now}}  {r[2]:>{before}}  {r[3]:>{moved}}  {r[4]}".rstrip() for r in rows]

@@ -137,7 +137,10 @@ def _observed_design_effect(current: Sample, baseline: Sample, terms: VerdictTer
 
 
 def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
-    """The figures of a stat side by side, tested as shares are."""
+    """The figures of a stat side by side, tested as shares are.
+
+    The difference of calls is per day where the windows differ by more than an hour, as when clocks change.
+    """
     names = [name for name in current.parts if name in baseline.parts]
     if not names:
         return Comparison(not_compared="no figures on one side")
@@ -146,13 +149,19 @@ def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> C
         new, old = current.parts[name], baseline.parts[name]
         sides, own = (current.part(name), baseline.part(name)), terms.for_part(name, 1)
         tested = _over_time(name, *sides, own) or _from_prior(name, current, baseline, terms, len(names))
-        moved = Difference(new - old, percent_of(new - old, old), is_total=name == "total_calls")
+        is_total = name == "total_calls"
+        per_day = is_total and abs(current.seconds - baseline.seconds) > HOUR
+        scales = [DAY / max(side.seconds, HOUR) if per_day else 1.0 for side in (current, baseline)]
+        then = old * scales[1]
+        change = new * scales[0] - then
+        moved = Difference(change, percent_of(change, then), is_total=is_total)
         judged = agreed(tested.verdict, moved, own.changes, *sides)
         row = FigureChange(
             figure=name or "",
             current=exact(new),
             baseline=exact(old),
-            difference=difference(new, old),
+            difference=round_for_display(change, 3) if per_day else difference(new, old),
+            per="day" if per_day else None,
             verdict=judged.verdict,
             not_tested=tested.not_tested,
             explained_by=judged.by,

@@ -226,6 +226,7 @@ class FigureChange(WithPValue):
     current: Number
     baseline: Number
     difference: Number
+    per: Literal["day"] | None = Field(default=None, description="of the difference; the windows differ in length")
     verdict: Verdict
     not_tested: str | None = Field(default=None, description="why there is no verdict")
     possible_among: int | None = Field(default=None, description=POSSIBLE_AMONG)
