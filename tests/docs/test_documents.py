@@ -64,6 +64,12 @@ def environment(address: str, tmp_path: Path) -> dict[str, str]:
     return {**kept, **found, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_installation_is_from_a_clone_as_no_index_has_the_package(page: str) -> None:
+    sources = re.findall(r"(?:pipx|tool) install ['\"]?([^\s'\"`]+)", PAGES[page])
+    assert [source for source in sources if not source.startswith((".", "dist/"))] == []
+
+
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_the_commands_of_a_block_do_what_they_should(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     lines = [line.partition(" #")[0].strip() for line in block.splitlines()]
