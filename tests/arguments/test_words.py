@@ -85,6 +85,7 @@ NEAR: list[tuple[str, Json, str]] = [
     ("preview_widget", {"widget": {**BAR, "filters": {"field": "topc", "op": "eq", "value": "x"}}}, 'widget.filters.field: "topc" cannot be filtered; did you mean `topic`?'),
     ("preview_widget", {"widget": {**BAR, "filters": {"field": "topic", "op": "contain", "value": "x"}}}, "did you mean `contains`?"),
     ("preview_widget", {"widget": {**BAR, "colour": 1}}, "`widget.colour` is not an argument here"),
+    ("preview_widget", {"widget": BAR, "project_id": 1}, "not an argument here; give dashboard_id, which is in one project."),
     ("update_dashboard", {"dashboard_id": 11, "nmae": "x"}, "did you mean `name`?"),
     ("get_dashboard", {"dashboard_id": "Operation overview"}, 'Not found. dashboard_id: no dashboard "Operation overview"; did you mean "Operations overview" (11)?'),
     ("update_widget", {"widget_id": "Sucess rate", "changes": {"name": "x"}}, 'Not found. widget_id: no widget "Sucess rate"; did you mean "Success rate" (203)?'),

@@ -63,6 +63,8 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
         names.sort(key=lambda name: name == "plan_id")
         if owner is Filter:
             return _not_in_filter(path, error["input"])
+        if path == ("project_id",) and "dashboard_id" in names:
+            return Fault("", "`project_id` is not an argument here; give dashboard_id, which is in one project.")
         return Fault("", f"`{where(path)}` is not an argument here; {did_you_mean(str(path[-1]), names, limit=24)}")
     if kind == "missing" or (error["input"] is None and isinstance(path[-1], str)):
         owner = _model_at(model, path[:-1])
