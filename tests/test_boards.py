@@ -315,7 +315,7 @@ async def test_a_new_level_fails_over_looks_once_it_has_lasted_and_a_single_look
         soon = await assert_board(context, 12, lines, looks=True, token=first.token)
         token = read_token(soon.token, scope_of("assert", 12), NOW, about="it")
         assert token is not None
-        earlier = replace(token, at=NOW - timedelta(days=5)).to_text()
+        earlier = replace(token, at=NOW - timedelta(days=6)).to_text()
         second = await assert_board(context, 12, lines, looks=True, token=earlier)
         third = await assert_board(context, 12, lines, looks=True, token=second.token)
     assert (single.status, first.checks[0].status, soon.checks[0].status) == ("fail", "ok", "ok")

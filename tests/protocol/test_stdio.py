@@ -136,7 +136,7 @@ def test_a_line_that_cannot_be_read_is_answered_before_any_request_and_at_the_en
 def test_a_client_that_gave_up_discovery_before_the_start_is_served_from_its_initialize_on() -> None:
     """As @ai-sdk/mcp 2 does, which waits one second for the answer."""
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    last = {"jsonrpc": "2.0", "id": "last", "method": "tools/list", "params": {}}
+    last: Json = {"jsonrpc": "2.0", "id": "last", "method": "tools/list", "params": {}}
     lines = [json.dumps(line) for line in (NEW, {**OLD, "id": "second"}, ready, last)]
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
