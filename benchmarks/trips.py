@@ -123,10 +123,10 @@ async def rounds_of(
     transport = InRounds(HttpTransport("http://localhost", app=app))
     settings = Settings(api_key=SecretStr(key), base_url="http://localhost", time_zone=time_zone)
     client = CekuraClient(transport=transport, key=SecretStr(key), now=now)
-    [found] = [candidate for candidate in TOOLS if candidate.name == tool]
+    [called] = [candidate for candidate in TOOLS if candidate.name == tool]
     async with anyio.create_task_group() as group:
         group.start_soon(transport.conduct)
-        transport.text = (await call_tool(ToolContext(client, settings, now, memory=memory), found, arguments)).text
+        transport.text = (await call_tool(ToolContext(client, settings, now, memory=memory), called, arguments)).text
         group.cancel_scope.cancel()
     await transport.aclose()
     return transport

@@ -27,41 +27,41 @@ class Handed:
     texts: tuple[str, ...]
 
 
-def chart_of(found: Planted, chart: Chart, config: Json) -> Json:
+def chart_of(plant: Planted, chart: Chart, config: Json) -> Json:
     """What the API would chart of all calls of thirty days."""
     bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]
     start, end = (datetime.fromisoformat(part["value"]).timestamp() for part in bounds[:2])
-    rows = rows_of(config, found.held.between(start, end))
-    if found.wrong_percentages and isinstance(rows, list) and config["chart_type"] == "pie":
+    rows = rows_of(config, plant.held.between(start, end))
+    if plant.wrong_percentages and isinstance(rows, list) and config["chart_type"] == "pie":
         rows = with_wrong_percentages(rows)
     return datum(config, "boolean" if config.get("field") == "success" else chart.data_type, rows)
 
 
-async def hand_over(found: Planted, chart: Chart) -> Handed:
+async def hand_over(plant: Planted, chart: Chart) -> Handed:
     """Ask the tool for the chart, and once more in comparison if there is a time before."""
-    this = chart.rows(found.this)
-    that = chart.rows(found.that) if found.that is not None else []
-    if found.wrong_percentages and isinstance(this, list) and isinstance(that, list):
+    this = chart.rows(plant.this)
+    that = chart.rows(plant.that) if plant.that is not None else []
+    if plant.wrong_percentages and isinstance(this, list) and isinstance(that, list):
         this, that = with_wrong_percentages(this), with_wrong_percentages(that)
-    bounds = [{"field": "timestamp", "op": "gte", "value": iso(found.start)}]
-    if found.end < NOW:
-        bounds.append({"field": "timestamp", "op": "lt", "value": iso(found.end)})
+    bounds = [{"field": "timestamp", "op": "gte", "value": iso(plant.start)}]
+    if plant.end < NOW:
+        bounds.append({"field": "timestamp", "op": "lt", "value": iso(plant.end)})
     filters = {"operator": "and", "conditions": bounds}
     widget = {"id": 1, "dashboard": None, "name": "Planted", **chart.config, "filters": filters,
               "effective_filters": filters}  # fmt: skip
     saved = datum(chart.config, chart.data_type, this)
-    replies = Canned([widget], [saved], partial(chart_of, found, chart))
-    now = datetime.fromtimestamp(max(found.end, NOW) if found.that is not None else found.end, UTC)
-    against = f"{iso(found.before)}/{iso(found.start)}"
+    replies = Canned([widget], [saved], partial(chart_of, plant, chart))
+    now = datetime.fromtimestamp(max(plant.end, NOW) if plant.that is not None else plant.end, UTC)
+    against = f"{iso(plant.before)}/{iso(plant.start)}"
     client = CekuraClient(transport=replies, key=SecretStr("k"), now=lambda: now)
     tool = next(tool for tool in TOOLS if tool.name == "get_widgets_data")
-    context = ToolContext(client, Settings(time_zone=found.zone), lambda: now)
+    context = ToolContext(client, Settings(time_zone=plant.zone), lambda: now)
     answers, texts = list[Json](), list[str]()
-    for more in ({}, {"compare_to": against}) if found.that is not None else ({},):
+    for more in ({}, {"compare_to": against}) if plant.that is not None else ({},):
         text, answer, _ = await call_tool(context, tool, {"widget_ids": [1], **more})
         answers.append(answer["widgets"][0])
         texts.append(text)
-    return Handed(chart, found.start, found.end, found.before, this, that, tuple(answers), tuple(texts))
+    return Handed(chart, plant.start, plant.end, plant.before, this, that, tuple(answers), tuple(texts))
 
 
 def datum(config: Json, data_type: str, rows: Rows | Json) -> Json:

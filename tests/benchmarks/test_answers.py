@@ -23,7 +23,7 @@ def test_an_answer_is_read_rightly_and_claims_nothing_where_there_is_nothing() -
     said = answers(cases(), OfSummary)
     assert share_right(said) >= 0.97
     kinds = by_kind(said)
-    shares = {kind: share_right(held) for kind, held in kinds.items()}
+    shares = {kind: share_right(answered) for kind, answered in kinds.items()}
     assert shares.keys() == set(KINDS)
     assert min(shares.values()) >= 0.85, shares
     both = {kind: balanced(kinds[kind]) or 0 for kind in YES_OR_NO}

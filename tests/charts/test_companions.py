@@ -301,10 +301,10 @@ async def test_where_a_chart_is_by_agent_the_agent_of_whose_calls_another_share_
     assert "share of calls evaluated" not in before
     [share] = answer["report"]["group_changes"]["evaluated_shares"]
     assert share["group"] == "After hours (36)"
-    told = [share["baseline_pct"], share["current_pct"]]
-    assert told == [pytest.approx(100 * n / of, rel=0.01) for _, n, of in counts]
+    percentages = [share["baseline_pct"], share["current_pct"]]
+    assert percentages == [pytest.approx(100 * n / of, rel=0.01) for _, n, of in counts]
     words = 'share of calls evaluated, by sampling or trigger; not a change of quality: "After hours (36)" '
-    assert f"{words}{told[0]} % → {told[1]} %" in text
+    assert f"{words}{percentages[0]} % → {percentages[1]} %" in text
     assert [row["group"] for row in halves["report"]["group_changes"]["evaluated_shares"]] == ["After hours (36)"]
     by_agent, by_topic = sorted(explanation["dimensions"], key=lambda row: str(row["by"]))
     assert [row["group"] for row in by_agent["evaluated_shares"]] == ["After hours (36)"]

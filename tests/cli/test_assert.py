@@ -207,8 +207,8 @@ async def test_looks_in_quick_succession_tell_nothing_new_and_an_unreadable_char
     app, lines, more = new_sandbox(), {RATE: ">= 0.99"}, {"Call length": "< 10"}
     async with open_tools(app) as (context, _):
         first = await assert_board(context, 11, lines, looks=True)
-        [told] = first.checks
-        assert told.status == "fail"
+        [check] = first.checks
+        assert check.status == "fail"
         both = await assert_board(context, 11, lines | more, looks=True, token=first.token)
         assert [(check.status, check.told_before) for check in both.checks] == [("fail", True), ("ok", False)]
         assert both.checks[1].text.endswith(NOT_YET)

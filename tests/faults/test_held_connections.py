@@ -46,10 +46,10 @@ async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
     await anyio.lowlevel.checkpoint()
 
 
-async def hold(way: Held, host: str, port: int, held: AsyncExitStack) -> None:
+async def hold(way: Held, host: str, port: int, connections: AsyncExitStack) -> None:
     """Send what is sent in this way, but for the last piece of a request that trickles in, and stay."""
     stream = await anyio.connect_tcp(host, port)
-    held.push_async_callback(anyio.aclose_forcefully, stream)
+    connections.push_async_callback(anyio.aclose_forcefully, stream)
     pieces = way.pieces[:-1] if len({*way.pieces}) > 1 else way.pieces
     try:
         for piece in pieces:
@@ -63,11 +63,11 @@ async def hold(way: Held, host: str, port: int, held: AsyncExitStack) -> None:
 @pytest.mark.parametrize("same_key", [True, False])
 @pytest.mark.parametrize("name", WAYS)
 async def test_a_client_is_answered_while_connections_are_held(name: str, same_key: bool) -> None:  # noqa: FBT001 - a parameter
-    async with AsyncExitStack() as held, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
+    async with AsyncExitStack() as connections, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
         way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[WAYS.index(name)]
         with anyio.fail_after(HANGS_S):
             for _ in range(MOST_CONNECTIONS + SHARE):
-                await hold(way, host, port, held)
+                await hold(way, host, port, connections)
             for era in ERAS:
                 async with (
                     httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,

@@ -146,7 +146,7 @@ class Spoiling:
         self.inner, self.remembered = HttpTransport("http://localhost", app=app), remembered
         self.fields: dict[str, tuple[str, ...]] = {}
         self.way = WAYS[0]
-        self.found, self.changed = dict[Spot, None](), set[Spot]()
+        self.spots, self.changed = dict[Spot, None](), set[Spot]()
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
@@ -161,7 +161,7 @@ class Spoiling:
         if not answer.body or answer.status >= 300:
             return answer
         if not self.fields:
-            self.found |= dict.fromkeys((operation, place) for place in spots(json.loads(answer.body)))
+            self.spots |= dict.fromkeys((operation, place) for place in spots(json.loads(answer.body)))
         elif operation in self.fields:
             value: Any = json.loads(answer.body)
             field = self.fields[operation]
@@ -235,13 +235,13 @@ class Run:
 
     async def readers(self, calls: list[Json]) -> dict[Spot, list[Json]]:
         """The calls that read each field."""
-        found = defaultdict[Spot, list[Json]](list)
+        arguments_by_spot = defaultdict[Spot, list[Json]](list)
         for arguments in calls:
-            self.transport.found.clear()
+            self.transport.spots.clear()
             await self._whole(arguments)
-            for spot in self.transport.found:
-                found[spot].append(arguments)
-        return found
+            for spot in self.transport.spots:
+                arguments_by_spot[spot].append(arguments)
+        return arguments_by_spot
 
     async def error_of(self, one: Try) -> str | None:
         self.transport.fields, self.transport.way = dict(one.spots), one.way
