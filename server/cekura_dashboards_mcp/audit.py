@@ -103,7 +103,7 @@ def _append(path: str, line: bytes) -> None:
 def _wait_for_others(descriptor: int) -> None:
     """Be the only process that mends the file's end, until it is closed."""
     if sys.platform != "win32":
-        import fcntl  # noqa: PLC0415 - there is none on Windows
+        import fcntl  # not on Windows
 
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 

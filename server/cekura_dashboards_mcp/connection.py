@@ -143,21 +143,21 @@ class Connection:
             core_client: allowed_tools(self.settings.tools, core_client=core_client) for core_client in (False, True)
         }
         if self.settings.audit_log:
-            from cekura_dashboards_mcp.audit import check_file  # noqa: PLC0415 - most servers do without
+            from cekura_dashboards_mcp.audit import check_file
 
             check_file(self.settings.audit_log)
 
     @cached_property
     def _memory(self) -> "Memory":
-        from cekura_dashboards.context import Memory  # noqa: PLC0415 - start-up does not wait for it
+        from cekura_dashboards.context import Memory
 
         return Memory(self.settings.cache_s)
 
     async def tool_context(self, headers: Mapping[str, str] | None) -> "ToolContext":
         """What a tool call may use, under its own key."""
-        from cekura_dashboards.api.client import CekuraClient  # noqa: PLC0415 - start-up does not wait for it
-        from cekura_dashboards.context import ToolContext  # noqa: PLC0415 - see above
-        from cekura_dashboards_mcp.audit import Audit  # noqa: PLC0415 - see above
+        from cekura_dashboards.api.client import CekuraClient
+        from cekura_dashboards.context import ToolContext
+        from cekura_dashboards_mcp.audit import Audit
 
         key = self._key(headers)
         caller, timeout_s = caller_of(key), self.settings.timeout_s
@@ -205,7 +205,7 @@ class Connection:
 
     def _pace(self, caller: str) -> "Pace":
         """What all calls of a key share; of those whose last call is longest ago nothing is known any more."""
-        from cekura_dashboards.api.client import Pace  # noqa: PLC0415 - see above
+        from cekura_dashboards.api.client import Pace
 
         pace = self._paces.pop(caller, None) or Pace()
         self._paces[caller] = pace
@@ -225,8 +225,8 @@ class Connection:
 
     def _made(self) -> "Transport":
         if self._transport is None:
-            from cekura_dashboards.api.projects_only import ProjectsOnly  # noqa: PLC0415 - see above
-            from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - see above
+            from cekura_dashboards.api.projects_only import ProjectsOnly
+            from cekura_dashboards.api.transport import HttpTransport
 
             app = self.app_factory() if self.app_factory else None
             self._transport = HttpTransport(self.settings.base_url, app=app)

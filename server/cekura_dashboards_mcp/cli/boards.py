@@ -43,7 +43,7 @@ FAILED, NOT_CHECKED = 1, 2
 @SANDBOX
 def export(dashboard: str, *, out: Path | None, sandbox: bool) -> None:
     """Write a dashboard as a file, with names instead of ids, to standard output."""
-    from cekura_dashboards.boards import export_board  # noqa: PLC0415 - a server that starts does not wait for it
+    from cekura_dashboards.boards import export_board
 
     board = _done(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
     if out is None:
@@ -65,7 +65,7 @@ def plan(
     file: BinaryIO, dashboard: str | None, project: str | None, *, exit_code: bool, as_json: bool, sandbox: bool
 ) -> None:
     """Show what apply would do with FILE, before → after; changes nothing."""
-    from cekura_dashboards.boards import plan_board  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import plan_board
 
     board = _read(file)
     work = partial(plan_board, board=board, dashboard=dashboard, project=project)
@@ -90,7 +90,7 @@ def apply(
     file: BinaryIO, dashboard: str | None, project: str | None, *, yes: bool, as_json: bool, sandbox: bool
 ) -> None:
     """Change or create the dashboard that FILE describes, after showing the plan and asking for confirmation."""
-    from cekura_dashboards.boards import AppliedBoard, apply_board, plan_board  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import AppliedBoard, apply_board, plan_board
 
     board = _read(file)
 
@@ -112,9 +112,9 @@ def apply(
 @SANDBOX
 def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
     """Revert what apply did, using the receipts in FILE that apply --json printed."""
-    from cekura_dashboards.api.models import as_list, as_object  # noqa: PLC0415 - see above
-    from cekura_dashboards.boards import undo_board  # noqa: PLC0415 - see above
-    from cekura_dashboards.text import NotJson, read_json  # noqa: PLC0415 - see above
+    from cekura_dashboards.api.models import as_list, as_object
+    from cekura_dashboards.boards import undo_board
+    from cekura_dashboards.text import NotJson, read_json
 
     try:
         data = as_object(read_json(file.read()))
@@ -163,7 +163,7 @@ def assert_(
     An expectation is ">= 0.85 over 7d", with any of >= > <= <, or "no outage" or "no change", over 7d by default. A
     value fails only if its 95 % interval excludes what is expected.
     """
-    from cekura_dashboards.boards import assert_board, board_dashboard, check_expectations  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import assert_board, board_dashboard, check_expectations
 
     board = _read_path(Path(what)) if what == "-" or what.endswith(".json") or os.path.isfile(what) else None  # noqa: PTH113 - of a name too long for a file, Path raises
     texts = {**((board.expect if board else None) or {}), **dict(lines)}
@@ -224,7 +224,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _read(file: BinaryIO) -> "Board":
-    from cekura_dashboards.boards import BoardRefused, read_board  # noqa: PLC0415 - see above
+    from cekura_dashboards.boards import BoardRefused, read_board
 
     try:
         return read_board(file.read())
@@ -237,7 +237,7 @@ def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", wha
 
     ``what``: is said to who waits; the work may do so.
     """
-    from cekura_dashboards import DashboardsError  # noqa: PLC0415 - see above
+    from cekura_dashboards import DashboardsError
 
     async def run() -> T:
         try:
@@ -265,7 +265,7 @@ def _ask() -> None:
 
 
 def _show(board: "Board", board_plan: "BoardPlan", *, err: bool = False) -> None:
-    from cekura_dashboards.text import named  # noqa: PLC0415 - see above
+    from cekura_dashboards.text import named
 
     target = "a new dashboard" if board_plan.dashboard is None else f"dashboard {board_plan.dashboard}"
     head = "Changes to" if board_plan.steps else "No changes to"
@@ -300,9 +300,9 @@ def _junit_xml(asserted: "AssertedBoard") -> str:
     Source: the schema that Jenkins documents for its JUnit plug-in: ``testsuites``, ``testsuite``, ``testcase``, and in
     it ``failure`` or ``error``.
     """
-    from xml.etree import ElementTree as ET  # noqa: PLC0415 - see above
+    from xml.etree import ElementTree as ET
 
-    from cekura_dashboards.text import UntrustedText  # noqa: PLC0415 - see above
+    from cekura_dashboards.text import UntrustedText
 
     name = str.__str__(UntrustedText(asserted.name))
     counts = {

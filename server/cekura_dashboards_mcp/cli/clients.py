@@ -78,13 +78,13 @@ def _jsonc(text: str) -> Document:
 
 
 def _toml(text: str) -> Document:
-    from cekura_dashboards_mcp.cli.toml import Toml  # noqa: PLC0415 - for the one client that needs its library
+    from cekura_dashboards_mcp.cli.toml import Toml
 
     return Toml(text)
 
 
 def _yaml(text: str) -> Document:
-    from cekura_dashboards_mcp.cli.yaml import Yaml  # noqa: PLC0415 - for the two clients that need its library
+    from cekura_dashboards_mcp.cli.yaml import Yaml
 
     return Yaml(text)
 

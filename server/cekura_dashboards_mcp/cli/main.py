@@ -99,14 +99,14 @@ def serve(
 ) -> None:
     """Run the MCP server, over stdio unless --http is given."""
     if address is not None:
-        from cekura_dashboards_mcp.web.serve import serve_http  # noqa: PLC0415 - see above
+        from cekura_dashboards_mcp.web.serve import serve_http
 
         link = connection(sandbox=sandbox, key_needed=own_key, per_request=not (sandbox or own_key))
         serve_http(link, address, workers=workers, with_metrics=metrics, loaded=_all_imported)
         return
     if workers > 1 or own_key or metrics:
         raise Stopped("--workers, --own-key and --metrics need --http.")
-    from cekura_dashboards_mcp.protocol import server as mcp_server  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.protocol import server as mcp_server
 
     server = mcp_server.create_server(connection(sandbox=sandbox))
     _all_imported()
@@ -116,7 +116,7 @@ def serve(
 
 def _load() -> None:
     """What the first call needs stays for ever, too."""
-    from cekura_dashboards_mcp.protocol.server import load  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.protocol.server import load
 
     load()
     gc.freeze()
@@ -141,7 +141,7 @@ def _all_imported() -> None:
 def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]) -> None:
     """Run a local API like Cekura's, with generated calls."""
     need_sandbox()
-    from cekura_sandbox.app import run_sandbox  # noqa: PLC0415 - see above
+    from cekura_sandbox.app import run_sandbox
 
     _all_imported()
     try:
@@ -154,7 +154,7 @@ def sandbox(port: int, seed: int, calls: int, key: str, reading: tuple[str, ...]
 @click.option("--json", "as_json", is_flag=True, help="Print the result of tools/list.")
 def tools(*, as_json: bool) -> None:
     """List the tools."""
-    from cekura_dashboards_mcp.cli.calls import list_tools  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import list_tools
 
     listed_tools = anyio.run(list_tools, connection(key_needed=False))
     if as_json:
@@ -186,7 +186,7 @@ def tools(*, as_json: bool) -> None:
 @SANDBOX
 def call(tool: str, arguments: str, *, as_json: bool, as_csv: bool, sandbox: bool) -> None:
     """Run one TOOL with arguments as a JSON object, through an MCP client in this process."""
-    from cekura_dashboards_mcp.cli.calls import call_one, csv_of, text_of  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import call_one, csv_of, text_of
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other.")
@@ -221,7 +221,7 @@ def call(tool: str, arguments: str, *, as_json: bool, as_csv: bool, sandbox: boo
 @SANDBOX
 def view(tool: str, arguments: str, *, out: Path | None, sandbox: bool) -> None:
     """Show the answer of one TOOL as charts, on one self-contained HTML page."""
-    from cekura_dashboards_mcp.cli.calls import call_one, page_of, text_of  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import call_one, page_of, text_of
 
     check_tool(tool)
     tool_arguments, link = json_object(arguments), connection(sandbox=sandbox)
@@ -262,8 +262,8 @@ def _written(page: str, out: Path | None) -> None:
 @SANDBOX
 def report(dashboards: tuple[str, ...], window: str, compare_to: str, *, out: Path | None, sandbox: bool) -> None:
     """Write what changed, and the charts, as one self-contained HTML page."""
-    from cekura_dashboards.arguments.references import number_or_name  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.calls import make_report  # noqa: PLC0415 - see above
+    from cekura_dashboards.arguments.references import number_or_name
+    from cekura_dashboards_mcp.cli.calls import make_report
 
     chosen = [number_or_name(text) for text in dashboards]
     work = partial(make_report, dashboards=chosen, window=window, compare_to=compare_to)
@@ -301,8 +301,8 @@ def install(client: str, *, show: bool, uninstall: bool, plain: bool, env_file: 
     The key comes from CEKURA_API_KEY, or you are asked for it. It is not written to the file if the client can get it
     elsewhere: from that variable, from a file, or by asking. "generic" prints an entry for most other clients.
     """
-    from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli import install as installation
+    from cekura_dashboards_mcp.cli.clients import Machine
 
     machine, choices = Machine.this(), installation.Choices(sandbox, plain, env_file)
     try:
@@ -321,8 +321,8 @@ def install(client: str, *, show: bool, uninstall: bool, plain: bool, env_file: 
 @SANDBOX
 def uninstall(client: str, *, sandbox: bool) -> None:
     """Remove this server from the configuration of a chat CLIENT."""
-    from cekura_dashboards_mcp.cli import install as installation  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli import install as installation
+    from cekura_dashboards_mcp.cli.clients import Machine
 
     try:
         installation.uninstall(client, Machine.this(), sandbox=sandbox)
@@ -334,7 +334,7 @@ def uninstall(client: str, *, sandbox: bool) -> None:
 def demo() -> None:
     """Start a server with a sandbox, as a chat client would, and run a short conversation."""
     need_sandbox()
-    from cekura_dashboards_mcp.cli.calls import run_demo  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.calls import run_demo
 
     anyio.run(run_demo)
 
@@ -345,8 +345,8 @@ def demo() -> None:
 @SANDBOX
 def doctor(*, probe: bool, as_json: bool, sandbox: bool) -> None:
     """Check settings, key, API, clock, and the entries of this machine's chat clients by starting each."""
-    from cekura_dashboards_mcp.cli.clients import Machine  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.cli.doctor import examine  # noqa: PLC0415 - see above
+    from cekura_dashboards_mcp.cli.clients import Machine
+    from cekura_dashboards_mcp.cli.doctor import examine
 
     link = connection(sandbox=sandbox, key_needed=False)
     with waiting("Asking the API and starting the entry of each chat client"):

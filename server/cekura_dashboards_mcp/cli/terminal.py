@@ -50,10 +50,10 @@ def waiting(what: str, stream: TextIO | None = None, after_s: float = FELT_S) ->
 
 def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: bool = False) -> "Connection":
     """The connection that the settings and flags describe, or a one-line error."""
-    from cekura_dashboards.api.errors import WrongNetworkSetting  # noqa: PLC0415 - see above
-    from cekura_dashboards.api.network import check_network  # noqa: PLC0415 - see above
-    from cekura_dashboards.settings import SettingsError, load_settings  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.connection import Connection  # noqa: PLC0415 - see above
+    from cekura_dashboards.api.errors import WrongNetworkSetting
+    from cekura_dashboards.api.network import check_network
+    from cekura_dashboards.settings import SettingsError, load_settings
+    from cekura_dashboards_mcp.connection import Connection
 
     try:
         settings = load_settings()
@@ -81,7 +81,7 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _for_sandbox(settings: "Settings") -> "Settings":
-    from pydantic import SecretStr  # noqa: PLC0415 - see above
+    from pydantic import SecretStr
 
     return settings.model_copy(
         update={"api_key": SecretStr(SANDBOX_KEY), "base_url": "http://localhost", "project_id": None}
@@ -92,7 +92,7 @@ def _sandbox_app() -> Callable[[], Any]:
     need_sandbox()
 
     def make() -> Any:
-        from cekura_sandbox import create_app  # noqa: PLC0415 - see above
+        from cekura_sandbox import create_app
 
         return create_app(key=SANDBOX_KEY)
 
@@ -106,8 +106,8 @@ def need_sandbox() -> None:
 
 def check_tool(name: str) -> None:
     """Stop at a name that no tool has, with the nearest."""
-    from cekura_dashboards import TOOLS  # noqa: PLC0415 - see above
-    from cekura_dashboards.text import named, nearest  # noqa: PLC0415 - see above
+    from cekura_dashboards import TOOLS
+    from cekura_dashboards.text import named, nearest
 
     names = [tool.name for tool in TOOLS]
     if name not in names:
@@ -116,8 +116,8 @@ def check_tool(name: str) -> None:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    from cekura_dashboards.api.models import is_object  # noqa: PLC0415 - see above
-    from cekura_dashboards.text import NotJson, read_json  # noqa: PLC0415 - see above
+    from cekura_dashboards.api.models import is_object
+    from cekura_dashboards.text import NotJson, read_json
 
     example = "as '{\"dashboard_id\": 11}'"
     try:

@@ -160,7 +160,7 @@ class DashboardsServer(MCPServer[Connection]):
             return super().call_tool(name, arguments, context)
         if not _loaded.is_set():
             return self._call_first_tool(name, arguments, context)
-        from cekura_dashboards_mcp.protocol.calls import run_for_view, run_tool  # noqa: PLC0415 - see load
+        from cekura_dashboards_mcp.protocol.calls import run_for_view, run_tool
 
         if name == CHART_DATA:
             return run_for_view(arguments, context, self._drawn)
@@ -175,7 +175,7 @@ class DashboardsServer(MCPServer[Connection]):
     async def _add_prompts(self) -> None:
         """Add the prompts and resources, once somebody asks for any."""
         await _load_beside()
-        from cekura_dashboards_mcp.protocol.prompts import add_resources, prompts  # noqa: PLC0415 - see load
+        from cekura_dashboards_mcp.protocol.prompts import add_resources, prompts
 
         if not self._has_prompts:
             self._has_prompts = True
@@ -224,7 +224,7 @@ class DashboardsServer(MCPServer[Connection]):
         try:
             return await super().read_resource(uri, context)
         except ResourceNotFoundError:
-            from cekura_dashboards_mcp.protocol.prompts import DASHBOARD, GUIDE  # noqa: PLC0415 - see load
+            from cekura_dashboards_mcp.protocol.prompts import DASHBOARD, GUIDE
 
             is_skill = str(uri).startswith("skill://")
             existing = [served.address for served in skills(self._tools)] if is_skill else [GUIDE, DASHBOARD]
@@ -234,7 +234,7 @@ class DashboardsServer(MCPServer[Connection]):
 
 async def _complete(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
     await _load_beside()
-    from cekura_dashboards_mcp.protocol.prompts import complete  # noqa: PLC0415 - see load
+    from cekura_dashboards_mcp.protocol.prompts import complete
 
     return await complete(context, params)
 

@@ -120,9 +120,9 @@ def chart_data(drawn: Sequence[str]) -> McpTool:
 
 def from_catalogue() -> dict[str, Any]:
     """What the file holds, from the models of the catalogue."""
-    from cekura_dashboards import TOOLS  # noqa: PLC0415 - a server that starts does without the catalogue
-    from cekura_dashboards.arguments.schema import input_schemas, output_schemas  # noqa: PLC0415 - see above
-    from cekura_dashboards_mcp.protocol.chart_view import bound_to_view  # noqa: PLC0415 - see above
+    from cekura_dashboards import TOOLS
+    from cekura_dashboards.arguments.schema import input_schemas, output_schemas
+    from cekura_dashboards_mcp.protocol.chart_view import bound_to_view
 
     inputs, outputs = input_schemas(tool.request for tool in TOOLS), output_schemas(tool.result for tool in TOOLS)
     tools = [

@@ -138,10 +138,10 @@ class Readiness:
 
 def _metrics_route() -> Route:
     """What OpenTelemetry counts, as Prometheus reads it; from here on it counts for real."""
-    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 - an extra
-    from opentelemetry.metrics import set_meter_provider  # noqa: PLC0415 - see above
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - see above
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 - see above
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # in the extra telemetry
+    from opentelemetry.metrics import set_meter_provider
+    from opentelemetry.sdk.metrics import MeterProvider
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
 
@@ -164,7 +164,7 @@ def http_app(
     """
     serving = serving or ServerSettings()
     if serving.oauth_issuer and sign_in is None:
-        from cekura_dashboards_mcp.web.oauth import SignIn  # noqa: PLC0415 - most servers do without
+        from cekura_dashboards_mcp.web.oauth import SignIn
 
         sign_in = SignIn.by(serving)
     connection.signs_in = sign_in is not None

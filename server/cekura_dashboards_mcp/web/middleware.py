@@ -49,7 +49,7 @@ def most_connections() -> int:
     """Half of the descriptors that this process may open: the others are for requests to the API, and files."""
     if sys.platform == "win32":
         return 10_000
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource  # not on Windows
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(LEAST_BACKLOG, min(soft, 20_000) // 2)

@@ -148,7 +148,7 @@ async def _read(address: str, timeout_s: float) -> dict[str, Any]:
         PyJWKClientConnectionError: if there is no answer.
         PyJWKClientError: if it is something else, or too large.
     """
-    from cekura_dashboards.api.transport import HttpTransport  # noqa: PLC0415 - start-up does not wait for it
+    from cekura_dashboards.api.transport import HttpTransport
 
     parts = urlsplit(address)
     transport = HttpTransport(f"{parts.scheme}://{parts.netloc}", max_body_bytes=MAX_BYTES)

@@ -86,7 +86,7 @@ def _sign_in(serving: ServerSettings) -> "SignIn | None":
     """Who tokens stand for, once the keys of their issuer have been read."""
     if not serving.oauth_issuer:
         return None
-    from cekura_dashboards_mcp.web.oauth import SignIn  # noqa: PLC0415 - most servers do without
+    from cekura_dashboards_mcp.web.oauth import SignIn
 
     try:
         sign_in = SignIn.by(serving)
