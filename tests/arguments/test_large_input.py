@@ -1,4 +1,4 @@
-"""Arguments of any size are refused before work is done on them; blanks that strict clients fill in count as absent."""
+"""Oversized arguments are rejected before any work is done; blanks that strict clients fill in count as absent."""
 
 import json
 from collections.abc import Callable
@@ -21,9 +21,9 @@ TOO_LARGE: dict[str, tuple[str, Json]] = {
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("what", TOO_LARGE)
-async def test_too_much_is_refused_by_its_size_alone(what: str) -> None:
-    tool, arguments = TOO_LARGE[what]
+@pytest.mark.parametrize("case", TOO_LARGE)
+async def test_oversized_arguments_are_rejected_by_size_before_any_request(case: str) -> None:
+    tool, arguments = TOO_LARGE[case]
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(
             InvalidArguments,
@@ -33,7 +33,7 @@ async def test_too_much_is_refused_by_its_size_alone(what: str) -> None:
     assert recorder.sent == []
 
 
-HALVES: list[tuple[str, Json, str]] = [
+LONE_SURROGATES: list[tuple[str, Json, str]] = [
     ("list_dashboards", {"search": "a\ud83d"}, r'search: "a\\ud83d" contains half a character'),
     ("get_dashboard", {"dashboard_id": "\udc00"}, "dashboard_id: "),
     ("update_widget", {"widget_id": 203, "changes": {"name": "\ud83d"}}, "changes.name: "),
@@ -44,15 +44,15 @@ HALVES: list[tuple[str, Json, str]] = [
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("tool", "arguments", "told"), HALVES)
-async def test_half_a_character_is_named_with_its_place_and_never_sent(tool: str, arguments: Json, told: str) -> None:
+@pytest.mark.parametrize(("tool", "arguments", "message"), LONE_SURROGATES)
+async def test_a_lone_surrogate_is_rejected_with_its_argument_path(tool: str, arguments: Json, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        with pytest.raises(InvalidArguments, match=told):
+        with pytest.raises(InvalidArguments, match=message):
             await ask(context, tool, **arguments)
     assert recorder.sent == []
 
 
-def test_a_whole_character_of_two_halves_is_text() -> None:
+def test_a_surrogate_pair_is_decoded_as_one_character() -> None:
     request, _ = parse(BY_NAME["list_dashboards"].request, {"search": json.loads(r'"\ud83d\ude00"')})
     assert request.model_dump()["search"] == "😀"
 
@@ -61,7 +61,7 @@ def test_a_whole_character_of_two_halves_is_text() -> None:
 @pytest.mark.parametrize(
     "number", [10**309, -(10**4000), float("inf"), float("nan")], ids=["309", "4000", "inf", "nan"]
 )
-async def test_a_number_that_json_cannot_hand_on_is_refused_wherever_it_stands(number: float) -> None:
+async def test_numbers_too_large_for_json_are_rejected_in_every_argument(number: float) -> None:
     condition: Json = {"field": "duration", "op": "gt", "value": number}
     calls: list[tuple[str, Json]] = [
         ("get_dashboard", {"dashboard_id": number}),
@@ -79,20 +79,20 @@ async def test_a_number_that_json_cannot_hand_on_is_refused_wherever_it_stands(n
     assert recorder.sent == []
 
 
-def test_the_faults_of_many_arguments_are_counted_and_the_first_told() -> None:
+def test_an_error_lists_the_first_eight_faults_and_counts_the_rest() -> None:
     with pytest.raises(InvalidArguments) as caught:
         parse(BY_NAME["get_widgets_data"].request, {f"argument {i}": i for i in range(MOST_ITEMS)})
     assert str(caught.value).endswith(f"… and {MOST_ITEMS - 8} more")
 
 
-def _nested(depth: int, wrap: Callable[[Any], Any]) -> Any:
+def nest(depth: int, wrap: Callable[[Any], Any]) -> Any:
     found: Any = {"success": True}
     for _ in range(depth):
         found = wrap(found)
     return found
 
 
-WRAPPED: list[Callable[[Any], Any]] = [
+WRAPPERS: list[Callable[[Any], Any]] = [
     lambda inner: {"not": inner},
     lambda inner: {"not": {"and": [inner]}},
     lambda inner: {"operator": "same_row", "conditions": [inner]},
@@ -103,11 +103,11 @@ WRAPPED: list[Callable[[Any], Any]] = [
 
 @pytest.mark.parametrize("as_text", [False, True])
 @pytest.mark.parametrize("depth", [60, 250])
-@pytest.mark.parametrize("wrap", WRAPPED)
-def test_what_is_nested_too_deep_is_refused_before_it_is_read(
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_arguments_nested_over_40_levels_deep_are_rejected(
     depth: int, wrap: Callable[[Any], Any], *, as_text: bool
 ) -> None:
-    deep = _nested(depth, wrap)
+    deep = nest(depth, wrap)
     with pytest.raises(InvalidArguments, match="nested more than 40 levels deep"):
         parse(
             BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": json.dumps(deep) if as_text else deep}
@@ -131,7 +131,7 @@ BLANKS: list[tuple[str, Json, Json]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments", "blanks"), BLANKS, ids=[f"{i}-{b[0]}" for i, b in enumerate(BLANKS)])
-def test_blanks_count_as_absent_wherever_absent_is_allowed(tool: str, arguments: Json, blanks: Json) -> None:
+def test_blank_optional_arguments_count_as_absent(tool: str, arguments: Json, blanks: Json) -> None:
     model = BY_NAME[tool].request
     plain, _ = parse(model, arguments)
     filled, notes = parse(model, {**arguments, **blanks})
@@ -139,7 +139,7 @@ def test_blanks_count_as_absent_wherever_absent_is_allowed(tool: str, arguments:
     assert notes == []
 
 
-def test_blanks_inside_a_widget_count_as_absent_too() -> None:
+def test_blank_widget_properties_count_as_absent() -> None:
     blanks: Json = {
         "metric": 0,
         "data_type": "",
@@ -157,14 +157,14 @@ def test_blanks_inside_a_widget_count_as_absent_too() -> None:
     ("arguments", "name"),
     [({"points": 0, "dashboard_id": 11}, "points"), ({"dashboard_id": 11, "filters": {"field": "topic", "op": "eq", "value": ""}}, "filters")],
 )  # fmt: skip
-def test_what_means_something_is_kept(arguments: Json, name: str) -> None:
+def test_falsy_values_with_a_meaning_are_kept(arguments: Json, name: str) -> None:
     request, _ = parse(BY_NAME["get_widgets_data"].request, arguments)
     kept = request.model_dump(exclude_none=True)[name]
     assert kept == arguments[name]
 
 
 @pytest.mark.anyio
-async def test_a_strict_client_that_fills_in_everything_can_write() -> None:
+async def test_a_client_that_fills_in_every_property_can_edit_a_widget() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         filled: Json = {
             "name": "New",

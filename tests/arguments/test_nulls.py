@@ -1,4 +1,4 @@
-"""Null, and the text of it, stand for nothing where nothing may be said; a host's own arguments are not the tool's."""
+"""Null, and "null" as text, count as absent in optional arguments; internal arguments of clients are ignored."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from cekura_dashboards.arguments.reader import parse
 from cekura_dashboards.tool import Request
 from support import BY_NAME, PIE, Era, Json, ask, connect, new_sandbox, open_tools, shared_sandbox, stored, text_of
 
-TEXTS = {"search", "label", "group", "said"}
+FREE_TEXTS = {"search", "label", "group", "said"}
 NAMES = {"name"}
-ANY: Json = {
+SAMPLE_VALUES: Json = {
     "dashboard_id": 11, "widget_id": 203, "kind": "metrics", "widget": PIE, "widget_ids": [203], "dashboard_ids": [12], "name": "New",
 }  # fmt: skip
-LEAST: dict[str, Json] = {
+MINIMAL_ARGUMENTS: dict[str, Json] = {
     "get_widgets_data": {"dashboard_id": 11},
     "explain_change": {"widget_id": 203},
     "list_calls": {"widget_id": 203},
@@ -27,27 +27,27 @@ LEAST: dict[str, Json] = {
     "preview_alert": {"alert_id": 701},
     "save_alert": {"alert_id": 701, "kind": "failure"},
 }
-"""Of tools that need more than what is required of them: what they can be called with."""
+"""By tool that needs more than its required arguments: the fewest arguments that are valid."""
 
 
-def needed(model: type[Request]) -> Json:
-    return {name: ANY[name] for name, info in model.model_fields.items() if info.is_required()}
+def required_arguments(model: type[Request]) -> Json:
+    return {name: SAMPLE_VALUES[name] for name, info in model.model_fields.items() if info.is_required()}
 
 
 @pytest.mark.parametrize("null", [None, "null", "NULL", " null "])
 @pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
-def test_null_is_absent_wherever_absent_is_allowed(tool: str, null: str | None) -> None:
+def test_null_optional_arguments_count_as_absent(tool: str, null: str | None) -> None:
     model = BY_NAME[tool].request
-    least = LEAST.get(tool) or needed(model)
-    plain, _ = parse(model, least)
-    for name in model.model_fields.keys() - least.keys() - (TEXTS | NAMES if null else set()):
-        given, notes = parse(model, {**least, name: null})
+    minimal = MINIMAL_ARGUMENTS.get(tool) or required_arguments(model)
+    plain, _ = parse(model, minimal)
+    for name in model.model_fields.keys() - minimal.keys() - (FREE_TEXTS | NAMES if null else set()):
+        given, notes = parse(model, {**minimal, name: null})
         assert given.model_dump() == plain.model_dump(), name
         assert notes == []
 
 
 @pytest.mark.parametrize("null", [None, "null"])
-def test_null_is_absent_inside_widgets_filters_groupings_and_layouts_too(null: str | None) -> None:
+def test_null_counts_as_absent_in_widgets_filters_groupings_and_layouts(null: str | None) -> None:
     model = BY_NAME["bulk_edit_dashboard"].request
     nothing = dict.fromkeys(["field", "op", "value", "operator", "conditions"], null)
     widget = {
@@ -68,7 +68,7 @@ def test_null_is_absent_inside_widgets_filters_groupings_and_layouts_too(null: s
     ("nulls", "without_label"),
     [(["label"], True), (["label", "page"], False), (["label", "window"], False), (["label", "sort", "limit"], False)],
 )
-def test_a_null_label_means_calls_without_a_value_unless_other_nulls_are_filled_in(
+def test_a_null_label_selects_calls_without_a_value_if_it_is_the_only_null(
     nulls: list[str], *, without_label: bool
 ) -> None:
     request, _ = parse(BY_NAME["list_calls"].request, {"widget_id": 206, **dict.fromkeys(nulls)})
@@ -85,12 +85,12 @@ def test_a_null_label_means_calls_without_a_value_unless_other_nulls_are_filled_
         ("list_calls", {"widget_id": 206}, "said"),
     ],
 )
-def test_what_is_looked_for_may_be_the_text_null(tool: str, arguments: Json, name: str) -> None:
+def test_the_text_null_is_a_valid_search_term(tool: str, arguments: Json, name: str) -> None:
     given, _ = parse(BY_NAME[tool].request, {**arguments, name: "null"})
     assert getattr(given, name) == "null"
 
 
-def test_a_filter_may_ask_for_the_text_null() -> None:
+def test_the_text_null_is_a_valid_filter_value() -> None:
     asked = {"field": "metadata.campaign", "op": "eq", "value": "null"}
     given, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": asked})
     assert given.filters.to_json() == asked
@@ -110,14 +110,14 @@ WITH_NAME: list[tuple[str, Callable[[str], Json]]] = [
 
 @pytest.mark.parametrize("null", ["null", "Null"])
 @pytest.mark.parametrize(("tool", "with_name"), WITH_NAME)
-def test_null_is_no_new_name(tool: str, with_name: Callable[[str], Json], null: str) -> None:
+def test_null_is_rejected_as_a_new_name(tool: str, with_name: Callable[[str], Json], null: str) -> None:
     parse(BY_NAME[tool].request, with_name("Null values"))
     with pytest.raises(InvalidArguments, match=rf'name: "{null}" counts as no value; give another name'):
         parse(BY_NAME[tool].request, with_name(null))
 
 
 @pytest.mark.anyio
-async def test_a_name_that_was_null_before_is_put_back_by_undo() -> None:
+async def test_undo_restores_a_name_that_was_the_text_null() -> None:
     app = new_sandbox()
     app.state.world.store._widgets[203]["name"] = "null"  # noqa: SLF001 - people can name it so in the web interface
     before = stored(app)
@@ -127,36 +127,36 @@ async def test_a_name_that_was_null_before_is_put_back_by_undo() -> None:
     assert stored(app) == before
 
 
-def test_what_is_required_and_null_is_missing() -> None:
+def test_a_null_required_argument_is_reported_as_missing() -> None:
     with pytest.raises(InvalidArguments, match="dashboard_id: is missing"):
         parse(BY_NAME["get_dashboard"].request, {"dashboard_id": None})
 
 
-HOST: Json = {
+CLIENT_ARGUMENTS: Json = {
     "toolCallId": "call_1", "sessionId": "4f2a", "action": "sendMessage", "chatInput": "How was the week?",
 }  # fmt: skip
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
-async def test_a_hosts_bookkeeping_is_dropped_and_told(tool: str) -> None:
+async def test_internal_arguments_of_a_client_are_ignored_and_reported(tool: str) -> None:
     model = BY_NAME[tool].request
-    least = LEAST.get(tool) or needed(model)
-    given, notes = parse(model, {**HOST, **least})
-    assert given == parse(model, least)[0]
+    minimal = MINIMAL_ARGUMENTS.get(tool) or required_arguments(model)
+    given, notes = parse(model, {**CLIENT_ARGUMENTS, **minimal})
+    assert given == parse(model, minimal)[0]
     assert notes == ["toolCallId, sessionId, action, chatInput: ignored, internal to the client"]
 
 
-def test_an_action_of_the_tool_is_kept_beside_a_hosts_bookkeeping() -> None:
-    given, notes = parse(BY_NAME["save_alert"].request, {**HOST, "alert_id": 701, "action": "off"})
+def test_an_action_that_the_tool_accepts_is_kept_among_client_arguments() -> None:
+    given, notes = parse(BY_NAME["save_alert"].request, {**CLIENT_ARGUMENTS, "alert_id": 701, "action": "off"})
     assert given == parse(BY_NAME["save_alert"].request, {"alert_id": 701, "action": "off"})[0]
     assert notes == ["toolCallId, sessionId, chatInput: ignored, internal to the client"]
 
 
 @pytest.mark.anyio
-async def test_a_host_that_adds_its_bookkeeping_gets_its_answer(era: Era) -> None:
+async def test_a_client_that_adds_internal_arguments_gets_its_answer(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
-        result = await client.call_tool("list_dashboards", {**HOST, "page": None, "search": None})
+        result = await client.call_tool("list_dashboards", {**CLIENT_ARGUMENTS, "page": None, "search": None})
     assert not result.is_error
     assert "Operations overview" in text_of(result)
     assert "chatInput: ignored" in text_of(result)
@@ -166,9 +166,9 @@ async def test_a_host_that_adds_its_bookkeeping_gets_its_answer(era: Era) -> Non
     "given",
     [
         {"toolcallid": "x"}, {"session_id": "x"}, {"sessionID": "x"}, {"chat_input": "x"}, {"Action": "x"},
-        {"filters": {**HOST, "field": "success", "op": "eq", "value": True}}, {"serch": "x"}, {"colour": None},
+        {"filters": {**CLIENT_ARGUMENTS, "field": "success", "op": "eq", "value": True}}, {"serch": "x"}, {"colour": None},
     ],
 )  # fmt: skip
-def test_misspellings_stay_refused(given: Any) -> None:
+def test_misspelled_arguments_are_rejected(given: Any) -> None:
     with pytest.raises(InvalidArguments, match="is not an argument here"):
         parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, **given})

@@ -1,4 +1,4 @@
-"""Metrics that are asked for as if they were fields are offered, with the arguments to hand on."""
+"""Metrics used as if they were fields: the error suggests the arguments to use instead."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function":
 NAMES = ["Customer satisfaction", "Response latency", "Appointment booked", "Sentiment", "Empathy", "Is resolved"]
 
 
-def of_metric(number: int, op: str, value: Any) -> Json:
+def metric_condition(number: int, op: str, value: Any) -> Json:
     conditions = [
         {"field": "metric_evaluations.metric.id", "op": "eq", "value": number},
         {"field": "metric_evaluations.value", "op": op, "value": value},
@@ -54,25 +54,25 @@ def of_metric(number: int, op: str, value: Any) -> Json:
         ("  __ ", None),
     ],
 )
-def test_a_text_means_the_name_that_fits_best(text: str, name: str | None) -> None:
+def test_a_text_matches_the_most_similar_metric_name(text: str, name: str | None) -> None:
     assert matching_names(text, NAMES) == ({name} if name else set())
 
 
-def test_long_texts_and_names_are_no_work() -> None:
+def test_name_matching_handles_very_long_texts() -> None:
     names = ["a" * 100_000, "word " * 20_000, "x " * 100, *NAMES]
     for text in ("a" * 200_000, "word " * 40_000, "x" * 150, "csat" * 60, "aaaa"):
         matching_names(text, names)
     assert matching_names("csat", names) == {"Customer satisfaction"}
 
 
-PLOTTED: list[tuple[str, int, str]] = [
+METRICS: list[tuple[str, int, str]] = [
     ("customer satisfaction", 502, '"Customer satisfaction" (numeric, drawn as line or bar or pie)'),
     ("csat", 502, '"Customer satisfaction" (numeric, drawn as line or bar or pie)'),
     ("sentiment", 504, '"Sentiment" (enum, drawn as pie)'),
     ("Response latency", 501, '"Response latency" (numeric, drawn as line or bar or pie)'),
     ("APPOINTMENT BOOKED", 503, '"Appointment booked" (binary, drawn as pie or bar)'),
 ]
-PLACES: list[tuple[str, Callable[[Json], Json]]] = [
+WIDGET_ARGUMENTS: list[tuple[str, Callable[[Json], Json]]] = [
     ("preview_widget", lambda widget: {"widget": widget, "dashboard_id": 11}),
     ("update_widget", lambda widget: {"widget_id": 203, "changes": widget}),
     ("preview_edit", lambda widget: {"dashboard_id": 11, "create": [widget]}),
@@ -82,21 +82,21 @@ PLACES: list[tuple[str, Callable[[Json], Json]]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "at"), PLACES)
-@pytest.mark.parametrize(("field", "number", "title"), PLOTTED)
-async def test_a_metric_that_is_plotted_by_name_is_offered(
-    field: str, number: int, title: str, tool: str, at: Callable[[Json], Json]
+@pytest.mark.parametrize(("tool", "arguments_with"), WIDGET_ARGUMENTS)
+@pytest.mark.parametrize(("field", "number", "title"), METRICS)
+async def test_plotting_a_metric_by_name_suggests_its_id_and_chart_types(
+    field: str, number: int, title: str, tool: str, arguments_with: Callable[[Json], Json]
 ) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(InvalidArguments) as refusal:
-            await ask(context, tool, **at({"chart_type": "pie", "field": field}))
+            await ask(context, tool, **arguments_with({"chart_type": "pie", "field": field}))
     ready = json.dumps({"field": "metric_evaluations.value", "metric": number}, separators=(",", ":"))
     assert f'"{field}" is not a field, but there is metric {number} {title}: {ready}.' in str(refusal.value)
     assert "Nothing was sent" not in str(refusal.value)
     assert recorder.writes() == []
 
 
-async def test_what_is_offered_is_taken_as_it_is(era: Era) -> None:
+async def test_suggested_arguments_are_accepted_verbatim(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         refused = await client.call_tool("preview_widget", {"widget": {"chart_type": "pie", "field": "sentiment"}})
         assert refused.is_error
@@ -106,21 +106,21 @@ async def test_what_is_offered_is_taken_as_it_is(era: Era) -> None:
         share = {"widget": COUNT, "dashboard_id": 11, "share_where": {"field": "csat", "op": "gte", "value": 4}}
         refused = await client.call_tool("preview_widget", share)
         condition = json.loads(text_of(refused).partition("(numeric): ")[2].removesuffix("."))
-        assert condition == of_metric(502, "gte", 4)
+        assert condition == metric_condition(502, "gte", 4)
         done = await client.call_tool("preview_widget", {**share, "share_where": condition})
     assert not done.is_error
 
 
-FILTERED: list[tuple[Json, Json]] = [
-    ({"field": "customer satisfaction", "op": "gte", "value": 4}, of_metric(502, "gte", 4)),
-    ({"field": "Latency", "op": "gt", "value": 2.5}, of_metric(501, "gt", 2.5)),
-    ({"csat": 5}, of_metric(502, "eq", 5)),
-    ({"csat": {"lt": 3}}, of_metric(502, "lt", 3)),
-    ({"field": "sentiment", "op": "in", "value": ["angry", "sad"]}, of_metric(504, "in", ["angry", "sad"])),
+METRIC_FILTERS: list[tuple[Json, Json]] = [
+    ({"field": "customer satisfaction", "op": "gte", "value": 4}, metric_condition(502, "gte", 4)),
+    ({"field": "Latency", "op": "gt", "value": 2.5}, metric_condition(501, "gt", 2.5)),
+    ({"csat": 5}, metric_condition(502, "eq", 5)),
+    ({"csat": {"lt": 3}}, metric_condition(502, "lt", 3)),
+    ({"field": "sentiment", "op": "in", "value": ["angry", "sad"]}, metric_condition(504, "in", ["angry", "sad"])),
 ]
 
 
-FILTERING: list[tuple[str, Callable[[Json], Json]]] = [
+FILTER_ARGUMENTS: list[tuple[str, Callable[[Json], Json]]] = [
     ("get_widgets_data", lambda found: {"dashboard_id": 11, "filters": found}),
     ("get_widgets_data", lambda found: {"dashboard_id": 11, "compare_filters": found}),
     ("preview_widget", lambda found: {"widget": COUNT, "dashboard_id": 11, "share_where": found}),
@@ -130,15 +130,15 @@ FILTERING: list[tuple[str, Callable[[Json], Json]]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "at"), FILTERING)
-@pytest.mark.parametrize(("given", "meaning"), FILTERED)
-async def test_a_metric_that_is_filtered_by_name_is_offered(
-    tool: str, at: Callable[[Json], Json], given: Json, meaning: Json
+@pytest.mark.parametrize(("tool", "arguments_with"), FILTER_ARGUMENTS)
+@pytest.mark.parametrize(("given", "expected"), METRIC_FILTERS)
+async def test_filtering_by_a_metric_name_suggests_the_complete_condition(
+    tool: str, arguments_with: Callable[[Json], Json], given: Json, expected: Json
 ) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments) as refusal:
-            await ask(context, tool, **at(given))
-    assert json.dumps(meaning, separators=(",", ":")) in str(refusal.value)
+            await ask(context, tool, **arguments_with(given))
+    assert json.dumps(expected, separators=(",", ":")) in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ async def test_a_metric_that_is_filtered_by_name_is_offered(
         ("preview_widget", {"widget": {**COUNT, "group_by": "sentiment"}, "dashboard_id": 11}),
     ],
 )
-async def test_nothing_is_grouped_by_a_metric(tool: str, given: Json) -> None:
+async def test_grouping_by_a_metric_is_rejected(tool: str, given: Json) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(
             InvalidArguments, match=r'metric 504 "Sentiment" .enum., which cannot be grouped by; filter'
@@ -156,7 +156,7 @@ async def test_nothing_is_grouped_by_a_metric(tool: str, given: Json) -> None:
             await ask(context, tool, **given)
 
 
-async def test_the_values_of_a_metric_are_a_pie() -> None:
+async def test_looking_up_values_of_a_metric_suggests_a_pie() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="preview_widget shows its values") as refusal:
             await ask(context, "look_up", kind="values", field="sentiment", project_id=1)
@@ -166,7 +166,7 @@ async def test_the_values_of_a_metric_are_a_pie() -> None:
 
 
 @pytest.mark.parametrize("search", ["csat", "satisfaction score", "Custmer satisfaction", "CUST SAT"])
-async def test_a_search_among_metrics_finds_what_is_meant(search: str) -> None:
+async def test_metric_search_matches_similar_names(search: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, found = await ask(context, "look_up", kind="metrics", search=search)
     assert [row[0] for row in found["rows"]] == [502]
@@ -174,7 +174,7 @@ async def test_a_search_among_metrics_finds_what_is_meant(search: str) -> None:
     assert "no such measure" not in text
 
 
-async def test_a_search_among_metrics_finds_a_misspelt_word_of_a_longer_name() -> None:
+async def test_metric_search_matches_a_misspelled_word_of_a_longer_name() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "look_up", kind="metrics", search="latncy")
     assert [row[0] for row in answer["rows"]] == [501, 506]
@@ -182,30 +182,30 @@ async def test_a_search_among_metrics_finds_a_misspelt_word_of_a_longer_name() -
 
 
 @pytest.mark.parametrize(
-    ("search", "said"),
+    ("search", "message"),
     [
         ("zzz", 'no match for "zzz"; without search all are listed'),
         ("cost", "nearest: talk time"),
         ("quality", "no match for"),
     ],
 )
-async def test_a_search_among_metrics_for_what_is_none_does_not_point_to_itself(search: str, said: str) -> None:
+async def test_metric_search_without_a_match_suggests_another_step(search: str, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, found = await ask(context, "look_up", kind="metrics", search=search)
     assert found["rows"] == []
-    assert said in text
+    assert message in text
     assert "look_up metrics" not in text
 
 
-@pytest.mark.parametrize(("search", "number", "title"), PLOTTED)
-async def test_a_search_among_fields_leads_to_the_metric(search: str, number: int, title: str) -> None:
+@pytest.mark.parametrize(("search", "number", "title"), METRICS)
+async def test_field_search_suggests_the_matching_metric(search: str, number: int, title: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, "look_up", kind="fields", search=search, project_id=1)
     assert f'metric {number} {title}: {{"field":"metric_evaluations.value","metric":{number}}}' in text
     assert "no such measure" not in text
 
 
-async def test_metrics_of_one_name_in_several_projects_are_told_apart() -> None:
+async def test_metrics_with_equal_names_are_listed_with_their_projects() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match=r"501 .* of project 1 or metric 506 .* of project 2: .*501}"):
             await ask(context, "preview_widget", widget={"chart_type": "line", "field": "latency"})
@@ -214,27 +214,27 @@ async def test_metrics_of_one_name_in_several_projects_are_told_apart() -> None:
     assert "of project 2: " in text
 
 
-async def test_a_misspelled_field_is_told_as_before() -> None:
+async def test_a_misspelled_field_gets_a_suggestion() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="did you mean `duration`"):
             await ask(context, "preview_widget", widget={"chart_type": "line", "field": "duraton"})
 
 
-async def test_where_metrics_cannot_be_read_the_fault_is_told_without_them() -> None:
+async def test_field_errors_are_reported_even_if_metrics_are_unavailable() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(503, b"") if "metrics" in sent.path else None
         with pytest.raises(InvalidArguments, match="nearest: a metric of the project"):
             await ask(context, "preview_widget", widget={"chart_type": "line", "field": "sentiment"}, dashboard_id=11)
 
 
-async def test_nothing_is_read_for_other_faults() -> None:
+async def test_faults_unrelated_to_metrics_send_no_request() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(InvalidArguments, match="Nothing was sent"):
             await ask(context, "preview_widget", widget={"chart_type": "cake", "field": "duration"})
     assert recorder.sent == []
 
 
-async def test_a_project_of_another_key_is_refused_rather_than_answered_for_no_or_all_calls() -> None:
+async def test_a_project_of_another_key_is_rejected_by_every_tool() -> None:
     bar = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
     asked: list[tuple[str, Json]] = [
         ("list_dashboards", {}),

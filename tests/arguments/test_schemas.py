@@ -1,4 +1,4 @@
-"""What a client is shown: schemas that every client accepts, and small."""
+"""The tool list: schemas that every client accepts, within a size budget."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from cekura_dashboards.arguments.schema import input_schemas, output_schemas
 from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, PATH, from_catalogue, tool_list
 from support import BY_NAME, Json, connect, shared_sandbox
 
-SEEN_BUDGET, WHOLE_BUDGET = 26_000, 38_000
+MODEL_BUDGET, LIST_BUDGET = 26_000, 38_000
 """Bytes of compact JSON: name, description and input schema of all tools together; all that tools/list sends of them."""
 NAMES = list(BY_NAME)
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "README.md"
@@ -38,20 +38,20 @@ def nodes(schema: Any) -> Iterator[Json]:
         yield from nodes(option)
 
 
-def test_what_a_model_sees_of_all_tools_is_small() -> None:
+def test_tool_definitions_stay_within_the_token_budget() -> None:
     shown = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
-    assert len(compact(shown).encode()) < SEEN_BUDGET
+    assert len(compact(shown).encode()) < MODEL_BUDGET
 
 
 @pytest.mark.parametrize("names", [NAMES, CORE])
-def test_the_readme_of_the_benchmarks_says_what_a_model_sees_of_the_tools(names: Collection[str]) -> None:
+def test_the_benchmarks_readme_states_the_size_of_tool_definitions(names: Collection[str]) -> None:
     tools = [tool for tool in TOOLS if tool.name in names]
     shown = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in tools]
     assert f" {len(compact(shown).encode()):,} bytes, " in BENCHMARKS.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_input_schema_is_one_that_every_client_accepts(name: str) -> None:
+def test_input_schemas_use_only_keywords_that_every_client_accepts(name: str) -> None:
     schema = INPUTS[BY_NAME[name].request]
     text = compact(schema)
     assert len(text) < 8000
@@ -69,7 +69,7 @@ def test_an_input_schema_is_one_that_every_client_accepts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_output_schema_is_small_and_plain(name: str) -> None:
+def test_output_schemas_are_small_and_flat(name: str) -> None:
     text = compact(OUTPUTS[BY_NAME[name].result])
     assert len(text.encode()) < 700
     assert "$ref" not in text
@@ -78,11 +78,11 @@ def test_an_output_schema_is_small_and_plain(name: str) -> None:
 
 
 NAMEABLE = re.compile(r"\b(alert_id|dashboard_id|dashboard_ids\[\]|widget_id|widget_ids\[\]|project_id|agent_id|metric|copy_of)$|^(update\[\]\.id|delete\[\])$")  # fmt: skip
-"""Where an argument is an id of something that has a name."""
+"""Arguments that are ids of named objects."""
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_where_an_id_may_be_a_name_the_schema_takes_both(name: str) -> None:
+def test_schemas_accept_an_integer_or_a_name_wherever_names_work(name: str) -> None:
     def places(schema: Json, path: str) -> Iterator[tuple[str, list[Any]]]:
         yield path, [option["type"] for option in schema.get("anyOf", [])]
         for key, child in schema.get("properties", {}).items():
@@ -95,7 +95,7 @@ def test_where_an_id_may_be_a_name_the_schema_takes_both(name: str) -> None:
     assert both == {path for path in kinds if NAMEABLE.search(path)}
 
 
-def test_a_filter_takes_lists_of_texts_and_numbers_wherever_it_stands() -> None:
+def test_filter_values_accept_lists_in_every_schema() -> None:
     lists = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}}
     unions = [node["anyOf"] for tool in TOOLS for node in nodes(INPUTS[tool.request]) if len(node.get("anyOf", [])) > 2]
     for first, *others in unions:
@@ -104,7 +104,7 @@ def test_a_filter_takes_lists_of_texts_and_numbers_wherever_it_stands() -> None:
     assert unions
 
 
-def test_filters_are_shown_one_level_deep_and_validated_to_any_depth() -> None:
+def test_filter_schemas_are_one_level_deep() -> None:
     shown = INPUTS[BY_NAME["get_widgets_data"].request]["properties"]["filters"]
     inner = shown["properties"]["conditions"]["items"]
     assert {"field", "op", "value"} <= set(inner["properties"])
@@ -120,11 +120,11 @@ HINTS: dict[str, tuple[bool, bool]] = {
     "copy_widgets": (True, False),
     "save_alert": (True, False),
 }
-"""Of the tools that write: whether they may overwrite or delete what is stored, and whether a repeat changes no more."""
+"""By tool that writes: ``destructiveHint`` and ``idempotentHint``."""
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=NAMES)
-def test_every_tool_says_what_it_does_to_the_world(tool: Tool[Any, Any]) -> None:
+def test_every_tool_declares_its_annotations(tool: Tool[Any, Any]) -> None:
     [listed] = [listed for listed in LISTED if listed["name"] == tool.name]
     destructive, idempotent = HINTS.get(tool.name, (False, True))
     assert listed["annotations"] == {
@@ -138,11 +138,11 @@ def test_every_tool_says_what_it_does_to_the_world(tool: Tool[Any, Any]) -> None
     assert 100 < len(tool.description) < 500
 
 
-def test_the_tool_that_creates_another_at_a_repeat_says_so() -> None:
+def test_create_dashboard_warns_that_a_retry_creates_a_second_one() -> None:
     assert "a retry creates a second one" in BY_NAME["create_dashboard"].description
 
 
-def test_the_packaged_tool_list_is_what_the_catalogue_gives(golden: Callable[[str, str], None]) -> None:
+def test_the_packaged_tool_list_matches_the_catalogue(golden: Callable[[str, str], None]) -> None:
     golden(str(PATH), readable(from_catalogue()))
 
 
@@ -160,12 +160,12 @@ def readable(value: Any, indent: str = "") -> str:
 
 
 @pytest.mark.anyio
-async def test_a_client_is_shown_the_packaged_tool_list() -> None:
+async def test_a_client_receives_the_packaged_tool_list() -> None:
     async with connect(shared_sandbox()) as client:
         shown = [tool for tool in (await client.list_tools()).tools if tool.name != CHART_DATA]
     assert shown == [*tool_list().tools]
 
 
-def test_what_a_client_is_sent_of_all_tools_stays_small() -> None:
+def test_the_whole_tool_list_stays_within_its_size_budget() -> None:
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tool_list().tools]
-    assert len(compact(sent).encode()) < WHOLE_BUDGET
+    assert len(compact(sent).encode()) < LIST_BUDGET

@@ -1,4 +1,4 @@
-"""What models really send, in other shapes and by name: read as what is meant, and told; or refused with the shape."""
+"""Other shapes that models send, and names for ids: accepted and reported, or rejected with the right shape."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from support import BY_NAME, Era, Json, ask, connect, new_sandbox, open_tools, s
 
 pytestmark = pytest.mark.anyio
 BAR: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
-TRUE: Json = {"field": "success", "op": "eq", "value": True}
+SUCCEEDED: Json = {"field": "success", "op": "eq", "value": True}
 BY_AGENT: Json = {"type": "field", "field": "agent.id"}
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "expected"),
     [
         ("agent", BY_AGENT),
         ("agent_id", BY_AGENT),
@@ -27,21 +27,24 @@ BY_AGENT: Json = {"type": "field", "field": "agent.id"}
         ({"interval": 3_600_000}, {"type": "bucket", "interval": 3_600_000}),
     ],
 )
-def test_a_grouping_may_be_a_word(sent: object, meant: Json) -> None:
+def test_a_grouping_can_be_given_as_one_word(sent: object, expected: Json) -> None:
     request, notes = parse(BY_NAME["preview_widget"].request, {"widget": {**BAR, "group_by": sent}})
-    assert request.widget.group_by.model_dump(exclude_none=True) == meant
+    assert request.widget.group_by.model_dump(exclude_none=True) == expected
     assert any(note.startswith("widget.group_by was read as") for note in notes)
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "expected"),
     [
-        ([TRUE], TRUE),
-        ([TRUE, TRUE], {"operator": "and", "conditions": [TRUE, TRUE]}),
-        ({"and": [TRUE, TRUE]}, {"operator": "and", "conditions": [TRUE, TRUE]}),
-        ({"OR": [TRUE, {"success": False}]}, {"operator": "or", "conditions": [TRUE, {**TRUE, "value": False}]}),
-        ({"success": True}, TRUE),
-        ({"success": "true"}, TRUE),
+        ([SUCCEEDED], SUCCEEDED),
+        ([SUCCEEDED, SUCCEEDED], {"operator": "and", "conditions": [SUCCEEDED, SUCCEEDED]}),
+        ({"and": [SUCCEEDED, SUCCEEDED]}, {"operator": "and", "conditions": [SUCCEEDED, SUCCEEDED]}),
+        (
+            {"OR": [SUCCEEDED, {"success": False}]},
+            {"operator": "or", "conditions": [SUCCEEDED, {**SUCCEEDED, "value": False}]},
+        ),
+        ({"success": True}, SUCCEEDED),
+        ({"success": "true"}, SUCCEEDED),
         ({"topic": ["a", "b"]}, {"field": "topic", "op": "in", "value": ["a", "b"]}),
         ({"duration": {"gte": 300}}, {"field": "duration", "op": "gte", "value": 300}),
         ({"duration": {"$gt": 300}}, {"field": "duration", "op": "gt", "value": 300}),
@@ -49,19 +52,19 @@ def test_a_grouping_may_be_a_word(sent: object, meant: Json) -> None:
         ({"dropoff": None}, {"field": "dropoff_point", "op": "isnull", "value": True}),
         (
             {"success": True, "topic": "a"},
-            {"operator": "and", "conditions": [TRUE, {"field": "topic", "op": "eq", "value": "a"}]},
+            {"operator": "and", "conditions": [SUCCEEDED, {"field": "topic", "op": "eq", "value": "a"}]},
         ),
-        ('[{"field": "success", "op": "eq", "value": true}]', TRUE),
+        ('[{"field": "success", "op": "eq", "value": true}]', SUCCEEDED),
     ],
 )
-def test_filters_may_be_lists_and_pairs(sent: object, meant: Json) -> None:
+def test_filters_can_be_given_as_lists_or_key_value_pairs(sent: object, expected: Json) -> None:
     request, notes = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
-    assert request.filters.to_json() == meant
+    assert request.filters.to_json() == expected
     assert any(note.startswith("filters") for note in notes)
 
 
 @pytest.mark.parametrize("sent", [{"agent": 33.0}, {"field": "agent.id", "op": "in", "value": [31.0, 33]}])
-def test_an_id_that_a_client_made_a_fraction_of_is_whole(sent: Json) -> None:
+def test_ids_sent_as_floats_are_converted_to_integers(sent: Json) -> None:
     request, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
     assert ".0" not in str(request.filters.to_json())
 
@@ -74,17 +77,20 @@ def test_an_id_that_a_client_made_a_fraction_of_is_whole(sent: Json) -> None:
         ({"colour": "red"}, '{"field":"metadata.colour","op":"eq","value":"red"}'),
         ({"field": "region", "op": "eq", "value": "north"}, "For a metadata key use metadata.region."),
         ({"operator": "and", "conditions": []}, '{"operator":"and","conditions":[{"field":"success"'),
-        ({"conditions": [TRUE, TRUE]}, '{"operator":"and","conditions":[{"field":"success","op":"eq","value":true}'),
+        (
+            {"conditions": [SUCCEEDED, SUCCEEDED]},
+            '{"operator":"and","conditions":[{"field":"success","op":"eq","value":true}',
+        ),
     ],
 )
-def test_a_filter_that_is_refused_is_shown_as_it_should_be(sent: Json, error: str) -> None:
+def test_a_rejected_filter_is_answered_with_a_corrected_one(sent: Json, error: str) -> None:
     with pytest.raises(InvalidArguments) as refusal:
         parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
     assert error in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    ("tool", "sent", "meant"),
+    ("tool", "sent", "expected"),
     [
         ("update_widget", {"widget_id": 203, "name": "New"}, {"widget_id": 203, "changes": {"name": "New"}}),
         ("update_widget", {"widget_id": 203, "title": "New"}, {"widget_id": 203, "changes": {"name": "New"}}),
@@ -101,14 +107,14 @@ def test_a_filter_that_is_refused_is_shown_as_it_should_be(sent: Json, error: st
         ),
     ],
 )
-def test_what_was_put_one_level_too_high_is_taken(tool: str, sent: Json, meant: Json) -> None:
+def test_arguments_one_level_too_high_are_moved_to_their_place(tool: str, sent: Json, expected: Json) -> None:
     request, notes = parse(BY_NAME[tool].request, sent)
-    assert request == parse(BY_NAME[tool].request, meant)[0]
+    assert request == parse(BY_NAME[tool].request, expected)[0]
     assert notes
 
 
 @pytest.mark.parametrize(
-    ("tool", "sent", "told", "answer"),
+    ("tool", "sent", "resolved", "answer"),
     [
         (
             "preview_widget",
@@ -141,11 +147,11 @@ def test_what_was_put_one_level_too_high_is_taken(tool: str, sent: Json, meant: 
         ("look_up", {"kind": "metrics", "agent_id": "Booking"}, "agent 33", "501"),
     ],
 )
-async def test_a_name_stands_for_an_id(tool: str, sent: Json, told: str, answer: str) -> None:
+async def test_names_are_resolved_to_ids_and_reported(tool: str, sent: Json, resolved: str, answer: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, structured = await ask(context, tool, **sent)
-    assert f"was read as {told}" in text
-    assert any(told in note for note in structured["notes"])
+    assert f"was read as {resolved}" in text
+    assert any(resolved in note for note in structured["notes"])
     assert answer in text
 
 
@@ -162,7 +168,7 @@ async def test_a_name_stands_for_an_id(tool: str, sent: Json, told: str, answer:
         ("list_dashboards", {"project_id": "Northside"}, "Northside Clinics"),
     ],
 )
-async def test_a_name_that_nothing_or_too_much_has_is_refused(tool: str, sent: Json, error: str) -> None:
+async def test_unknown_and_ambiguous_names_are_rejected(tool: str, sent: Json, error: str) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(DashboardsError) as refusal:
             await ask(context, tool, **sent)
@@ -170,7 +176,7 @@ async def test_a_name_that_nothing_or_too_much_has_is_refused(tool: str, sent: J
     assert not recorder.writes()
 
 
-async def test_a_metric_of_a_saved_widget_is_looked_for_in_its_project() -> None:
+async def test_a_metric_name_is_resolved_in_the_project_of_the_widget() -> None:
     async with connect(new_sandbox()) as client:
         result = await client.call_tool(
             "update_widget", {"widget_id": 218, "field": "metric", "metric": "response latency"}
@@ -179,7 +185,7 @@ async def test_a_metric_of_a_saved_widget_is_looked_for_in_its_project() -> None
     assert "was read as metric 50" in text_of(result)
 
 
-async def test_what_is_refused_after_something_was_read_does_not_say_that_nothing_was_sent() -> None:
+async def test_an_error_after_a_request_omits_that_nothing_was_sent() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(InvalidArguments, match=r"No result\. group: names a group"):
             await ask(context, "list_calls", widget_id=203, group="Booking")
@@ -205,7 +211,7 @@ BY_METRIC = '{"operator":"same_row","conditions":[{"field":"metric_evaluations.m
     ],
     ids=str,
 )
-async def test_a_metric_alone_is_not_read_as_a_value(sent: object, error: str, era: Era) -> None:
+async def test_an_ambiguous_metric_filter_is_rejected_with_both_forms(sent: object, error: str, era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         result = await client.call_tool("get_widgets_data", {"widget_ids": [203], "filters": sent})
     assert result.is_error
@@ -213,7 +219,7 @@ async def test_a_metric_alone_is_not_read_as_a_value(sent: object, error: str, e
 
 
 @pytest.mark.parametrize("sent", [{"metric_id": 503}, {"metric_value": 1}, {"metric_name": "Customer satisfaction"}])
-def test_what_says_which_part_of_a_metric_it_means_is_read(sent: Json) -> None:
+def test_explicit_metric_aliases_are_accepted(sent: Json) -> None:
     request, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": sent})
     assert request.filters.field.startswith("metric_evaluations.")
 
@@ -223,7 +229,7 @@ COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function":
 
 
 @pytest.mark.parametrize(
-    ("tool", "sent", "said"),
+    ("tool", "sent", "message"),
     [
         ("get_widgets_data", {"widget_ids": [203], "filters": {"version": "2.4.0"}},
          '{"field":"metadata.app_version","op":"eq","value":"2.4.0"}. ' + KEYS),
@@ -239,17 +245,17 @@ COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function":
         ("update_widget", {"widget_id": 203, "changes": {"field": "metadata"}}, "Nothing was changed. "),
     ],
 )  # fmt: skip
-async def test_what_may_be_a_key_of_metadata_leads_to_keys_that_there_are(tool: str, sent: Json, said: str) -> None:
+async def test_unknown_fields_suggest_existing_metadata_keys(tool: str, sent: Json, message: str) -> None:
     async with connect(shared_sandbox()) as client:
         result = await client.call_tool(tool, sent)
     text = text_of(result)
     assert result.is_error
-    assert said in text
+    assert message in text
     assert "metadata.metadata" not in text
     assert "Keys that widgets use: " in text
 
 
-async def test_keys_that_calls_show_are_told_and_a_failed_look_up_hides_no_fault() -> None:
+async def test_argument_errors_are_reported_even_if_the_key_look_up_fails() -> None:
     given: Json = {"widget_ids": [203], "filters": {"version": "2.4.0"}}
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"{}") if sent.path.startswith("/dashboards/") else None
@@ -258,7 +264,7 @@ async def test_keys_that_calls_show_are_told_and_a_failed_look_up_hides_no_fault
 
 
 @pytest.mark.parametrize("guess", ["p90", "p75", "p999", "90th", "percentile_90"])
-def test_a_percentile_that_there_is_not_is_no_other_one(guess: str) -> None:
+def test_unsupported_percentiles_are_rejected_with_the_supported_ones(guess: str) -> None:
     widget = {**COUNT, "field": "duration", "aggregation_function": guess}
     with pytest.raises(InvalidArguments, match=r"use `count`, .* `p50`, `p95` or `p99`"):
         parse(BY_NAME["preview_widget"].request, {"widget": widget})

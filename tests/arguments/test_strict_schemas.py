@@ -1,4 +1,4 @@
-"""Strict clients close every object and fill in every property: the schemas let them, and what they fill in is absent."""
+"""Strict clients close every object and fill in every property: schemas allow it, and blanks count as absent."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ INPUTS = {tool.name: input_schemas([tool.request])[tool.request] for tool in TOO
 LATENCY: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "p95", "time_period": "day"}
 FAILED: Json = {"field": "success", "op": "eq", "value": False}
 BOTH: Json = {"operator": "and", "conditions": [FAILED, {"field": "agent.id", "op": "eq", "value": 33}]}
-SAID: list[tuple[str, Json]] = [
+CALLS: list[tuple[str, Json]] = [
     ("list_dashboards", {}),
     ("get_dashboard", {"dashboard_id": 11}),
     ("look_up", {"kind": "values", "field": "topic"}),
@@ -64,39 +64,39 @@ BLANKS: dict[str, Json] = {
     "null as text": dict.fromkeys(["integer", "number", "boolean", "array", "string"], "null"),
 }
 TEXTS = {"search", "label", "group", "said", "name"}
-"""In which null as text is text."""
+"""Arguments that take "null" as ordinary text."""
 
 
-def filled(schema: Json, given: Any, blanks: str = "of its type") -> Any:
-    """What a strict client sends where a free one sends what is given: every property, blank where nothing is said."""
+def fill_in(schema: Json, given: Any, blanks: str = "of its type") -> Any:
+    """What a strict client sends instead of these arguments: every property, blank where none is given."""
     kind = schema.get("type")
     if kind == "object":
-        said = as_object(given) or {}
+        arguments = as_object(given) or {}
         whole: Json = {
-            name: filled(child, said.get(name), "null" if name in TEXTS and blanks != "of its type" else blanks)
+            name: fill_in(child, arguments.get(name), "null" if name in TEXTS and blanks != "of its type" else blanks)
             for name, child in schema["properties"].items()
         }
-        return whole | {name: value for name, value in said.items() if name not in whole}
+        return whole | {name: value for name, value in arguments.items() if name not in whole}
     if given is not None:
-        return [filled(schema["items"], item, blanks) for item in given] if kind == "array" else given
+        return [fill_in(schema["items"], item, blanks) for item in given] if kind == "array" else given
     if "anyOf" in schema:
-        return filled(schema["anyOf"][0], None, blanks)
+        return fill_in(schema["anyOf"][0], None, blanks)
     if "enum" in schema and blanks == "of its type":
         return "none" if "none" in schema["enum"] else schema["enum"][0]
     return BLANKS[blanks].get(str(kind))
 
 
 @pytest.mark.parametrize("name", list(BY_NAME))
-def test_no_object_is_open_so_that_strict_frameworks_take_the_schema(name: str) -> None:
+def test_every_object_schema_declares_its_properties(name: str) -> None:
     assert [path for path, schema in objects(INPUTS[name]) if not schema["properties"]] == []
 
 
 @pytest.mark.parametrize("blanks", BLANKS)
-@pytest.mark.parametrize(("tool", "said"), SAID)
-def test_what_a_strict_client_fills_in_changes_nothing_of_what_is_asked(tool: str, said: Json, blanks: str) -> None:
-    free, _ = parse(BY_NAME[tool].request, said)
-    strict, _ = parse(BY_NAME[tool].request, filled(INPUTS[tool], said, blanks))
-    assert strict.model_dump(exclude_none=True, exclude_defaults=True) == free.model_dump(
+@pytest.mark.parametrize(("tool", "arguments"), CALLS)
+def test_blanks_of_strict_clients_leave_the_request_unchanged(tool: str, arguments: Json, blanks: str) -> None:
+    request, _ = parse(BY_NAME[tool].request, arguments)
+    strict, _ = parse(BY_NAME[tool].request, fill_in(INPUTS[tool], arguments, blanks))
+    assert strict.model_dump(exclude_none=True, exclude_defaults=True) == request.model_dump(
         exclude_none=True, exclude_defaults=True
     )
 
@@ -110,12 +110,12 @@ def test_what_a_strict_client_fills_in_changes_nothing_of_what_is_asked(tool: st
         {"profile": "nothing"},
     ],
 )
-def test_half_of_a_filter_is_refused_and_never_dropped(given: Json) -> None:
+def test_incomplete_filters_are_rejected(given: Json) -> None:
     with pytest.raises(InvalidArguments):
         parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, **given})
 
 
-def test_a_place_at_the_top_left_is_no_blank() -> None:
+def test_a_layout_at_the_top_left_corner_is_kept() -> None:
     request, _ = parse(
         BY_NAME["bulk_edit_dashboard"].request,
         {"dashboard_id": 11, "update": [{"id": 202, "layout": {"x": 0, "y": 0}}]},
@@ -124,14 +124,14 @@ def test_a_place_at_the_top_left_is_no_blank() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_strict_client_reads_edits_and_takes_back() -> None:
+async def test_a_strict_client_can_read_edit_and_undo() -> None:
     async with open_tools(new_sandbox()) as (context, _):
-        said: Json = {"dashboard_id": 11, "update": [{"id": 202, "time_period": "hour"}]}
-        text, done = await ask(context, "bulk_edit_dashboard", **filled(INPUTS["bulk_edit_dashboard"], said))
+        arguments: Json = {"dashboard_id": 11, "update": [{"id": 202, "time_period": "hour"}]}
+        text, done = await ask(context, "bulk_edit_dashboard", **fill_in(INPUTS["bulk_edit_dashboard"], arguments))
         assert done["outcome"] == "applied", text
         assert done["changes"][0]["fields"] == {"time_period": ["day", "hour"]}
         undo = done["undo"]
-        _, back = await ask(context, undo["tool"], **filled(INPUTS[undo["tool"]], undo["arguments"]))
+        _, back = await ask(context, undo["tool"], **fill_in(INPUTS[undo["tool"]], undo["arguments"]))
         assert back["outcome"] == "applied"
-        _, found = await ask(context, "get_dashboard", **filled(INPUTS["get_dashboard"], {"dashboard_id": 11}))
+        _, found = await ask(context, "get_dashboard", **fill_in(INPUTS["get_dashboard"], {"dashboard_id": 11}))
     assert "per day" in str(found["widgets"][1]) or found["widgets"][1]["time_period"] == "day"

@@ -1,4 +1,4 @@
-"""Time zones: whole names and cities are taken, and what several places share is answered with those."""
+"""Time zones: full names and cities are accepted; offsets and abbreviations are answered with matching zones."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,12 +21,12 @@ ZONES = available_timezones()
         ("CET", "CET"),
     ],
 )  # fmt: skip
-def test_a_name_or_a_city_is_a_zone(text: str, key: str) -> None:
+def test_time_zone_names_and_cities_are_accepted(text: str, key: str) -> None:
     assert zone_named(text, NOW) == ZoneInfo(key)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("GMT+2", "is an offset from UTC; give a place that has it now: Europe/Athens or Africa/Cairo or "),
         ("UTC+2", "or Etc/GMT-2, which has it all year"),
@@ -51,14 +51,14 @@ def test_a_name_or_a_city_is_a_zone(text: str, key: str) -> None:
         ("Mumbai", "is not a time zone; give an IANA name such as America/Los_Angeles."),
     ],
 )
-def test_what_is_no_zone_is_answered_with_those_of_places(text: str, said: str) -> None:
+def test_offsets_and_abbreviations_are_rejected_with_matching_zones(text: str, message: str) -> None:
     with pytest.raises(InvalidArguments) as caught:
         zone_named(text, NOW)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["GMT{:+03d}", "UTC{:+03d}:00", "{:+03d}00", "gmt {:+03d}:00", "utc{:+03d}00"])
-def test_an_offset_is_never_read_as_one_of_the_other_sign(form: str) -> None:
+def test_suggested_zones_have_the_sign_of_the_offset(form: str) -> None:
     for hours in range(-14, 15):
         try:
             zone = zone_named(form.format(hours), NOW)
@@ -70,13 +70,13 @@ def test_an_offset_is_never_read_as_one_of_the_other_sign(form: str) -> None:
 
 
 @pytest.mark.parametrize("month", [1, 7])
-def test_a_place_is_offered_for_every_offset_that_is_in_use(month: int) -> None:
+def test_every_offset_in_use_has_a_zone_to_suggest(month: int) -> None:
     moment = datetime(2026, month, 1, tzinfo=UTC)
     used = {moment.astimezone(ZoneInfo(name)).utcoffset() for name in ZONES if not name.startswith("Etc/")}
     assert used - {moment.astimezone(ZoneInfo(name)).utcoffset() for name in PLACES} == set()
 
 
-def test_what_is_offered_for_an_offset_has_it_at_that_time_of_the_year() -> None:
+def test_suggested_zones_have_the_offset_at_that_time_of_year() -> None:
     summer = datetime(2026, 7, 1, tzinfo=UTC)
     with pytest.raises(InvalidArguments, match="Europe/Berlin or Europe/Paris"):
         zone_named("GMT+2", summer)
@@ -85,7 +85,7 @@ def test_what_is_offered_for_an_offset_has_it_at_that_time_of_the_year() -> None
 
 
 @pytest.mark.parametrize("tool", ["get_widgets_data", "preview_widget"])
-async def test_an_offset_is_refused_through_a_client(tool: str, era: Era) -> None:
+async def test_an_offset_is_rejected_with_zones_through_a_client(tool: str, era: Era) -> None:
     chart = {"widget_ids": [202]} if tool == "get_widgets_data" else {"widget": {"chart_type": "stat"}}
     async with connect(shared_sandbox(), era) as client:
         result = await client.call_tool(tool, {**chart, "window": "yesterday", "time_zone": "GMT+2"})
@@ -95,7 +95,7 @@ async def test_an_offset_is_refused_through_a_client(tool: str, era: Era) -> Non
 
 @pytest.mark.parametrize("points", [0, 12])
 @pytest.mark.parametrize(
-    ("function", "period", "by", "said"),
+    ("function", "period", "by", "message"),
     [
         ("p95", "day", "local_day", "days are UTC days, not those of"),
         ("count", "day", None, "days are UTC days, not those of"),
@@ -104,8 +104,8 @@ async def test_an_offset_is_refused_through_a_client(tool: str, era: Era) -> Non
         ("avg", "month", "local_day", "months are UTC months, not those of"),
     ],
 )
-async def test_it_is_said_whose_days_and_weeks_are_shown(
-    function: str, period: str, by: str | None, said: str, points: int
+async def test_the_time_zone_of_days_and_weeks_is_stated(
+    function: str, period: str, by: str | None, message: str, points: int
 ) -> None:
     widget = {"chart_type": "bar", "field": "duration", "aggregation_function": function, "time_period": period}
     given = {"widget": widget, "points": points} | ({"by": by} if by else {})
@@ -113,7 +113,7 @@ async def test_it_is_said_whose_days_and_weeks_are_shown(
         text, answer = await ask(context, "preview_widget", window="7d", time_zone="America/Los_Angeles", **given)
         winter, _ = await ask(context, "preview_widget", window="7d", time_zone="London", **given)
         autumn, _ = await ask(context, "preview_widget", window="2026-10-22/2026-10-27", time_zone="London", **given)
-    assert f"{said} America/Los_Angeles" in answer["report"]["notes"]
-    assert f"{said} America/Los_Angeles" in text
+    assert f"{message} America/Los_Angeles" in answer["report"]["notes"]
+    assert f"{message} America/Los_Angeles" in text
     assert "Europe/London" not in winter, "its days are those of UTC"
-    assert f"{said} Europe/London" in autumn, "some of them are not"
+    assert f"{message} Europe/London" in autumn, "some of them are not"

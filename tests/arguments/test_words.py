@@ -1,4 +1,4 @@
-"""The words that models guess are understood where they leave no doubt, and told; names stand for ids."""
+"""Unambiguous aliases of arguments and values are accepted and reported; names are accepted for ids."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from support import BY_NAME, Era, Json, ask, connect, force, new_sandbox, open_t
 pytestmark = pytest.mark.anyio
 BAR: Json = {"chart_type": "bar", "field": "duration", "aggregation_function": "avg", "time_period": "day"}
 
-GUESSES: list[tuple[str, Json, Json, str]] = [
+ALIASES: list[tuple[str, Json, Json, str]] = [
     ("preview_widget", {"widget": {"type": "donut", "field": "topics", "title": "T"}},
      {"widget": {"chart_type": "pie", "field": "topic", "name": "T"}}, "widget.type was read as chart_type"),
     ("preview_widget", {"widget": {"chartType": "Column", "field": "duration", "aggregation": "Average", "interval": "daily"}},
@@ -35,22 +35,22 @@ GUESSES: list[tuple[str, Json, Json, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tool", "guess", "meant", "note"), GUESSES, ids=[g[3] for g in GUESSES])
-def test_a_guess_is_read_as_what_it_means_and_told(tool: str, guess: Json, meant: Json, note: str) -> None:
+@pytest.mark.parametrize(("tool", "aliased", "expected", "note"), ALIASES, ids=[g[3] for g in ALIASES])
+def test_unambiguous_aliases_are_accepted_and_reported(tool: str, aliased: Json, expected: Json, note: str) -> None:
     model = BY_NAME[tool].request
-    request, notes = parse(model, guess)
-    plain, none = parse(model, meant)
+    request, notes = parse(model, aliased)
+    plain, none = parse(model, expected)
     assert request == plain
     assert note in notes
     assert none == []
 
 
-def test_an_alias_gives_way_to_the_word_itself() -> None:
+def test_an_alias_is_rejected_beside_its_argument() -> None:
     with pytest.raises(errors.InvalidArguments, match=r"`widget\.type` is not an argument here"):
         parse(BY_NAME["preview_widget"].request, {"widget": {**BAR, "type": "pie"}})
 
 
-def test_every_alias_leads_to_a_word_of_the_product() -> None:
+def test_every_alias_maps_to_a_known_argument_or_value() -> None:
     fields = {name for tool in BY_NAME.values() for name in _fields(tool.request)}
     assert {name for options in shapes.ARGUMENTS.values() for name in options} <= fields | {"compare_to"}
     choices = {
@@ -77,7 +77,7 @@ def _fields(model: Any) -> set[str]:
     return found
 
 
-NEAR: list[tuple[str, Json, str]] = [
+NEAR_MISSES: list[tuple[str, Json, str]] = [
     ("preview_widget", {"widget": {"chart_type": "pai", "field": "topic"}}, 'widget.chart_type: "pai" is not allowed; did you mean `pie`?'),
     ("preview_widget", {"widget": {**BAR, "aggregation_function": "cuont"}}, "did you mean `count`?"),
     ("preview_widget", {"widget": {**BAR, "field": "duraton"}}, 'widget.field: "duraton" cannot be plotted; did you mean `duration`?'),
@@ -94,16 +94,16 @@ NEAR: list[tuple[str, Json, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tool", "arguments", "said"), NEAR, ids=[n[2] for n in NEAR])
-async def test_a_near_miss_is_answered_with_the_nearest(tool: str, arguments: Json, said: str, era: Era) -> None:
+@pytest.mark.parametrize(("tool", "arguments", "message"), NEAR_MISSES, ids=[n[2] for n in NEAR_MISSES])
+async def test_near_misses_are_rejected_with_a_suggestion(tool: str, arguments: Json, message: str, era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         result = await client.call_tool(tool, arguments)
     assert result.is_error
-    assert said in text_of(result)
+    assert message in text_of(result)
 
 
 @pytest.mark.parametrize(
-    ("tool", "given", "at"),
+    ("tool", "given", "path"),
     [
         ("get_dashboard", {"dashboard_id": [1]}, "dashboard_id"),
         ("get_widgets_data", {"widget_ids": [203, None]}, "widget_ids[1]"),
@@ -111,14 +111,14 @@ async def test_a_near_miss_is_answered_with_the_nearest(tool: str, arguments: Js
         ("preview_widget", {"widget": {**BAR, "metric": 1.5}}, "widget.metric"),
     ],
 )
-async def test_what_is_neither_an_id_nor_a_name_is_told_so(tool: str, given: Json, at: str) -> None:
+async def test_values_that_are_neither_ids_nor_names_are_rejected(tool: str, given: Json, path: str) -> None:
     with pytest.raises(errors.InvalidArguments) as refusal:
         parse(BY_NAME[tool].request, given)
-    assert f"{at}: " in str(refusal.value)
+    assert f"{path}: " in str(refusal.value)
     assert "is not valid; it must be an id or a name." in str(refusal.value)
 
 
-async def test_exact_names_stand_for_ids_and_the_ids_are_told() -> None:
+async def test_exact_names_are_resolved_to_ids_and_reported() -> None:
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, found = await ask(context, "get_dashboard", dashboard_id="Booking agent")
         assert found["id"] == 12
@@ -135,7 +135,7 @@ async def test_exact_names_stand_for_ids_and_the_ids_are_told() -> None:
         assert {change["dashboard_id"] for change in copied["changes"]} == {12, 13}
 
 
-async def test_a_name_that_several_have_is_refused_with_their_ids() -> None:
+async def test_an_ambiguous_name_is_rejected_with_all_ids() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.create_dashboard({"name": "Booking agent", "project": 2})
     async with open_tools(app) as (context, recorder):
@@ -157,7 +157,7 @@ async def test_a_name_that_several_have_is_refused_with_their_ids() -> None:
         assert len(recorder.writes()) == 2
 
 
-async def test_widgets_of_one_name_on_one_dashboard_are_told_by_what_they_plot() -> None:
+async def test_equally_named_widgets_are_listed_with_type_and_field() -> None:
     app = new_sandbox(count=10)
     force(app, 202, name="Success rate")
     async with open_tools(app) as (context, _):
@@ -167,7 +167,7 @@ async def test_widgets_of_one_name_on_one_dashboard_are_told_by_what_they_plot()
             await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[{"id": "Success rate", "name": "x"}])
 
 
-async def test_more_than_six_of_one_name_are_counted() -> None:
+async def test_ids_of_an_ambiguous_name_are_limited_to_six_and_a_count() -> None:
     app = new_sandbox(count=10)
     for number in range(202, 210):
         force(app, number, name="Same")
@@ -178,7 +178,7 @@ async def test_more_than_six_of_one_name_are_counted() -> None:
             await ask(context, "list_calls", widget_id="Same")
 
 
-async def test_where_namesakes_are_is_left_out_if_it_cannot_be_read() -> None:
+async def test_ambiguous_names_are_listed_by_id_if_dashboards_are_unreadable() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.create_dashboard({"name": "Booking agent", "project": 2})
     async with open_tools(app) as (context, recorder):
@@ -190,7 +190,7 @@ async def test_where_namesakes_are_is_left_out_if_it_cannot_be_read() -> None:
             await ask(context, "list_calls", widget_id="Success rate")
 
 
-async def test_names_are_looked_up_only_when_all_else_is_right() -> None:
+async def test_names_are_resolved_only_if_all_other_arguments_are_valid() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(errors.InvalidArguments):
             await ask(context, "get_widgets_data", dashboard_id="Booking agent", points=99)

@@ -1,4 +1,4 @@
-"""Wrong input, as much as can be thought of: no crash, nothing sent, each error names the argument and a fix."""
+"""Invalid input: no crash, no request, and every error names the argument and a fix."""
 
 import json
 import re
@@ -65,36 +65,36 @@ VALID: dict[str, Json] = {
 VALID.update(call for writes in (False, True) for call in sample_calls(VALID, writes=writes))
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place inside a JSON value."""
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every element of a JSON value."""
     inner: list[tuple[Any, Any]] = (
         list(value.items()) if is_object(value) else list(enumerate(value)) if is_list(value) else []
     )
-    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+    return [path, *(place for key, item in inner for place in paths(item, (*path, key)))]
 
 
-def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+def replace_at(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     if not path:
         return new
     copy: Any = dict(value) if is_object(value) else list(value)
-    copy[path[0]] = changed(value[path[0]], path[1:], new)
+    copy[path[0]] = replace_at(value[path[0]], path[1:], new)
     return copy
 
 
 @st.composite
 def near_valid(draw: st.DrawFn, name: str) -> Json:
-    """Valid arguments with one or two places spoiled, or one argument too many."""
+    """Valid arguments with one or two elements replaced, or one unknown argument added."""
     found: Any = VALID[name]
     for _ in range(draw(st.integers(1, 2))):
-        path = draw(st.sampled_from(places(found)[1:] or [()]))
-        found = changed(found, path, draw(anything)) if path else {**found, draw(st.text(max_size=6)): 1}
+        path = draw(st.sampled_from(paths(found)[1:] or [()]))
+        found = replace_at(found, path, draw(anything)) if path else {**found, draw(st.text(max_size=6)): 1}
     arguments: Json = found
     return arguments
 
 
-def check(tool: Tool[Any, Any], arguments: Json) -> None:
-    """Arguments are read, or refused by name with something to do."""
-    refusal = refused(tool, arguments)
+def check_parsed(tool: Tool[Any, Any], arguments: Json) -> None:
+    """Arguments are accepted, or rejected with their names and a fix."""
+    refusal = rejection_of(tool, arguments)
     if refusal is None:
         return
     assert refusal.faults
@@ -106,7 +106,7 @@ def check(tool: Tool[Any, Any], arguments: Json) -> None:
         assert len(str(fault)) < 700
 
 
-def refused(tool: Tool[Any, Any], arguments: Json) -> InvalidArguments | None:
+def rejection_of(tool: Tool[Any, Any], arguments: Json) -> InvalidArguments | None:
     try:
         parse(tool.request, arguments)
     except InvalidArguments as error:
@@ -116,27 +116,27 @@ def refused(tool: Tool[Any, Any], arguments: Json) -> InvalidArguments | None:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", BY_NAME)
-def test_arbitrary_json_is_read_or_refused(name: str) -> None:
+def test_arbitrary_json_is_accepted_or_rejected_with_a_fix(name: str) -> None:
     @given(arbitrary)
     def run(arguments: Json) -> None:
-        check(BY_NAME[name], arguments)
+        check_parsed(BY_NAME[name], arguments)
 
     run()
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", BY_NAME)
-def test_nearly_valid_arguments_are_read_or_refused(name: str) -> None:
+def test_nearly_valid_arguments_are_accepted_or_rejected_with_a_fix(name: str) -> None:
     @given(near_valid(name))
     def run(arguments: Json) -> None:
-        check(BY_NAME[name], arguments)
+        check_parsed(BY_NAME[name], arguments)
 
     run()
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", BY_NAME)
-async def test_what_is_refused_was_never_sent(name: str) -> None:
+async def test_rejected_arguments_send_no_request(name: str) -> None:
     wrong: list[Json] = [
         {**VALID[name], "colour": "red"},
         {key: {"not": ["what", "was", "asked"]} for key in VALID[name]},
@@ -148,7 +148,7 @@ async def test_what_is_refused_was_never_sent(name: str) -> None:
             with pytest.raises(InvalidArguments):
                 await ask(context, name, **arguments)
         for arguments in wrong[2:]:
-            if refused(BY_NAME[name], arguments):
+            if rejection_of(BY_NAME[name], arguments):
                 with pytest.raises(InvalidArguments):
                     await ask(context, name, **arguments)
         assert recorder.sent == []
@@ -163,7 +163,7 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize(("tool", "argument"), REQUIRED, ids=[f"{tool.name} {name}" for tool, name in REQUIRED])
-def test_a_required_argument_that_is_missing_says_what_to_give(tool: Tool[Any, Any], argument: str) -> None:
+def test_a_missing_required_argument_is_reported_with_a_fix(tool: Tool[Any, Any], argument: str) -> None:
     with pytest.raises(InvalidArguments) as refusal:
         parse(tool.request, {})
     [fault] = [fault for fault in refusal.value.faults if fault.path == argument]
@@ -173,7 +173,7 @@ def test_a_required_argument_that_is_missing_says_what_to_give(tool: Tool[Any, A
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_the_valid_arguments_here_are_valid(name: str) -> None:
+def test_the_sample_arguments_are_valid(name: str) -> None:
     _, notes = parse(BY_NAME[name].request, VALID[name])
     assert notes == []
     assert set(VALID[name]) <= set(input_schemas([BY_NAME[name].request])[BY_NAME[name].request]["properties"])
