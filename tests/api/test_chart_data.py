@@ -22,7 +22,7 @@ def chart(data: Any, chart_type: str = "bar", group_by: Any = None, **envelope: 
     return decode(ChartEnvelope.decode(body), chart_type=chart_type, group_by=group_by)
 
 
-def test_the_documented_examples_are_read() -> None:
+def test_documented_examples_are_decoded() -> None:
     line = chart([{"id": 1, "timestamp": "2025-11-03T10:30:00Z", "value": 45}], "line").rows
     assert (line[0].id, line[0].timestamp, line[0].value) == (1, "2025-11-03T10:30:00Z", 45)
     [bar] = chart([BAR_ROW]).rows
@@ -35,12 +35,12 @@ STAT = {"total_calls": 3, "success_rate": None, "avg_duration": 12.5, "p95_laten
 
 
 @pytest.mark.parametrize("data", [STAT, [STAT], [[], STAT]])
-def test_a_stat_may_be_an_object_or_an_array_holding_one(data: Any) -> None:
+def test_stat_figures_are_accepted_as_an_object_or_in_an_array(data: Any) -> None:
     assert chart(data, "stat").stat == STAT
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3])
-def test_a_stat_without_figures_is_empty(data: Any) -> None:
+def test_a_stat_without_figures_decodes_to_an_empty_object(data: Any) -> None:
     assert chart(data, "stat").stat == {}
 
 
@@ -57,20 +57,20 @@ def test_a_stat_without_figures_is_empty(data: Any) -> None:
         [{"agent.id": 31, "data": [BAR_ROW]}],
     ],
 )
-@pytest.mark.parametrize("told", [True, False], ids=["answer names group_by", "only the widget does"])
-def test_grouped_rows_in_each_form_carry_their_group(data: Any, told: bool) -> None:  # noqa: FBT001 - a parameter
-    body = msgspec.json.encode({"data": data, "group_by": BY_AGENT if told else None})
-    found = decode(ChartEnvelope.decode(body), chart_type="bar", group_by=None if told else BY_AGENT)
+@pytest.mark.parametrize("in_answer", [True, False], ids=["answer names group_by", "only the widget does"])
+def test_grouped_rows_of_every_form_keep_their_group(data: Any, in_answer: bool) -> None:  # noqa: FBT001 - a parameter
+    body = msgspec.json.encode({"data": data, "group_by": BY_AGENT if in_answer else None})
+    found = decode(ChartEnvelope.decode(body), chart_type="bar", group_by=None if in_answer else BY_AGENT)
     [row] = found.rows
     assert (row.group, row.value, found.grouped) == (31, 4.5, True)
 
 
-def test_grouped_rows_without_a_group_are_kept_and_marked() -> None:
+def test_grouped_rows_without_a_group_are_kept_as_ungrouped() -> None:
     found = chart([BAR_ROW], group_by=BY_AGENT)
     assert (len(found.rows), found.grouped) == (1, False)
 
 
-def test_nulls_and_unknown_keys_pass() -> None:
+def test_null_values_and_unknown_keys_are_accepted() -> None:
     [row] = chart([{"time_interval": None, "value": None, "sample_count": None, "colour": "red"}]).rows
     assert (row.time_interval, row.value) == (None, None)
     assert chart(None).rows == []
@@ -81,13 +81,13 @@ def test_an_unknown_chart_type_is_kept() -> None:
 
 
 @pytest.mark.parametrize("data", ["x", 3, {"rows": []}, [1], [[1]]])
-def test_data_that_is_no_list_of_rows_is_an_error(data: Any) -> None:
+def test_data_other_than_a_list_of_rows_is_an_error(data: Any) -> None:
     with pytest.raises(UnreadableAnswer):
         chart(data)
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"[]", b'"x"', b"\xff", b"[" * 5000])
-def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
+def test_an_envelope_other_than_a_json_object_is_an_error(body: bytes) -> None:
     with pytest.raises(UnreadableAnswer):
         ChartEnvelope.decode(body)
 
@@ -96,23 +96,23 @@ def test_an_envelope_that_is_no_object_is_an_error(body: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [b'[{"label": "\xff", "timestamp": "\xff", "time_interval": "\xff"}]', b"[" * 5000 + b"]" * 5000]
 )
-def test_data_that_cannot_be_decoded_is_an_error(data: bytes, kind: str) -> None:
+def test_undecodable_data_is_an_error(data: bytes, kind: str) -> None:
     with pytest.raises(UnreadableAnswer):
         decode(ChartEnvelope.decode(b'{"data":' + data + b"}"), chart_type=kind, group_by=None)
 
 
-def test_a_list_where_a_value_belongs_is_read_and_no_number() -> None:
+def test_a_list_in_place_of_a_value_is_decoded_as_a_list() -> None:
     [row] = chart([{"id": 1, "timestamp": "2025-11-03T10:30:00Z", "value": [1]}], "line").rows
     assert (row.id, row.value) == (1, [1])
 
 
-def test_data_of_more_values_than_can_be_real_is_refused_before_it_is_read() -> None:
+def test_data_with_more_than_eight_million_values_is_rejected() -> None:
     data = b'[{"id": 1, "value": [' + b"[]," * 4_000_000 + b"0]}]"
     with pytest.raises(UnreadableAnswer, match="more than 8000000 values"):
         decode(ChartEnvelope.decode(b'{"data":' + data + b"}"), chart_type="line", group_by=None)
 
 
-def test_what_surrounds_the_data_and_is_far_too_large_counts_as_absent() -> None:
+def test_oversized_envelope_metadata_counts_as_absent() -> None:
     envelope = ChartEnvelope.decode(b'{"widget_id": 7, "metadata": [' + b"[]," * 100_000 + b"0]}")
     assert (envelope.widget_id, envelope.metadata) == (7, None)
 
@@ -133,7 +133,7 @@ json_rows = st.lists(
 
 
 @given(json_rows, st.sampled_from(["line", "bar", "pie", "stat", "list"]), st.sampled_from([None, BY_AGENT]))
-def test_any_rows_are_decoded_or_refused(data: Any, chart_type: str, group_by: Any) -> None:
+def test_arbitrary_rows_decode_to_no_more_rows_than_given(data: Any, chart_type: str, group_by: Any) -> None:
     found = chart(data, chart_type, group_by)
     assert len(found.rows) <= max(
         len(data), sum(len(row.get("data") or []) for row in data if isinstance(row.get("data"), list))
@@ -141,13 +141,13 @@ def test_any_rows_are_decoded_or_refused(data: Any, chart_type: str, group_by: A
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(), st.booleans(), st.none()))
-def test_a_number_is_finite_or_none(value: Any) -> None:
+def test_numbers_decode_to_finite_values_or_none(value: Any) -> None:
     found = number(value)
     assert found is None or abs(found) < float("inf")
 
 
 @pytest.mark.parametrize("joint", [",", " ,\n ", ", "])
-def test_large_data_is_decoded_in_pieces_and_all_of_it(joint: str) -> None:
+def test_large_data_is_decoded_completely_in_pieces(joint: str) -> None:
     rows = [
         {"id": i, "timestamp": "2026-11-18T10:00:00Z", "value": i % 7, "note": "}, {" * (i % 3)} for i in range(60_000)
     ]

@@ -1,4 +1,4 @@
-"""The typed client: pages, statuses, and the key kept to itself."""
+"""The typed client: pagination, statuses, and secrecy of the key."""
 
 import json
 import logging
@@ -54,16 +54,16 @@ def client(answer: Answering) -> tuple[CekuraClient, Fixed]:
         (599, errors.ApiFault),
     ],
 )
-async def test_every_status_has_its_error(status: int, error: type[Exception]) -> None:
-    made, _ = client(lambda _: Response(status, b"<html>internal detail</html>"))
+async def test_every_http_status_maps_to_its_error(status: int, error: type[Exception]) -> None:
+    api, _ = client(lambda _: Response(status, b"<html>internal detail</html>"))
     with pytest.raises(error) as caught:
-        await made.get_widget(7)
+        await api.get_widget(7)
     assert type(caught.value) is error
     assert "internal detail" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "messages"),
     [
         (b'{"detail": "Not so."}', {"detail": ["Not so."]}),
         (b'{"name": ["Too long.", "Too odd."]}', {"name": ["Too long.", "Too odd."]}),
@@ -74,21 +74,21 @@ async def test_every_status_has_its_error(status: int, error: type[Exception]) -
         (f'{{"detail": "the key {KEY} is bad"}}'.encode(), {"detail": ["the key [key] is bad"]}),
     ],
 )
-async def test_of_a_400_only_the_documented_messages_are_kept(body: bytes, said: dict[str, list[str]]) -> None:
-    made, _ = client(lambda _: Response(400, body))
+async def test_only_documented_messages_of_a_400_are_kept(body: bytes, messages: dict[str, list[str]]) -> None:
+    api, _ = client(lambda _: Response(400, body))
     with pytest.raises(errors.Refused) as caught:
-        await made.get_widget(7)
-    assert caught.value.fields == said
+        await api.get_widget(7)
+    assert caught.value.fields == messages
 
 
-async def test_next_is_followed_by_its_query_and_never_its_host() -> None:
+async def test_pagination_uses_the_query_of_next_and_keeps_the_host() -> None:
     def answer(request: Sent) -> Any:
         if request.query.get("page") == "2":
             return {"results": [{"id": 2}], "next": None}
         return {"results": [{"id": 1}], "next": "https://evil.invalid/elsewhere/?page=2&page_size=100"}
 
-    made, transport = client(answer)
-    assert [agent.id for agent in await made.agents()] == [1, 2]
+    api, transport = client(answer)
+    assert [agent.id for agent in await api.agents()] == [1, 2]
     assert {request.path for request in transport.sent} == {"/test_framework/v2/aiagents/"}
 
 
@@ -105,38 +105,38 @@ TOO_MUCH: list[tuple[Callable[[CekuraClient], Any], bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("read", "body", "said"), TOO_MUCH)
-async def test_an_answer_of_more_values_than_can_be_real_is_refused_before_it_is_read(
-    read: Callable[[CekuraClient], Any], body: bytes, said: str
+@pytest.mark.parametrize(("read", "body", "messages"), TOO_MUCH)
+async def test_oversized_answers_are_rejected_before_decoding(
+    read: Callable[[CekuraClient], Any], body: bytes, messages: str
 ) -> None:
-    made, _ = client(lambda _: Response(200, body, "application/json"))
-    with pytest.raises(errors.UnreadableAnswer, match=said):
-        await read(made)
+    api, _ = client(lambda _: Response(200, body, "application/json"))
+    with pytest.raises(errors.UnreadableAnswer, match=messages):
+        await read(api)
 
 
-async def test_a_widget_without_an_id_that_can_be_one_is_left_out() -> None:
-    made, _ = client(lambda _: {"id": 1, "widgets": [{"id": 7}, {"id": -1}, {"id": None}, {"name": "x"}]})
-    assert [widget.id for widget in (await made.get_dashboard(1)).widgets] == [7]
+async def test_widgets_without_a_valid_id_are_omitted() -> None:
+    api, _ = client(lambda _: {"id": 1, "widgets": [{"id": 7}, {"id": -1}, {"id": None}, {"name": "x"}]})
+    assert [widget.id for widget in (await api.get_dashboard(1)).widgets] == [7]
 
 
-async def test_one_widget_that_is_none_ends_the_reading_of_a_dashboard() -> None:
-    made, _ = client(lambda _: {"id": 1, "widgets": [0] * 300_000})
+async def test_a_malformed_widget_makes_its_dashboard_unreadable() -> None:
+    api, _ = client(lambda _: {"id": 1, "widgets": [0] * 300_000})
     with pytest.raises(errors.UnreadableAnswer, match=r"widgets\.0 has an undocumented type"):
-        await made.get_dashboard(1)
+        await api.get_dashboard(1)
 
 
-async def test_pages_that_repeat_end_in_an_error() -> None:
-    made, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=1"})
+async def test_repeating_pages_are_an_error() -> None:
+    api, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=1"})
     with pytest.raises(errors.UnreadableAnswer, match="repeat"):
-        await made.agents()
+        await api.agents()
     assert len(transport.sent) == 2
 
 
-async def test_pages_without_end_are_cut_off() -> None:
+async def test_pagination_stops_after_100_pages() -> None:
     numbers = iter(range(1000))
-    made, transport = client(lambda _: {"results": [], "next": f"https://x.invalid/?page={next(numbers)}"})
+    api, transport = client(lambda _: {"results": [], "next": f"https://x.invalid/?page={next(numbers)}"})
     with pytest.raises(errors.UnreadableAnswer, match="more than 100 pages"):
-        await made.agents()
+        await api.agents()
     assert len(transport.sent) == 100
 
 
@@ -150,27 +150,27 @@ async def test_pages_without_end_are_cut_off() -> None:
     ],
     ids=["html", "truncated", "wrong type", "another widget"],
 )
-async def test_a_success_that_is_not_what_was_asked_is_an_error(answer: Response, problem: str) -> None:
-    made, _ = client(lambda _: answer)
+async def test_a_success_with_an_unexpected_body_is_an_error(answer: Response, problem: str) -> None:
+    api, _ = client(lambda _: answer)
     with pytest.raises(errors.UnreadableAnswer, match=problem):
-        await made.get_widget(7)
+        await api.get_widget(7)
 
 
 async def test_unknown_keys_and_chart_types_are_kept() -> None:
-    made, _ = client(lambda _: {"id": 7, "chart_type": "list", "colour": "red", "metadata": [1]})
-    widget = await made.get_widget(7)
+    api, _ = client(lambda _: {"id": 7, "chart_type": "list", "colour": "red", "metadata": [1]})
+    widget = await api.get_widget(7)
     assert (widget.chart_type, widget.metadata, widget.model_extra) == ("list", [1], {"colour": "red"})
 
 
 @pytest.mark.parametrize(
     "body", [[{"name": "A", "chart_type": "stat"}], {"id": 1, "widgets": [{"name": "A", "chart_type": "stat"}]}, {}]
 )
-async def test_predefined_widgets_may_be_a_list_or_an_object_holding_one(body: Any) -> None:
-    made, _ = client(lambda _: body)
-    assert [w.name for w in await made.predefined_widgets()] == (["A"] if body else [])
+async def test_predefined_widgets_are_accepted_as_a_list_or_in_an_object(body: Any) -> None:
+    api, _ = client(lambda _: body)
+    assert [w.name for w in await api.predefined_widgets()] == (["A"] if body else [])
 
 
-async def test_the_key_stands_in_no_repr_log_or_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_api_key_is_absent_from_reprs_logs_and_errors(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with open_tools(shared_sandbox()) as (context, recorder):
         await context.api.get_dashboard(11)
@@ -182,7 +182,7 @@ async def test_the_key_stands_in_no_repr_log_or_error(caplog: pytest.LogCaptureF
 
 
 async def test_one_deadline_covers_all_pages() -> None:
-    made, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=2"})
+    api, transport = client(lambda _: {"results": [], "next": "https://x.invalid/?page=2"})
     with pytest.raises(errors.DeadlinePassed):
-        await made.within(0).agents()
+        await api.within(0).agents()
     assert transport.sent == []

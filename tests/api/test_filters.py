@@ -45,7 +45,7 @@ VALID: list[Json] = [
 
 
 @pytest.mark.parametrize("node", VALID)
-def test_a_valid_filter_goes_through_unchanged(node: Json) -> None:
+def test_a_valid_filter_is_kept_unchanged(node: Json) -> None:
     assert Filter.model_validate(node).to_json() == node
 
 
@@ -76,7 +76,7 @@ def test_a_valid_filter_goes_through_unchanged(node: Json) -> None:
         ),
     ],
 )
-def test_a_wrong_filter_is_refused_where_it_is_wrong(node: Json, place: tuple[Any, ...], message: str) -> None:
+def test_an_invalid_filter_is_rejected_with_its_path(node: Json, place: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Filter.model_validate(node)
     [error] = caught.value.errors()
@@ -84,7 +84,7 @@ def test_a_wrong_filter_is_refused_where_it_is_wrong(node: Json, place: tuple[An
     assert message in error["msg"] or message in str(error.get("ctx"))
 
 
-def test_time_conditions_whose_ancestors_are_all_and_are_taken_out() -> None:
+def test_without_time_removes_time_conditions_that_are_only_under_and() -> None:
     nested = group("and", TIME, group("and", TOPIC, {**TIME, "op": "lt"}), group("or", TIME, FAILED))
     assert without_time(nested) == group("and", TOPIC, group("or", TIME, FAILED))
     assert has_nested_time(nested)
@@ -93,7 +93,7 @@ def test_time_conditions_whose_ancestors_are_all_and_are_taken_out() -> None:
     assert without_time(None) == {}
 
 
-def test_bounds_are_the_tightest_and_today_ends_at_midnight_for_upper_ones() -> None:
+def test_time_bounds_are_the_tightest_of_all_conditions() -> None:
     node = group("and", TIME, {**TIME, "value": "now-2d"}, {"field": "timestamp", "op": "lte", "value": "today-1d"})
     assert time_bounds(node, NOW) == Bounds(NOW - timedelta(days=2), datetime(2026, 11, 18, tzinfo=UTC))
     assert time_bounds(group("or", TIME), NOW) == Bounds(None, None)
@@ -105,13 +105,13 @@ def test_each_relative_unit_counts_back_from_now(unit: str, seconds: int) -> Non
     assert resolve_time(f"now-3{unit}", "gte", NOW) == NOW - timedelta(seconds=3 * seconds)
 
 
-def test_operators_that_are_not_documented_for_their_field_are_warned_of() -> None:
+def test_operators_undocumented_for_their_field_are_warned_about() -> None:
     node = group("and", TOPIC, {"field": "duration", "op": "neq", "value": 3})
     [warning] = filter_warnings(node)
     assert warning.startswith("filters.conditions[1]: neq")
 
 
-def test_words_quote_what_people_wrote() -> None:
+def test_a_filter_in_words_quotes_values() -> None:
     node = group("and", {"field": "topic", "op": "eq", "value": 'x" or\n1'}, group("or", FAILED, TOPIC))
     assert in_words(node) == 'topic = "x\' or 1" and (success = false or topic = "complaint")'
 
@@ -124,7 +124,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["field", "op", "value", "operator", "conditions"]), json_values, max_size=5))
-def test_any_stored_filter_can_be_read(node: Json) -> None:
+def test_arbitrary_stored_filters_are_accepted(node: Json) -> None:
     assert isinstance(in_words(node), str)
     assert not any(part.get("field") == "timestamp" for part in [without_time(node)])
     time_bounds(node, NOW)
@@ -133,7 +133,7 @@ def test_any_stored_filter_can_be_read(node: Json) -> None:
 
 
 @given(st.lists(st.sampled_from(VALID), max_size=4))
-def test_and_is_flat_and_keeps_every_condition(nodes: list[Json]) -> None:
+def test_combined_filters_are_flat_and_keep_every_condition(nodes: list[Json]) -> None:
     joined = both(*nodes)
     parts = (
         joined.get("conditions", [joined] if joined else [])

@@ -1,4 +1,4 @@
-"""Proxies and certificates of the environment: used where they can be, and named in one line where not."""
+"""Proxies and certificates from the environment: used if valid, otherwise reported in one line."""
 
 import asyncio
 import os
@@ -69,10 +69,10 @@ def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"), WRONG_PROXIES, ids=[f"{v}={x[:30]}" for v, x, _ in WRONG_PROXIES]
+    ("variable", "value", "message"), WRONG_PROXIES, ids=[f"{v}={x[:30]}" for v, x, _ in WRONG_PROXIES]
 )
-def test_what_is_no_address_of_a_proxy_is_told_with_its_variable(
-    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+def test_an_invalid_proxy_is_reported_with_its_environment_variable(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
     for used in (check_network, HttpTransport):
@@ -80,11 +80,11 @@ def test_what_is_no_address_of_a_proxy_is_told_with_its_variable(
             used(API)
         text = str(refused.value)
         assert text.startswith(f'{variable} is "{value[:50]}')
-        assert said in text
+        assert message in text
         assert len(text) < 250
 
 
-def test_a_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_omit_the_proxy_password(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("http://me:hidden@h:x", "me:hidden@h:1", "http://me:hid@den@h:1"):
         monkeypatch.setenv("HTTPS_PROXY", value)
         with pytest.raises(WrongNetworkSetting) as refused:
@@ -118,7 +118,7 @@ def test_a_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
         ({"HTTPS_PROXY": "http://a:1", "NO_PROXY": "10.0.0.0/8, ((, cekura"}, API, ("HTTPS_PROXY", "http://a:1")),
     ],
 )  # fmt: skip
-def test_the_proxy_is_that_of_the_scheme_or_of_all_unless_the_host_is_excepted(
+def test_the_proxy_follows_scheme_all_proxy_and_no_proxy(
     given: dict[str, str], url: str, expected: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in given.items():
@@ -129,7 +129,7 @@ def test_the_proxy_is_that_of_the_scheme_or_of_all_unless_the_host_is_excepted(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-async def test_requests_go_through_the_proxy_and_a_failure_names_it(
+async def test_requests_use_the_proxy_and_failures_name_its_variable(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[bytes]()
@@ -170,7 +170,7 @@ async def test_requests_to_this_machine_bypass_the_proxy(variable: str, monkeypa
 
 
 @pytest.mark.parametrize("content", [*UNTRUSTWORTHY, "absent", "a folder"])
-def test_certificates_that_are_none_are_told_with_the_variable(
+def test_invalid_certificates_are_reported_with_their_variable(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, folder = tmp_path / "certificates.pem", tmp_path / "certificates"
@@ -191,7 +191,7 @@ def test_certificates_that_are_none_are_told_with_the_variable(
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that nobody else vouches for, and its key."""
+    """A self-signed certificate of 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     made = (
@@ -215,7 +215,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 @asynccontextmanager
 async def over_tls(public: Path, private: Path) -> AsyncGenerator[str]:
-    """A server with that certificate, which answers everything alike."""
+    """A server with that certificate, which gives every request the same answer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(public, private)
 
@@ -231,9 +231,7 @@ async def over_tls(public: Path, private: Path) -> AsyncGenerator[str]:
 
 
 @pytest.mark.anyio
-async def test_a_certificate_is_trusted_by_its_variable_and_else_that_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_certificate_from_ssl_cert_file_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     public, private = certificate(tmp_path)
     async with over_tls(public, private) as url:
         with pytest.raises(NotSent, match=r"certificate is not trusted\). Check the network, SSL_CERT_FILE and"):
@@ -255,7 +253,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("variable", "value"), SETTINGS)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_names_the_variable_in_one_line(command: list[str], variable: str, value: str) -> None:
+def test_every_command_reports_the_invalid_variable_in_one_line(command: list[str], variable: str, value: str) -> None:
     stdin = '{"name": "x", "project": 1}'
     done = typed(*command, stdin=stdin, environment={"CEKURA_API_KEY": "k", variable: value})
     assert (done.exit_code, done.stdout) == (2, "")
@@ -263,21 +261,21 @@ def test_every_command_names_the_variable_in_one_line(command: list[str], variab
     assert line.startswith(f'cekura-dashboards: {variable} is "{value}", which ')
 
 
-def test_a_server_over_stdio_does_not_start_with_it_but_with_a_sandbox() -> None:
-    """Each of them alone ends it in this process; see above."""
+def test_invalid_network_settings_stop_a_stdio_server_unless_sandboxed() -> None:
+    """The test above covers each of the settings alone, in this process."""
     environment = {**os.environ, "CEKURA_API_KEY": "k", **dict(SETTINGS)}
-    for arguments, code, said in (([], 2, "HTTPS_PROXY"), (["--sandbox"], 0, "")):
+    for arguments, code, message in (([], 2, "HTTPS_PROXY"), (["--sandbox"], 0, "")):
         done = subprocess.run(
             [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], env=environment, input="",
             capture_output=True, text=True, timeout=HANGS_S, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", code // 2)
-        assert said in done.stderr
+        assert message in done.stderr
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("variable", "value"), SETTINGS)
-async def test_a_tool_call_names_the_variable_where_it_went_wrong_after_the_start(
+async def test_a_tool_call_reports_a_variable_that_became_invalid_after_start(
     variable: str, value: str, era: Era, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = settings().model_copy(update={"base_url": API})

@@ -1,4 +1,4 @@
-"""What is asked again, when, and what never is."""
+"""Which requests are retried, when, and which never are."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ WIDGET = b'{"id": 7, "chart_type": "pie"}'
 
 
 class Scripted:
-    """Answers or raises what it is told, in order; keeps the waits between."""
+    """Answers or raises the given steps in order; records the waits between them."""
 
     def __init__(self, *steps: Response | Exception) -> None:
         self.steps = list(steps)
@@ -65,14 +65,14 @@ async def write(client: CekuraClient) -> object:
     ],
     ids=["502", "503", "504", "429", "not sent", "broken"],
 )
-async def test_a_read_is_tried_again_after_a_passing_fault(fault: Response | Exception) -> None:
+async def test_reads_are_retried_after_transient_faults(fault: Response | Exception) -> None:
     script = Scripted(fault, Response(200, b"[]"))
     await read(script.client())
     assert script.tries == 2
     assert all(0.1 <= wait <= 0.25 for wait in script.waits)
 
 
-async def test_waits_grow_and_tries_end() -> None:
+async def test_retries_back_off_and_stop_after_four_attempts() -> None:
     script = Scripted(*[Response(503, b"")] * 9)
     with pytest.raises(errors.ApiFault):
         await read(script.client())
@@ -81,7 +81,7 @@ async def test_waits_grow_and_tries_end() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
-async def test_other_answers_are_not_asked_for_again(status: int) -> None:
+async def test_other_statuses_are_not_retried(status: int) -> None:
     script = Scripted(Response(status, b"{}"))
     with pytest.raises(errors.ApiError):
         await read(script.client())
@@ -89,7 +89,7 @@ async def test_other_answers_are_not_asked_for_again(status: int) -> None:
 
 
 @pytest.mark.parametrize("fault", [limited(), errors.NotSent("x")], ids=["429", "not sent"])
-async def test_a_write_that_certainly_did_nothing_is_tried_again(fault: Response | Exception) -> None:
+async def test_writes_that_never_arrived_are_retried(fault: Response | Exception) -> None:
     script = Scripted(fault, Response(200, WIDGET))
     await write(script.client())
     assert script.tries == 2
@@ -105,7 +105,7 @@ async def test_a_write_that_certainly_did_nothing_is_tried_again(fault: Response
     ],
     ids=["502", "503", "broken", "too slow"],
 )
-async def test_a_write_that_may_have_arrived_is_never_repeated(
+async def test_writes_that_may_have_arrived_are_never_retried(
     fault: Response | Exception, error: type[Exception]
 ) -> None:
     script = Scripted(fault, Response(200, WIDGET))
@@ -117,23 +117,21 @@ async def test_a_write_that_may_have_arrived_is_never_repeated(
 @pytest.mark.parametrize(
     ("header", "wait"), [("3", 3.0), ("Wed, 18 Nov 2026 15:30:05 GMT", 5.0), ("Wed, 18 Nov 2026 15:00:00 GMT", 0.0)]
 )
-async def test_retry_after_is_obeyed_in_both_its_forms(header: str, wait: float) -> None:
+async def test_retry_after_is_obeyed_as_seconds_and_as_a_date(header: str, wait: float) -> None:
     script = Scripted(limited(header), Response(200, b"[]"))
     await read(script.client())
     assert script.waits == [wait]
 
 
 @pytest.mark.parametrize(("header", "timeout_s"), [("3600", 600), ("15", 10), ("99999999999999999999", 600)])
-async def test_a_retry_after_beyond_the_cap_or_deadline_is_told_and_not_waited_for(
-    header: str, timeout_s: float
-) -> None:
+async def test_a_retry_after_beyond_the_deadline_is_reported_without_waiting(header: str, timeout_s: float) -> None:
     script = Scripted(limited(header))
     with pytest.raises(errors.RateLimited, match=r"Try again in .* seconds"):
         await read(script.client(timeout_s))
     assert script.waits == []
 
 
-async def test_an_unreadable_retry_after_is_passed_over() -> None:
+async def test_an_invalid_retry_after_header_is_ignored() -> None:
     script = Scripted(limited("soon"), Response(200, b"[]"))
     await read(script.client())
     assert script.tries == 2
@@ -147,13 +145,13 @@ async def test_an_unreadable_retry_after_is_passed_over() -> None:
         ("Mon, 01 Jan 0001 00:00:00 +2359", 0), ("Wed, 18 Nov 2026 15:30:05", 5), ("Wed, 18 Nov 1970 15:30:05 GMT", 0),
     ],
 )  # fmt: skip
-def test_a_wait_is_read_in_each_form_and_is_at_most_five_minutes(header: str, wait: float) -> None:
+def test_retry_after_is_parsed_in_every_form_and_capped_at_five_minutes(header: str, wait: float) -> None:
     assert retry_after_s(header, now()) == wait
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("header", ["99999999999", "Wed, 18 Nov 2099 15:30:05 GMT"])
-async def test_after_an_absurd_wait_a_key_is_asked_for_again_within_five_minutes(header: str) -> None:
+async def test_an_absurd_retry_after_blocks_the_key_for_at_most_five_minutes(header: str) -> None:
     script = Scripted(limited(header))
     pace = script.client(600).pace
     client = CekuraClient(transport=script, key=SecretStr(KEY), timeout_s=600, now=now, sleep=script.sleep, pace=pace)
@@ -167,7 +165,7 @@ async def test_after_an_absurd_wait_a_key_is_asked_for_again_within_five_minutes
 
 
 @given(st.text() | st.floats().map(str) | st.integers().map(str))
-def test_whatever_a_header_holds_is_a_wait_or_none(header: str) -> None:
+def test_arbitrary_retry_after_headers_parse_to_a_wait_or_none(header: str) -> None:
     found = retry_after_s(header, now())
     assert found is None or 0 <= found <= 300
 
@@ -175,5 +173,5 @@ def test_whatever_a_header_holds_is_a_wait_or_none(header: str) -> None:
 @pytest.mark.parametrize(
     "header", ["-1", "-0.5", "1e9", "", "٣", "nan", "NaN", "inf", "-inf", "1,5", "+3", "0x10", "5 s", "Wed, 99 Nov 2026 15:30:05 GMT"]
 )  # fmt: skip
-def test_what_is_no_wait_is_none(header: str) -> None:
+def test_invalid_retry_after_headers_parse_to_none(header: str) -> None:
     assert retry_after_s(header, datetime(2026, 11, 18, tzinfo=UTC)) is None

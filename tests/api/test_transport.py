@@ -31,7 +31,7 @@ TOO_SLOW = {"TimeoutException", "ReadTimeout", "WriteTimeout"}
 
 
 @pytest.mark.parametrize("kind", LIBRARY_FAULTS, ids=lambda kind: kind.__name__)
-def test_every_fault_of_the_library_is_translated(kind: type[Exception]) -> None:
+def test_every_http_library_error_is_translated(kind: type[Exception]) -> None:
     error = kind.__new__(kind)
     Exception.__init__(error, "detail with a secret")
     found = translate(error, 30)
@@ -83,7 +83,7 @@ async def test_cookies_are_not_kept() -> None:
     assert seen == [[], []]
 
 
-async def test_a_body_over_the_cap_ends_in_an_error_that_says_what_to_do() -> None:
+async def test_a_body_over_the_size_limit_is_an_error_with_a_next_step() -> None:
     with pytest.raises(errors.UnreadableAnswer, match=r"larger than 1 MiB.*narrower window"):
         await ask(responding(200, b"x" * (2**20 + 1)), max_body_bytes=2**20)
 
@@ -99,14 +99,14 @@ SMALL, LARGE = b'{"results": []}', bytes(range(256)) * 5000 + b"0" * 700_000
 
 @pytest.mark.parametrize("body", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", "identity, gzip", "deflate", "deflate without header"])
-async def test_a_compressed_body_is_what_was_packed(coding: str, body: bytes) -> None:
+async def test_compressed_bodies_are_decompressed(coding: str, body: bytes) -> None:
     wbits = {"deflate": ZLIB, "deflate without header": DEFLATE}.get(coding, GZIP)
     sent = coding.removesuffix(" without header").encode()
     assert (await ask(responding(200, packed(body, wbits), (b"content-encoding", sent)))).body == body
 
 
 @pytest.mark.parametrize("wbits", [GZIP, ZLIB, DEFLATE])
-async def test_a_compressed_body_is_measured_by_what_it_holds(wbits: int) -> None:
+async def test_the_size_limit_applies_to_decompressed_bodies(wbits: int) -> None:
     sent = packed(b"0" * (8 * 2**20), wbits)
     answer = responding(200, sent, (b"content-encoding", b"gzip" if wbits == GZIP else b"deflate"))
     with pytest.raises(errors.UnreadableAnswer, match="larger than 1 MiB"):
@@ -114,18 +114,18 @@ async def test_a_compressed_body_is_measured_by_what_it_holds(wbits: int) -> Non
 
 
 @pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, gzip", b"gzip, deflate", b"compress", b"nonsense"])
-async def test_a_compression_that_was_not_asked_for_is_refused_by_its_name(coding: bytes) -> None:
+async def test_unrequested_content_encodings_are_rejected_by_name(coding: bytes) -> None:
     with pytest.raises(errors.UnreadableAnswer, match=f'content encoding "{coding.decode()}"'):
         await ask(responding(200, b"x", (b"content-encoding", coding)))
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
-async def test_damaged_compressed_data_is_an_error_of_ours(coding: bytes) -> None:
+async def test_corrupt_compressed_data_is_an_unreadable_answer(coding: bytes) -> None:
     with pytest.raises(errors.UnreadableAnswer, match="corrupt"):
         await ask(responding(200, b"no such thing", (b"content-encoding", coding)))
 
 
-async def test_what_follows_compressed_data_is_left_out_and_still_measured() -> None:
+async def test_trailing_bytes_after_compressed_data_are_dropped_but_counted() -> None:
     coding = (b"content-encoding", b"gzip")
     sent = packed(SMALL, GZIP)
     assert (await ask(responding(200, sent + b"\0" * 1000, coding))).body == SMALL
@@ -133,7 +133,7 @@ async def test_what_follows_compressed_data_is_left_out_and_still_measured() -> 
         await ask(responding(200, sent + b"\0" * 2**20, coding), max_body_bytes=2**20)
 
 
-async def test_an_answer_that_never_comes_ends_at_the_deadline() -> None:
+async def test_a_missing_answer_ends_at_the_deadline() -> None:
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         await anyio.Event().wait()
@@ -144,7 +144,7 @@ async def test_an_answer_that_never_comes_ends_at_the_deadline() -> None:
     await transport.aclose()
 
 
-async def test_a_port_where_nobody_listens_was_certainly_not_reached() -> None:
+async def test_a_refused_connection_counts_as_not_sent() -> None:
     transport = HttpTransport("http://127.0.0.1:9")
     with pytest.raises(errors.NotSent):
         await transport.send("GET", "/", key=SecretStr(KEY), timeout_s=5, query={}, body=None)
