@@ -21,7 +21,7 @@ FOLDERS = (".ci", "benchmarks", "docs", "sandbox", "server", "tests", "tools")
 EVERY_TOOL = [
     "tests/test_public_face.py",
     "tests/test_round_trips.py",
-    "tests/faults/test_fault_table.py::test_every_tool_stands_in_the_table",
+    "tests/faults/test_fault_table.py::test_every_tool_is_in_the_fault_table",
     "tests/faults/test_nullable_fields.py",
     "tests/faults/test_projects_only.py",
     "tests/arguments/test_schemas.py",

@@ -1,4 +1,4 @@
-"""Whatever the API answers within its published document: an answer or an error of ours, never a failure of this code."""
+"""Arbitrary answers within the API's published schema: each tool answers or raises one of its own errors."""
 
 import contextlib
 import json
@@ -68,7 +68,7 @@ CALLS: list[tuple[str, Json]] = [
 ]  # fmt: skip
 
 
-async def answered(transport: Transport, tool: str, arguments: Json) -> None:
+async def assert_answered(transport: Transport, tool: str, arguments: Json) -> None:
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     context = ToolContext(client, tool_settings(), now)
     try:
@@ -83,19 +83,19 @@ async def answered(transport: Transport, tool: str, arguments: Json) -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
-def test_no_answer_within_the_document_makes_a_tool_fail(call: tuple[str, Json]) -> None:
+def test_arbitrary_documented_answers_crash_no_tool(call: tuple[str, Json]) -> None:
     @given(st.integers(0, 2**32), st.booleans())
     def run(seed: int, of_projects: bool) -> None:  # noqa: FBT001 - drawn
         transport: Transport = Arbitrary(seed)
         if of_projects:
             transport = ProjectsOnly(transport, frozenset({0, 1, 7}))
-        anyio.run(answered, transport, *call)
+        anyio.run(assert_answered, transport, *call)
 
     run()
 
 
 async def read_edits(transport: Transport) -> None:
-    """Whatever histories and the audit log hold, told of a time in which most of it lies."""
+    """Arbitrary histories and audit log, over a window that contains most of their entries."""
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     context = ToolContext(client, tool_settings(), now)
     scope = EditScope(NOW - timedelta(days=400), NOW, 7, (1, 501), (7, 33))
@@ -110,22 +110,22 @@ async def read_edits(transport: Transport) -> None:
             json.dumps(edits.model_dump(mode="json", by_alias=True), allow_nan=False)
 
 
-async def read_beside(transport: Transport) -> None:
-    """One call's details, and failure modes with their calls."""
+async def read_call_details(transport: Transport) -> None:
+    """Details of one call, and failure modes with their calls."""
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     mode = FailureMode("a-b", "A", 501, 3)
-    asked: list[Awaitable[object]] = [
+    reads: list[Awaitable[object]] = [
         client.call_details(5), client.failure_modes(1, [7]), client.failure_modes(1, []),
         client.failure_calls(mode, 1, [], start="2026-11-01T00:00:00Z", end="2026-11-18T00:00:00Z"),
     ]  # fmt: skip
-    for answer in asked:
+    for answer in reads:
         with contextlib.suppress(DashboardsError):
             await answer
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("read", [read_edits, read_beside])
-def test_no_record_beside_the_dashboards_makes_its_reading_fail(read: Callable[[Transport], Awaitable[None]]) -> None:
+@pytest.mark.parametrize("read", [read_edits, read_call_details])
+def test_arbitrary_histories_and_call_details_crash_no_reader(read: Callable[[Transport], Awaitable[None]]) -> None:
     @given(st.integers(0, 2**32))
     def run(seed: int) -> None:
         anyio.run(read, Arbitrary(seed))

@@ -1,4 +1,4 @@
-"""Callers who come, leave and are stopped at any moment: nobody takes more than its share, and no place stays taken."""
+"""Callers that disconnect or are cancelled at any moment: each keeps to its share, and every slot is released."""
 
 import random
 from collections import Counter
@@ -13,19 +13,19 @@ from support import HANGS_S, Json
 
 CALLERS, MOST, MOST_PER_KEY = 300, 60, 20
 KEYS = ["one", "another", "a third"]
-NOW_AND_THEN = 0.3
+DISCONNECT_PROBABILITY = 0.3
 
 
 class World:
-    """Calls that take a few turns of the event loop, and whoever makes them."""
+    """An app whose calls take a few turns of the event loop, and its callers."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)  # noqa: S311 - no secret
-        self.room = ConcurrencyLimit(self.app, MOST, MOST_PER_KEY)
-        self.running, self.answered, self.over = Counter[str](), 0, anyio.Event()
+        self.random = random.Random(seed)  # noqa: S311 - no secret
+        self.limit = ConcurrencyLimit(self.app, MOST, MOST_PER_KEY)
+        self.running, self.answered, self.finished = Counter[str](), 0, anyio.Event()
 
-    async def some_turns(self, most: int) -> None:
-        for _ in range(self.chance.randrange(most)):
+    async def yield_turns(self, most: int) -> None:
+        for _ in range(self.random.randrange(most)):
             await anyio.lowlevel.checkpoint()
 
     async def app(self, scope: Any, _receive: Any, _send: Any) -> None:
@@ -33,39 +33,39 @@ class World:
         self.running[key] += 1
         try:
             if scope["stays"]:
-                await self.over.wait()
+                await self.finished.wait()
                 return
             assert self.running[key] <= SHARE
-            await self.some_turns(4)
+            await self.yield_turns(4)
             self.answered += 1
         finally:
             self.running[key] -= 1
 
     async def stay(self, key: str) -> None:
-        """Be under way with one call all the time, so that what the room knows of the key stays."""
+        """Keep one call in flight, so that the limiter of this key stays in memory."""
         await self._ask(key, never_leaves, stays=True)
 
     async def _ask(self, key: str, receive: Any, *, stays: bool = False) -> None:
         headers = [(b"x-cekura-api-key", key.encode())]
-        await self.room({"type": "http", "headers": headers, "key": key, "stays": stays}, receive, forget)
+        await self.limit({"type": "http", "headers": headers, "key": key, "stays": stays}, receive, forget)
 
     async def call(self, key: str) -> None:
-        leaves, waiting = self.chance.random() < NOW_AND_THEN, [b"{}"]
+        leaves, waiting = self.random.random() < DISCONNECT_PROBABILITY, [b"{}"]
 
         async def receive() -> Json:
             if waiting:
                 return {"type": "http.request", "body": waiting.pop()}
             if not leaves:
                 await anyio.sleep_forever()
-            await self.some_turns(6)
+            await self.yield_turns(6)
             return {"type": "http.disconnect"}
 
         async def stop(calling: anyio.CancelScope) -> None:
-            await self.some_turns(8)
+            await self.yield_turns(8)
             calling.cancel()
 
         async with anyio.create_task_group() as group:
-            if self.chance.random() < NOW_AND_THEN:
+            if self.random.random() < DISCONNECT_PROBABILITY:
                 group.start_soon(stop, group.cancel_scope)
             await self._ask(key, receive)
 
@@ -75,12 +75,12 @@ async def never_leaves() -> Json:
 
 
 async def forget(_message: Any) -> None:
-    """Nobody reads the answer."""
+    """Discard a message of the answer."""
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(20))
-async def test_no_place_stays_taken_whoever_leaves_and_is_stopped(seed: int) -> None:
+async def test_disconnected_and_cancelled_callers_release_their_slots(seed: int) -> None:
     world = World(seed)
     with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as staying:
@@ -88,11 +88,11 @@ async def test_no_place_stays_taken_whoever_leaves_and_is_stopped(seed: int) -> 
                 staying.start_soon(world.stay, key)
             async with anyio.create_task_group() as group:
                 for _ in range(CALLERS):
-                    group.start_soon(world.call, world.chance.choice(KEYS))
-                    await world.some_turns(3)
-            limiters: dict[bytes, anyio.CapacityLimiter] = vars(world.room)["_limiters"]
+                    group.start_soon(world.call, world.random.choice(KEYS))
+                    await world.yield_turns(3)
+            limiters: dict[bytes, anyio.CapacityLimiter] = vars(world.limit)["_limiters"]
             assert [limiter.borrowed_tokens for limiter in limiters.values()] == [1] * len(KEYS)
-            world.over.set()
+            world.finished.set()
     assert world.answered > CALLERS // 4
-    assert not vars(world.room)["_under_way"]
-    assert not vars(world.room)["_limiters"]
+    assert not vars(world.limit)["_under_way"]
+    assert not vars(world.limit)["_limiters"]

@@ -1,4 +1,4 @@
-"""Deadlines hold, a cancelled call cancels what it asked upstream, and large answers leave others their turn."""
+"""Deadlines, cancellation of upstream requests, and fairness while large answers are processed."""
 
 import tracemalloc
 from typing import Any
@@ -40,7 +40,7 @@ SLOW = Fault("latency", NEVER, times=None)
 
 
 async def until(condition: Any) -> None:
-    """Give others their turn until it holds; the test's own deadline ends it otherwise."""
+    """Yield to the event loop until the condition holds; the deadline of the test ends a wait that never does."""
     while not condition():
         await anyio.lowlevel.checkpoint()
 
@@ -50,7 +50,7 @@ async def until(condition: Any) -> None:
     ("get_widgets_data", {"dashboard_id": 11}),
     ("update_widget", {"widget_id": 203, "changes": {"name": "x"}}),
 ])  # fmt: skip
-async def test_a_call_ends_within_a_second_of_its_deadline_and_asks_for_nothing_twice(
+async def test_a_call_ends_within_a_second_of_its_deadline_without_repeats(
     tool: str, arguments: dict[str, Any]
 ) -> None:
     app = new_sandbox(count=10)
@@ -70,7 +70,7 @@ async def test_one_deadline_covers_all_requests_of_a_call() -> None:
             await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, dashboard_id=11)
 
 
-async def test_an_answer_that_trickles_ends_at_the_deadline() -> None:
+async def test_a_trickling_answer_ends_at_the_deadline() -> None:
     app = new_sandbox(count=10)
     app.state.faults.add(Fault("trickling", NEVER, times=None))
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
@@ -92,22 +92,22 @@ async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
                 await until(lambda: app.state.faults.disconnected == 5)
 
 
-async def test_a_write_that_outlasts_the_deadline_is_read_back_and_never_called_undone() -> None:
-    """The sandbox goes on with a write whose caller hung up, as a real API may."""
+async def test_a_write_past_its_deadline_is_reported_as_applied_or_unknown() -> None:
+    """The sandbox completes a write after its caller disconnects, as a real API may."""
     app = new_sandbox(count=10)
     app.state.faults.add(Fault("latency", NEVER, method="PATCH"))
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
         with anyio.fail_after(3):
             try:
                 _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "x"})
-                told = receipt["outcome"]
+                outcome = receipt["outcome"]
             except errors.EditFailed as error:
-                [told] = error.outcomes.values()
-    assert told in {"applied", "unknown"}
+                [outcome] = error.outcomes.values()
+    assert outcome in {"applied", "unknown"}
     assert app.state.world.store.widget(203)["name"] == "x"
 
 
-async def test_a_body_of_two_hundred_megabytes_ends_in_an_error_with_memory_bounded() -> None:
+async def test_a_body_of_200_megabytes_is_rejected_in_bounded_memory() -> None:
     app = new_sandbox(count=10)
     app.state.faults.add(Fault("huge", str(200 * 10**6), path="preview_data"))
     async with served(app) as url, open_tools_at(url) as (context, _):
@@ -119,7 +119,7 @@ async def test_a_body_of_two_hundred_megabytes_ends_in_an_error_with_memory_boun
     assert peak < 128 * 2**20
 
 
-async def test_what_unpacks_to_far_more_than_the_limit_is_never_unpacked_whole() -> None:
+async def test_decompression_stops_at_the_size_limit() -> None:
     app = new_sandbox(count=10)
     app.state.faults.add(Fault("compressed", str(32 * 2**20), path="preview_data"))
     async with served(app) as url, open_tools_at(url, max_body_bytes=2**20) as (context, _):
@@ -131,29 +131,29 @@ async def test_what_unpacks_to_far_more_than_the_limit_is_never_unpacked_whole()
     assert peak < 8 * 2**20
 
 
-async def test_the_answers_of_a_call_share_one_budget_and_the_next_call_has_its_own() -> None:
+async def test_all_answers_of_a_call_share_one_byte_budget() -> None:
     app, asked = shared_sandbox(), {"widget": PIE, "dashboard_id": 11}
 
-    async def twice(most: int) -> int:
-        transport = HttpTransport("http://localhost", app=app, max_call_bytes=most)
-        client, needed = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait), 0
+    async def bytes_of_two_calls(limit: int) -> int:
+        transport = HttpTransport("http://localhost", app=app, max_call_bytes=limit)
+        client, used = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait), 0
         try:
             for _ in range(2):
                 with count_usage() as counts:
                     await ask(ToolContext(client, settings(), now), "preview_widget", **asked)
-                    needed = counts.bytes
+                    used = counts.bytes
         finally:
             await transport.aclose()
-        return needed
+        return used
 
-    needed = await twice(2**20)
-    assert await twice(needed) == needed
+    used = await bytes_of_two_calls(2**20)
+    assert await bytes_of_two_calls(used) == used
     with pytest.raises(errors.UnreadableAnswer, match=r"of this call .* fewer widgets"):
-        await twice(needed - 1)
+        await bytes_of_two_calls(used - 1)
 
 
 @pytest.mark.no_cover
-async def test_a_health_request_is_answered_while_a_large_answer_is_worked_on() -> None:
+async def test_health_checks_are_answered_while_a_large_answer_is_processed() -> None:
     app = new_sandbox(count=100_000)
     app.state.world.generate()
     connection = Connection(settings(), key_per_request=False, app_factory=lambda: app, now=now)

@@ -1,4 +1,4 @@
-"""Each fault and each tool, over real connections: what the caller sees, what was sent, what was stored."""
+"""Every fault with every tool, over real connections: what is answered, sent and stored."""
 
 from collections.abc import Callable
 from functools import cache
@@ -67,7 +67,7 @@ IN_STEPS: dict[str, tuple[str, Json]] = {
     "copy_widgets to two": ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12, 13]}),
 }
 WRITING_METHODS = ("PATCH", "POST", "DELETE")
-RECOVERED_BY_ASKING_AGAIN = {
+RECOVERED_BY_RETRY = {
     "rate_limited",
     "error_502",
     "error_503",
@@ -76,13 +76,13 @@ RECOVERED_BY_ASKING_AGAIN = {
     "latency",
     "trickling",
 }
-"""One such fault is not seen by the caller of a reading tool."""
+"""Faults that a retry hides from the caller of a reading tool, if they occur once."""
 OUTCOMES = {
     "drop_before": "unknown", "error_502": "unknown", "error_503": "not applied", "drop_after": "applied",
     "error_500": "not applied", "truncated": "applied", "html": "not applied", "rate_limited": "applied",
     "wrong_types": "applied", "redirect": "not applied", "compressed": "not applied", "trickling": "applied",
 }  # fmt: skip
-"""What becomes of a write that one such fault befalls, and what the caller is told."""
+"""By fault: what becomes of the write that it hits, and the outcome that is reported."""
 FAILS_ONCE = {
     "look_up agents": "/aiagents/",
     "look_up values": "/preview_data/",
@@ -94,7 +94,7 @@ FAILS_ONCE = {
     "find_changes": "/dashboards/12/",
     "preview_alert": "/preview_data/",
 }
-"""Which request one fault befalls; the first one where several are not asked for at once."""
+"""By call: the request that one fault hits; by default the first one."""
 
 
 def fault(kind: Any, **given: Any) -> Fault:
@@ -104,13 +104,13 @@ def fault(kind: Any, **given: Any) -> Fault:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS)
-async def test_a_reading_tool_answers_right_or_with_an_honest_error(
+async def test_reading_tools_answer_correctly_or_report_every_fault(
     call: str, golden: Callable[[str, str], None]
 ) -> None:
-    """What it says to each fault, once and lasting, is the golden table's."""
+    """The golden table holds the outcome of each fault, occurring once and lasting."""
     app = new_sandbox(count=500)
     tool, arguments = CALLS[call]
-    told = dict[str, list[str]]()
+    outcomes = dict[str, list[str]]()
     async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
         truth = await ask(context, tool, **arguments)
         for kind, lasting in product(KINDS, (False, True)):
@@ -118,49 +118,49 @@ async def test_a_reading_tool_answers_right_or_with_an_honest_error(
             once = {"times": 1, "path": FAILS_ONCE.get(call, "")}
             app.state.faults.add(fault(kind, **{"times": None} if lasting else once))
             try:
-                seen: Any = await ask(context, tool, **arguments)
+                observed: Any = await ask(context, tool, **arguments)
             except errors.DashboardsError as error:
-                seen = error
-            if isinstance(seen, errors.DashboardsError):
-                assert lasting or kind not in RECOVERED_BY_ASKING_AGAIN
-                assert_honest(str(seen))
-                said = type(seen).__name__
-            elif seen == truth:
-                said = "right"
+                observed = error
+            if isinstance(observed, errors.DashboardsError):
+                assert lasting or kind not in RECOVERED_BY_RETRY
+                assert_honest(str(observed))
+                outcome = type(observed).__name__
+            elif observed == truth:
+                outcome = "right"
             else:
-                assert is_incomplete(seen[1], truth[1])
-                said = "incomplete, and says so"
-            told.setdefault(kind, []).append(said)
+                assert is_incomplete(observed[1], truth[1])
+                outcome = "incomplete, and says so"
+            outcomes.setdefault(kind, []).append(outcome)
             assert len(app.state.faults.log) < 40
         assert recorder.writes() == []
-    golden(f"faults-{call}.txt", as_table(["fault", "once", "lasting"], told))
+    golden(f"faults-{call}.txt", as_table(["fault", "once", "lasting"], outcomes))
 
 
 def is_incomplete(answer: Json, truth: Json) -> bool:
-    """Whether the answer itself says that something could not be read, or tested, which else is there."""
-    return says_so(answer) and not says_so(truth)
+    """Whether only this answer states that some of it could not be read or tested."""
+    return reports_gaps(answer) and not reports_gaps(truth)
 
 
-def says_so(answer: Json) -> bool:
+def reports_gaps(answer: Json) -> bool:
     reports = [*answer.get("widgets", []), *(effect["report"] for effect in answer.get("effects", []))]
     missing = {"not_tested", "charts_unread"} & {*answer} or any("error" in report for report in reports)
     return bool(missing) or "could not be read" in str(answer)
 
 
 def as_table(head: list[str], rows: dict[str, list[str]]) -> str:
-    return "\n".join(" | ".join(cells) for cells in [head, *([name, *told] for name, told in rows.items())])
+    return "\n".join(" | ".join(cells) for cells in [head, *([name, *outcomes] for name, outcomes in rows.items())])
 
 
 def assert_honest(text: str) -> None:
-    """It says what to do next, in few words, and nothing of what the API must not tell."""
+    """The error is short and contains no internals of the API."""
     assert 30 < len(text) < 400
     assert KEY not in text
     for inner in ("db-7", "gw-17", "<html", "Traceback", "elsewhere.invalid"):
         assert inner not in text
 
 
-async def planned(context: Any, tool: str, arguments: Json) -> Json:
-    """The arguments, with a plan where the tool wants one."""
+async def with_plan(context: Any, tool: str, arguments: Json) -> Json:
+    """The arguments, with a plan_id if the tool needs one."""
     if tool != "delete_dashboard" and arguments.get("action") != "delete":
         return arguments
     _, stopped = await ask(context, tool, **arguments)
@@ -168,14 +168,14 @@ async def planned(context: Any, tool: str, arguments: Json) -> Json:
 
 
 @cache
-def carried_out(call: str) -> str:
-    """What is stored once the edit is done, in a sandbox of its own."""
+def content_after(call: str) -> str:
+    """What a separate sandbox stores after the edit."""
 
     async def run() -> str:
         app = new_sandbox(count=10)
         tool, arguments = {**WRITES, **IN_STEPS}[call]
         async with open_tools(app) as (context, _):
-            await ask(context, tool, **await planned(context, tool, arguments))
+            await ask(context, tool, **await with_plan(context, tool, arguments))
         return repr(content(app))
 
     return anyio.from_thread.run(run)
@@ -186,28 +186,32 @@ PLACES = ("read", "write", "read back too")
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", [*WRITES, *IN_STEPS])
-async def test_a_writing_tool_reports_what_was_stored(call: str, golden: Callable[[str, str], None]) -> None:
-    """And no less than can be known: what it says to each fault, and where, is the golden table's."""
+async def test_writing_tools_report_what_was_stored_after_every_fault(
+    call: str, golden: Callable[[str, str], None]
+) -> None:
+    """The golden table holds the outcome of each fault by the request that it hits."""
     app = new_sandbox(count=10)
     async with served(app) as url:
-        told = {kind: [await reported(app, url, kind, call, where) for where in PLACES] for kind in KINDS}
+        outcomes = {
+            kind: [await outcome_under_fault(app, url, kind, call, place) for place in PLACES] for kind in KINDS
+        }
     if call in WRITES:
-        assert {kind: told[kind][PLACES.index("write")] for kind in OUTCOMES} == OUTCOMES
-    golden(f"faults-{call}.txt", as_table(["fault", *PLACES], told))
+        assert {kind: outcomes[kind][PLACES.index("write")] for kind in OUTCOMES} == OUTCOMES
+    golden(f"faults-{call}.txt", as_table(["fault", *PLACES], outcomes))
 
 
-async def reported(app: FastAPI, url: str, kind: str, call: str, where: str) -> str:
-    """What the caller is told of an edit that a fault befell, which must be what is stored."""
+async def outcome_under_fault(app: FastAPI, url: str, kind: str, call: str, place: str) -> str:
+    """The reported outcome of an edit that a fault hit, checked against what is stored."""
     restore(app)
     tool, arguments = {**WRITES, **IN_STEPS}[call]
-    before, done = repr(content(app)), await anyio.to_thread.run_sync(carried_out, call)
+    before, done = repr(content(app)), await anyio.to_thread.run_sync(content_after, call)
     async with open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
-        arguments = await planned(context, tool, arguments)
-        if where == "read":
+        arguments = await with_plan(context, tool, arguments)
+        if place == "read":
             app.state.faults.add(fault(kind, method="GET"))
         else:
             app.state.faults.add(*(fault(kind, method=method) for method in WRITING_METHODS))
-            if where == "read back too":
+            if place == "read back too":
                 recorder.after = lambda sent: (
                     app.state.faults.add(fault(kind, method="GET", times=None)) if sent.method == "GET" else None
                 )
@@ -227,7 +231,7 @@ async def reported(app: FastAPI, url: str, kind: str, call: str, where: str) -> 
 
 
 async def outcome_of(context: Any, tool: str, arguments: Json) -> str:
-    """``applied``, ``partly_applied``, ``not applied`` or ``unknown``, as the caller is told."""
+    """The reported outcome: ``applied``, ``partly_applied``, ``not applied`` or ``unknown``."""
     try:
         _, receipt = await ask(context, tool, **arguments)
     except errors.EditFailed as error:
@@ -241,7 +245,7 @@ async def outcome_of(context: Any, tool: str, arguments: Json) -> str:
     return str(receipt["outcome"])
 
 
-async def test_the_fault_routes_and_header_do_the_same() -> None:
+async def test_faults_can_be_injected_by_route_and_by_header() -> None:
 
     app = new_sandbox(count=10)
     async with (
@@ -258,5 +262,5 @@ async def test_the_fault_routes_and_header_do_the_same() -> None:
         assert (await http.delete("/sandbox/faults/")).json() == {"coming": [], "log": []}
 
 
-def test_every_tool_stands_in_the_table() -> None:
+def test_every_tool_is_in_the_fault_table() -> None:
     assert {tool for tool, _ in [*CALLS.values(), *WRITES.values()]} == set(BY_NAME)

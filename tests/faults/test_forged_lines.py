@@ -1,4 +1,4 @@
-"""Text that the API hands on never stands as a line of this program's own, and hides nothing."""
+"""Text from the API never appears as a line of this program's own, and hides nothing."""
 
 import json
 import re
@@ -50,7 +50,7 @@ PAYLOADS = {
     "restored",
     "layout",
 }
-"""Keys of answers that hold what is handed on exactly, or rows that may."""
+"""Keys of answers whose values are verbatim text from the API, or rows that may contain it."""
 TEXTS = [
     key for key in KEYS if key not in {"next", "type", "operator", "op", "chart_type", "timestamp", "time_interval"}
 ]
@@ -112,7 +112,7 @@ LINKS = [
     "mail@x.com", "mailto:m@x", "<img src=//x.example/p>", "<IMG/src=x>", "</p><!-- -->", "![i]\\(https\\://x.com)", "https\\://x.com",
     "https&#58;//x&period;com", "![i](<https://x.example/p>)", "[![i](https://x.example/p)](https://x.example)", "x\\.com",
 ]  # fmt: skip
-"""What a renderer of Markdown or HTML would load or link, some of them only once escapes or entities are read."""
+"""Text that a renderer of Markdown or HTML would load or link, in part only after decoding escapes or entities."""
 LIVE = re.compile(
     r"\]\(|\]: ?\S|<[a-z/!]|(?<!cekura)://|www\.|mailto:|\w\.(com|de)\b|&#?\w+;|\\[:/]|\w\\\.", re.IGNORECASE
 )
@@ -120,7 +120,7 @@ OWN = re.compile(r"https://dashboard\.cekura\.ai/(\d+/calls\?callId=\w+|metrics/
 
 
 class Planting:
-    """A transport that writes texts in turn into the fields of these names, in every answer."""
+    """A transport that inserts texts in turn into the fields of these names, in every answer."""
 
     def __init__(self, inner: Transport, keys: set[str], texts: Sequence[str], *, whole: bool) -> None:
         self._inner, self._keys, self._texts, self._whole = inner, keys, cycle(texts), whole
@@ -151,7 +151,7 @@ class Planting:
 
 
 def assert_not_forged(text: str) -> None:
-    """Whatever was planted stands inside quotes, on a line of this program's own; and nothing is hidden."""
+    """Inserted text is within quotes, on a line of this program's own, without hidden characters."""
     assert not {char for char in text if char != "\n" and is_hidden(char)}
     for line in text.split("\n"):
         begin, _, _ = line.partition(MARK)
@@ -173,39 +173,39 @@ def assert_clean(value: Any, key: str) -> None:
         assert not any(map(is_hidden, value)), (key, value)
 
 
-async def planted(app: FastAPI, call: tuple[str, Json], keys: set[str], text: str, whole: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
-    transport = Planting(HttpTransport("http://localhost", app=app), keys, [text], whole=whole)
+async def assert_no_forgery(app: FastAPI, call: tuple[str, Json], keys: set[str], forged: str, whole: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
+    transport = Planting(HttpTransport("http://localhost", app=app), keys, [forged], whole=whole)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
-        said, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
+        text, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
     except DashboardsError as error:
         assert_not_forged(str(error))
         return
     finally:
         await transport.aclose()
-    own_undo = "\n".join(line for line in said.split("\n") if not line.startswith(("undo: ", "  fix: ", "to complete")))
+    own_undo = "\n".join(line for line in text.split("\n") if not line.startswith(("undo: ", "  fix: ", "to complete")))
     assert_not_forged(own_undo)
     assert_clean(answer, "")
 
 
-async def linked(app: FastAPI, call: tuple[str, Json], texts: Sequence[str], *, whole: bool) -> None:
-    """Of what was planted nothing is live in the text, and nothing in the structure is other than it was planted."""
+async def assert_no_links(app: FastAPI, call: tuple[str, Json], texts: Sequence[str], *, whole: bool) -> None:
+    """No inserted link is live in the text, and the structure holds the inserted texts unchanged."""
     transport = Planting(HttpTransport("http://localhost", app=app), {*TEXTS}, texts, whole=whole)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
-        said, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
+        text, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
     except DashboardsError as error:
-        said, answer = str(error), {}
+        text, answer = str(error), {}
     finally:
         await transport.aclose()
-    own = OWN.sub("", said)
+    own = OWN.sub("", text)
     live = LIVE.search(own)
     assert live is None, own[max(0, live.start() - 80) : live.end() + 80]
     assert not {*"\ufe59\ufe55\ufe64\ufe52\ufe60\ufe68"} & {*json.dumps(without_notes(answer), ensure_ascii=False)}
 
 
 def without_notes(value: Any) -> Any:
-    """The structure without sentences, which stand in the text as they are."""
+    """The structure without its sentences, which the text repeats verbatim."""
     if is_list(value):
         return [without_notes(item) for item in value]
     if is_object(value):
@@ -215,17 +215,17 @@ def without_notes(value: Any) -> Any:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
-def test_no_tool_prints_a_link_that_the_api_wrote(call: tuple[str, Json]) -> None:
+def test_no_tool_prints_a_live_link_from_the_api(call: tuple[str, Json]) -> None:
     app = new_sandbox()
     texts = [*LINKS, " ".join(LINKS[:6])]
     for first in range(0, len(texts), len(texts) // some(16)):
         for whole in (True, False):
-            anyio.run(partial(linked, whole=whole), app, call, texts[first:] + texts[:first])
+            anyio.run(partial(assert_no_links, whole=whole), app, call, texts[first:] + texts[:first])
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
-def test_no_tool_prints_a_line_that_the_api_wrote(call: tuple[str, Json]) -> None:
+def test_no_tool_prints_a_forged_line_from_the_api(call: tuple[str, Json]) -> None:
     app = new_sandbox()
 
     @settings(max_examples=some(15))
@@ -236,6 +236,6 @@ def test_no_tool_prints_a_line_that_the_api_wrote(call: tuple[str, Json]) -> Non
         st.booleans(),
     )
     def run(keys: set[str], line_break: str, hidden: str, whole: bool) -> None:  # noqa: FBT001 - drawn
-        anyio.run(planted, app, call, keys, f"{hidden}{line_break}{hidden}{MARK} {{}}", whole)
+        anyio.run(assert_no_forgery, app, call, keys, f"{hidden}{line_break}{hidden}{MARK} {{}}", whole)
 
     run()

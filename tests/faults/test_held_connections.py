@@ -1,4 +1,4 @@
-"""Whoever holds connections, in whatever way, keeps no answer from others: over real connections, in both eras."""
+"""Clients that hold connections open block no answers to others: over real connections, in both eras."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,18 +23,18 @@ WAYS = ["stream", "idle", "unread", "head", "body", "leaves"]
 MOST_CONNECTIONS = 12
 
 
-class Few(LimitedProtocol):
-    """For a server that has fewer connections than are held."""
+class FewConnections(LimitedProtocol):
+    """A server with fewer connections than the test holds open."""
 
     most_connections = MOST_CONNECTIONS
 
 
 @asynccontextmanager
 async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
-    """Host and port of a server as it is configured here."""
+    """Host and port of a server with these settings."""
     app = http_app(Connection(settings(), key_per_request=True, app_factory=shared_sandbox), ServerSettings(**given))
     config = server_config(app)
-    config.http = Few
+    config.http = FewConnections
     server = uvicorn.Server(config)
     with listening_on("127.0.0.1", 0) as listening:
         async with anyio.create_task_group() as group:
@@ -47,7 +47,7 @@ async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
 
 
 async def hold(way: Held, host: str, port: int, connections: AsyncExitStack) -> None:
-    """Send what is sent in this way, but for the last piece of a request that trickles in, and stay."""
+    """Send all pieces, except for the last one of a trickling request, and keep the connection."""
     stream = await anyio.connect_tcp(host, port)
     connections.push_async_callback(anyio.aclose_forcefully, stream)
     pieces = way.pieces[:-1] if len({*way.pieces}) > 1 else way.pieces
@@ -62,7 +62,7 @@ async def hold(way: Held, host: str, port: int, connections: AsyncExitStack) -> 
 
 @pytest.mark.parametrize("same_key", [True, False])
 @pytest.mark.parametrize("name", WAYS)
-async def test_a_client_is_answered_while_connections_are_held(name: str, same_key: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_clients_are_answered_while_others_hold_connections_open(name: str, same_key: bool) -> None:  # noqa: FBT001 - a parameter
     async with AsyncExitStack() as connections, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
         way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[WAYS.index(name)]
         with anyio.fail_after(HANGS_S):

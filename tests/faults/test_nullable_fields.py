@@ -1,4 +1,4 @@
-"""Each field of each answer null, then absent: every tool answers in its own shape or says what to do."""
+"""Each field of each answer null or absent: every tool answers within its schema or reports an error."""
 
 import json
 import re
@@ -39,15 +39,15 @@ pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 
 class Way(NamedTuple):
-    """How a field is spoilt: in every row of the lists that lead to it or in one, and taken away or null."""
+    """How a field is changed: in every row of the lists that contain it or in one, and removed or null."""
 
     everywhere: bool
     absent: bool
 
 
 WAYS = [Way(everywhere=everywhere, absent=absent) for everywhere, absent in product((False, True), repeat=2)]
-Spot = tuple[str, tuple[str, ...]]
-"""An operation, and the keys that lead to a field of its answers, whatever place in a list it has."""
+FieldPath = tuple[str, tuple[str, ...]]
+"""An operation, and the keys that lead to a field of its answers, without indices of lists."""
 BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
 COUNT: Json = {**BAR, "field": "agent_id", "aggregation_function": "count"}
 READS: list[tuple[str, Json]] = [
@@ -91,38 +91,38 @@ WRITES.append(("save_alert", {"metric": 501, "kind": "trend"}))
 READS.extend(sample_calls([tool for tool, _ in READS], writes=False))
 WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
 FREE = {"filters", "effective_filters", "metadata", "filter_value"}
-"""Their content is not of the API's making."""
+"""Fields whose content users define."""
 DEFINING = {
     "chart_type", "field", "metric", "aggregation_function", "dashboard", "project", "widgets", "results", "count",
 }  # fmt: skip
-"""Fields of the chart, dashboard, alert or page that was asked for, without which nobody knows what it shows."""
+"""Fields of the requested chart, dashboard, alert or page that define what it shows."""
 MOST_AT_ONCE = 4
-"""Fields that are spoilt in one call. With more, errors of one of them have too many others tried alone."""
+"""Fields that are changed in one call. With more, an error of one repeats too many others alone."""
 
 
-def spots(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def field_paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if is_list(value):
         for item in value[:3]:
-            yield from spots(item, path)
+            yield from field_paths(item, path)
     elif is_object(value):
         for name, inner in value.items():
             yield (*path, name)
             if name not in FREE:
-                yield from spots(inner, (*path, name))
+                yield from field_paths(inner, (*path, name))
 
 
-def spoil(value: Any, path: tuple[str, ...], way: Way) -> bool:
+def remove_field(value: Any, path: tuple[str, ...], way: Way) -> bool:
     """Change the field at the end of the path: in every item of the lists on the way, or in the first that has it.
 
     Returns whether anything was changed.
     """
     if is_list(value):
-        spoilt = (spoil(item, path, way) for item in value)
-        return any([*spoilt] if way.everywhere else spoilt)
+        removals = (remove_field(item, path, way) for item in value)
+        return any([*removals] if way.everywhere else removals)
     if not is_object(value) or path[0] not in value:
         return False
     if path[1:]:
-        return spoil(value[path[0]], path[1:], way)
+        return remove_field(value[path[0]], path[1:], way)
     if way.absent:
         del value[path[0]]
     else:
@@ -130,23 +130,23 @@ def spoil(value: Any, path: tuple[str, ...], way: Way) -> bool:
     return True
 
 
-def is_essential(spot: Spot) -> bool:
-    """Whether no tool can answer without this field of one row, or of the only record that was asked for."""
-    *rows, name = spot[1]
+def is_required(field_path: FieldPath) -> bool:
+    """Whether every tool needs this field of one row, or of the only requested record."""
+    *rows, name = field_path[1]
     return name == "id" or (not rows and name in DEFINING)
 
 
-class Spoiling:
-    """Passes requests on, and changes fields of their answers. What is only read is asked for once.
+class FieldRemover:
+    """Forwards requests and changes fields of the answers. Reads are remembered and sent once.
 
-    ``fields``: by operation the path of the field that is spoilt. ``changed``: those of them that an answer had.
+    ``fields``: by operation the path of the field that is changed. ``changed``: those of them that an answer contained.
     """
 
     def __init__(self, app: FastAPI, remembered: dict[str, Response] | None = None) -> None:
         self.inner, self.remembered = HttpTransport("http://localhost", app=app), remembered
         self.fields: dict[str, tuple[str, ...]] = {}
         self.way = WAYS[0]
-        self.spots, self.changed = dict[Spot, None](), set[Spot]()
+        self.field_paths, self.changed = dict[FieldPath, None](), set[FieldPath]()
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
@@ -161,11 +161,11 @@ class Spoiling:
         if not answer.body or answer.status >= 300:
             return answer
         if not self.fields:
-            self.spots |= dict.fromkeys((operation, place) for place in spots(json.loads(answer.body)))
+            self.field_paths |= dict.fromkeys((operation, place) for place in field_paths(json.loads(answer.body)))
         elif operation in self.fields:
             value: Any = json.loads(answer.body)
             field = self.fields[operation]
-            if spoil(value, field, self.way):
+            if remove_field(value, field, self.way):
                 self.changed.add((operation, field))
                 return Response(answer.status, json.dumps(value).encode(), "application/json")
         return answer
@@ -174,19 +174,19 @@ class Spoiling:
         await self.inner.aclose()
 
 
-async def whole(context: ToolContext, tool: str, arguments: Json) -> None:
-    """The call; of an edit with the plan that it wants, and its undo."""
+async def call_and_undo(context: ToolContext, tool: str, arguments: Json) -> None:
+    """Make the call; for an edit with its plan, and its undo."""
     text, answer = await ask(context, tool, **arguments)
-    checked(tool, text, answer)
+    assert_valid(tool, text, answer)
     if answer.get("outcome") == "needs_plan":
         text, answer = await ask(context, tool, **arguments, plan_id=answer["plan_id"])
-        checked(tool, text, answer)
+        assert_valid(tool, text, answer)
     if "undo" in answer:
         text, undone = await ask(context, answer["undo"]["tool"], **answer["undo"]["arguments"])
-        checked(answer["undo"]["tool"], text, undone)
+        assert_valid(answer["undo"]["tool"], text, undone)
 
 
-def checked(tool: str, text: str, answer: Json) -> None:
+def assert_valid(tool: str, text: str, answer: Json) -> None:
     assert text
     assert "None" not in text
     result_validator(tool).validate(answer)
@@ -194,57 +194,57 @@ def checked(tool: str, text: str, answer: Json) -> None:
 
 @dataclass
 class Try:
-    """A call in which these fields are spoilt at once, of different operations."""
+    """A call in which these fields, each of another operation, are changed at once."""
 
     arguments: Json
     way: Way
-    spots: list[Spot]
+    field_paths: list[FieldPath]
 
-    def has_room(self, arguments: Json, way: Way, spot: Spot) -> bool:
-        alike = self.arguments is arguments and self.way == way and len(self.spots) < MOST_AT_ONCE
-        return alike and spot[0] not in dict(self.spots)
+    def has_room(self, arguments: Json, way: Way, field_path: FieldPath) -> bool:
+        alike = self.arguments is arguments and self.way == way and len(self.field_paths) < MOST_AT_ONCE
+        return alike and field_path[0] not in dict(self.field_paths)
 
 
-def tries_of(readers: dict[Spot, list[Json]], turn: int) -> list[Try]:
+def tries_of(readers: dict[FieldPath, list[Json]], turn: int) -> list[Try]:
     """Each field in one of the calls that read it and in one way, the next ones at each ``turn``; ``thorough``: in all."""
     tries = list[Try]()
-    for place, spot in enumerate(readers):
-        ways = [*product(readers[spot], WAYS)]
+    for place, field_path in enumerate(readers):
+        ways = [*product(readers[field_path], WAYS)]
         first = (place + turn) % len(ways)
         for arguments, way in [*ways[first:], *ways[:first]][: some(8)]:
-            roomy = next((one for one in tries if one.has_room(arguments, way, spot)), None)
-            if roomy:
-                roomy.spots.append(spot)
+            extensible = next((one for one in tries if one.has_room(arguments, way, field_path)), None)
+            if extensible:
+                extensible.field_paths.append(field_path)
             else:
-                tries.append(Try(arguments, way, [spot]))
+                tries.append(Try(arguments, way, [field_path]))
     return tries
 
 
 @dataclass
 class Run:
-    """One tool over a sandbox whose answers are spoilt."""
+    """One tool over a sandbox whose answers are changed."""
 
     app: FastAPI
     tool: str
     edits: bool
 
     def __post_init__(self) -> None:
-        self.transport = Spoiling(self.app, None if self.edits else {})
+        self.transport = FieldRemover(self.app, None if self.edits else {})
         client = CekuraClient(transport=self.transport, key=SecretStr(KEY), now=now, sleep=no_wait)
         self.context = ToolContext(client, settings(), now)
 
-    async def readers(self, calls: list[Json]) -> dict[Spot, list[Json]]:
+    async def readers(self, calls: list[Json]) -> dict[FieldPath, list[Json]]:
         """The calls that read each field."""
-        arguments_by_spot = defaultdict[Spot, list[Json]](list)
+        arguments_by_path = defaultdict[FieldPath, list[Json]](list)
         for arguments in calls:
-            self.transport.spots.clear()
+            self.transport.field_paths.clear()
             await self._whole(arguments)
-            for spot in self.transport.spots:
-                arguments_by_spot[spot].append(arguments)
-        return arguments_by_spot
+            for field_path in self.transport.field_paths:
+                arguments_by_path[field_path].append(arguments)
+        return arguments_by_path
 
     async def error_of(self, one: Try) -> str | None:
-        self.transport.fields, self.transport.way = dict(one.spots), one.way
+        self.transport.fields, self.transport.way = dict(one.field_paths), one.way
         self.transport.changed.clear()
         try:
             await self._whole(one.arguments)
@@ -258,26 +258,28 @@ class Run:
     async def _whole(self, arguments: Json) -> None:
         if self.edits:
             restore(self.app)
-        await whole(self.context, self.tool, arguments)
+        await call_and_undo(self.context, self.tool, arguments)
 
 
 async def run(app: FastAPI, tool: str, calls: list[Json], *, edits: bool) -> None:
-    """Several fields are spoilt at once where that leads to no error, as then each of them alone leads to none."""
+    """Change several fields at once: without an error, none of them alone leads to one."""
     tool_run = Run(app, tool, edits)
     tries, errors = tries_of(await tool_run.readers(calls), [*BY_NAME].index(tool)), list[tuple[Try, str]]()
     assert tries
     while tries:
         one = tries.pop()
         error = await tool_run.error_of(one)
-        if len(one.spots) > 1:
-            again = one.spots if error else {*one.spots} - tool_run.transport.changed
-            tries += [Try(one.arguments, one.way, [spot]) for spot in again]
+        if len(one.field_paths) > 1:
+            again = one.field_paths if error else {*one.field_paths} - tool_run.transport.changed
+            tries += [Try(one.arguments, one.way, [field_path]) for field_path in again]
         elif error:
             errors.append((one, error))
     await tool_run.transport.aclose()
     assert not [text for _, text in errors if not 30 < len(text) < 1000 or "None" in text]
     if not edits:  # what was written is compared with what comes back
-        assert [error for error in errors if not error[0].way.everywhere and not is_essential(error[0].spots[0])] == []
+        assert [
+            error for error in errors if not error[0].way.everywhere and not is_required(error[0].field_paths[0])
+        ] == []
 
 
 def by_tool(calls: list[tuple[str, Json]]) -> list[Any]:
@@ -286,14 +288,14 @@ def by_tool(calls: list[tuple[str, Json]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("tool", "calls"), by_tool(READS))
-async def test_a_reading_tool_takes_every_field_as_null_or_absent(tool: str, calls: list[Json]) -> None:
+async def test_reading_tools_accept_every_field_as_null_or_absent(tool: str, calls: list[Json]) -> None:
     await run(shared_sandbox(count=600), tool, calls, edits=False)
 
 
 @pytest.mark.parametrize(("tool", "calls"), by_tool(WRITES))
-async def test_a_writing_tool_takes_every_field_as_null_or_absent(tool: str, calls: list[Json]) -> None:
+async def test_writing_tools_accept_every_field_as_null_or_absent(tool: str, calls: list[Json]) -> None:
     await run(new_sandbox(count=10), tool, calls, edits=True)
 
 
-def test_every_tool_is_asked() -> None:
+def test_every_tool_is_called_with_nullable_fields() -> None:
     assert {tool for tool, _ in [*READS, *WRITES]} == {tool.name for tool in TOOLS}

@@ -1,4 +1,4 @@
-"""A project's record holds secrets: none is kept, logged, audited or shown, whatever is done and goes wrong."""
+"""Project records contain secrets: none is kept, logged, audited or shown."""
 
 import json
 import logging
@@ -35,21 +35,21 @@ def leaks(text: str) -> list[str]:
     return [word for word in WORDS if word in text]
 
 
-async def planted(app: Any) -> bool:
-    """Whether the API does send them."""
+async def sends_secrets(app: Any) -> bool:
+    """Whether the API sends the secrets."""
     async with open_tools(app) as (context, _):
         answer = await context.api.ask("GET", PROJECTS)
     return all(word.encode() in answer.body for word in SECRETS.values())
 
 
 @pytest.mark.parametrize("projects", ["", "1,2"], ids=["all", "CEKURA_PROJECTS"])
-async def test_no_call_shows_logs_or_audits_a_secret_of_a_project(
+async def test_project_secrets_are_absent_from_answers_logs_and_audit(
     projects: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     audit, answers = tmp_path / "audit", list[str]()
     app = new_sandbox()
-    assert await planted(app)
+    assert await sends_secrets(app)
     async with connect(app, projects=projects, audit_log=str(audit), cache_s=60, log_level="DEBUG") as client:
         for tool, arguments in CALLS:
             answers.append((await client.call_tool(tool, arguments)).model_dump_json())
@@ -57,7 +57,7 @@ async def test_no_call_shows_logs_or_audits_a_secret_of_a_project(
     assert leaks("".join([*answers, caplog.text, audit.read_text(encoding="utf-8")])) == []
 
 
-async def test_what_is_kept_of_a_project_are_the_fields_that_are_used() -> None:
+async def test_only_the_used_fields_of_a_project_are_kept() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         kept = replace(context, memory=Memory(60))
         first, _ = await kept.lookups.projects()
@@ -82,7 +82,7 @@ MALFORMED: dict[str, Callable[[list[Json]], Any]] = {
 @pytest.mark.no_cover
 @pytest.mark.parametrize("spoil", MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize(("projects", "era"), [("", "auto"), ("1", "legacy")], ids=["all", "CEKURA_PROJECTS"])
-async def test_an_error_about_a_malformed_project_quotes_no_secret(
+async def test_errors_about_malformed_projects_omit_secrets(
     spoil: Callable[[list[Json]], Any], projects: str, era: Era, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -107,7 +107,7 @@ async def test_an_error_about_a_malformed_project_quotes_no_secret(
     assert leaks("".join([*shown, caplog.text])) == []
 
 
-async def test_the_doctor_and_its_probe_show_no_secret() -> None:
+async def test_doctor_and_probe_omit_project_secrets() -> None:
     connection = Connection(settings(), app_factory=shared_sandbox, now=now)
     found = await examine(connection, None, with_probe=True)
     assert found.findings

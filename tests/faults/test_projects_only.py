@@ -1,4 +1,4 @@
-"""CEKURA_PROJECTS: whatever a caller names, nothing of another project is read, told or changed."""
+"""CEKURA_PROJECTS: no argument reads, reveals or changes anything of another project."""
 
 import contextlib
 import json
@@ -47,8 +47,8 @@ from support import (
 )
 
 pytestmark = pytest.mark.anyio
-OURS, THEIRS = 1, 2
-THEIR_BOARD, THEIR_WIDGET = 13, 216
+ALLOWED, OTHER = 1, 2
+OTHER_DASHBOARD, OTHER_WIDGET = 13, 216
 LATENCY: Json = {
     "chart_type": "bar",
     "field": "metric_evaluations.value",
@@ -59,9 +59,9 @@ LATENCY: Json = {
 
 @asynccontextmanager
 async def confined(app: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
-    """A context that serves one of the two projects, and the recorder of what really reached the API."""
+    """A context limited to one of the two projects, and the recorder of the requests that reached the API."""
     recorder = Recorder(HttpTransport("http://localhost", app=app))
-    guard = ProjectsOnly(recorder, frozenset({OURS}))
+    guard = ProjectsOnly(recorder, frozenset({ALLOWED}))
     client = CekuraClient(transport=guard, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         yield ToolContext(client, settings(projects="1"), now), recorder
@@ -69,66 +69,66 @@ async def confined(app: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
         await recorder.aclose()
 
 
-def foreign(app: Any) -> tuple[int, int, list[str]]:
-    """An agent and a metric of the other project, and words that only it has."""
+def other_project(app: Any) -> tuple[int, int, list[str]]:
+    """An agent and a metric of the other project, and words that only it contains."""
     store = app.state.world.store
-    board = store.dashboard(THEIR_BOARD)
+    board = store.dashboard(OTHER_DASHBOARD)
     words = ["Telecom", "Harbour", *(str(widget["name"]) for widget in board["widgets"])]
     metric = next(widget["metric"] for widget in board["widgets"] if widget["metric"])
     return 40, metric, words
 
 
 def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
-    of_them: Json = {"field": "agent.id", "op": "in", "value": [31, agent]}
-    deep: Json = {"operator": "and", "conditions": [{"operator": "or", "conditions": [of_them, SINCE]}]}
+    other_agent_filter: Json = {"field": "agent.id", "op": "in", "value": [31, agent]}
+    deep: Json = {"operator": "and", "conditions": [{"operator": "or", "conditions": [other_agent_filter, SINCE]}]}
     measured: Json = {"field": "metric_evaluations.metric.id", "op": "eq", "value": metric}
     calls: list[tuple[str, Json]] = [
-        ("list_dashboards", {"project_id": THEIRS}),
-        ("get_dashboard", {"dashboard_id": THEIR_BOARD}),
+        ("list_dashboards", {"project_id": OTHER}),
+        ("get_dashboard", {"dashboard_id": OTHER_DASHBOARD}),
         ("get_dashboard", {"dashboard_id": "Telecom quality"}),
-        ("look_up", {"kind": "agents", "project_id": THEIRS}),
-        ("look_up", {"kind": "metrics", "project_id": THEIRS}),
+        ("look_up", {"kind": "agents", "project_id": OTHER}),
+        ("look_up", {"kind": "metrics", "project_id": OTHER}),
         ("look_up", {"kind": "metrics", "agent_id": agent}),
-        ("look_up", {"kind": "topics", "project_id": THEIRS}),
+        ("look_up", {"kind": "topics", "project_id": OTHER}),
         ("look_up", {"kind": "values", "field": "topic", "agent_id": agent}),
-        ("look_up", {"kind": "metadata_keys", "project_id": THEIRS}),
-        ("get_widgets_data", {"dashboard_id": THEIR_BOARD}),
-        ("get_widgets_data", {"widget_ids": [THEIR_WIDGET], "window": "7d"}),
-        ("get_widgets_data", {"widget_ids": [203], "filters": of_them}),
+        ("look_up", {"kind": "metadata_keys", "project_id": OTHER}),
+        ("get_widgets_data", {"dashboard_id": OTHER_DASHBOARD}),
+        ("get_widgets_data", {"widget_ids": [OTHER_WIDGET], "window": "7d"}),
+        ("get_widgets_data", {"widget_ids": [203], "filters": other_agent_filter}),
         ("get_widgets_data", {"widget_ids": [203], "filters": deep}),
-        ("get_widgets_data", {"widget_ids": [203], "compare_filters": of_them}),
-        ("preview_widget", {"widget": PIE, "dashboard_id": THEIR_BOARD}),
-        ("preview_widget", {"widget": {**PIE, "filters": of_them}, "window": "7d"}),
+        ("get_widgets_data", {"widget_ids": [203], "compare_filters": other_agent_filter}),
+        ("preview_widget", {"widget": PIE, "dashboard_id": OTHER_DASHBOARD}),
+        ("preview_widget", {"widget": {**PIE, "filters": other_agent_filter}, "window": "7d"}),
         ("preview_widget", {"widget": {**LATENCY, "metric": metric}, "window": "7d"}),
         ("preview_widget", {"widget": {**PIE, "filters": measured}, "window": "7d"}),
-        ("preview_widget", {"widget": PIE, "share_where": of_them, "window": "7d"}),
-        ("find_changes", {"dashboard_ids": [THEIR_BOARD]}),
-        ("find_changes", {"project_id": THEIRS}),
-        ("explain_change", {"widget_id": THEIR_WIDGET}),
-        ("list_calls", {"widget_id": THEIR_WIDGET, "window": "7d"}),
-        ("list_calls", {"widget": PIE, "project_id": THEIRS, "window": "7d"}),
-        ("list_calls", {"widget_id": 203, "window": "7d", "filters": of_them}),
-        ("check_dashboard", {"dashboard_id": THEIR_BOARD}),
-        ("preview_edit", {"dashboard_id": THEIR_BOARD, "create": [PIE]}),
+        ("preview_widget", {"widget": PIE, "share_where": other_agent_filter, "window": "7d"}),
+        ("find_changes", {"dashboard_ids": [OTHER_DASHBOARD]}),
+        ("find_changes", {"project_id": OTHER}),
+        ("explain_change", {"widget_id": OTHER_WIDGET}),
+        ("list_calls", {"widget_id": OTHER_WIDGET, "window": "7d"}),
+        ("list_calls", {"widget": PIE, "project_id": OTHER, "window": "7d"}),
+        ("list_calls", {"widget_id": 203, "window": "7d", "filters": other_agent_filter}),
+        ("check_dashboard", {"dashboard_id": OTHER_DASHBOARD}),
+        ("preview_edit", {"dashboard_id": OTHER_DASHBOARD, "create": [PIE]}),
         ("preview_edit", {"dashboard_id": 11, "create": [{**LATENCY, "metric": metric}]}),
-        ("update_widget", {"widget_id": THEIR_WIDGET, "changes": {"name": "Mine"}}),
-        ("update_widget", {"widget_id": 203, "changes": {"filters": of_them}}),
-        ("bulk_edit_dashboard", {"dashboard_id": THEIR_BOARD, "create": [PIE]}),
-        ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "filters": of_them}]}),
-        ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": THEIR_WIDGET, "name": "Mine"}]}),
-        ("create_dashboard", {"name": "Theirs", "project_id": THEIRS}),
-        ("create_dashboard", {"name": "Copied", "copy_of": THEIR_BOARD}),
-        ("create_dashboard", {"name": "Ours", "project_id": OURS, "filters": of_them}),
-        ("update_dashboard", {"dashboard_id": THEIR_BOARD, "name": "Mine"}),
-        ("update_dashboard", {"dashboard_id": 11, "only": of_them}),
-        ("delete_dashboard", {"dashboard_id": THEIR_BOARD}),
-        ("copy_widgets", {"widget_ids": [THEIR_WIDGET], "dashboard_ids": [11]}),
-        ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [THEIR_BOARD]}),
-        ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [THEIR_BOARD], "move": True}),
+        ("update_widget", {"widget_id": OTHER_WIDGET, "changes": {"name": "Mine"}}),
+        ("update_widget", {"widget_id": 203, "changes": {"filters": other_agent_filter}}),
+        ("bulk_edit_dashboard", {"dashboard_id": OTHER_DASHBOARD, "create": [PIE]}),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**PIE, "filters": other_agent_filter}]}),
+        ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": OTHER_WIDGET, "name": "Mine"}]}),
+        ("create_dashboard", {"name": "Theirs", "project_id": OTHER}),
+        ("create_dashboard", {"name": "Copied", "copy_of": OTHER_DASHBOARD}),
+        ("create_dashboard", {"name": "Ours", "project_id": ALLOWED, "filters": other_agent_filter}),
+        ("update_dashboard", {"dashboard_id": OTHER_DASHBOARD, "name": "Mine"}),
+        ("update_dashboard", {"dashboard_id": 11, "only": other_agent_filter}),
+        ("delete_dashboard", {"dashboard_id": OTHER_DASHBOARD}),
+        ("copy_widgets", {"widget_ids": [OTHER_WIDGET], "dashboard_ids": [11]}),
+        ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [OTHER_DASHBOARD]}),
+        ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [OTHER_DASHBOARD], "move": True}),
     ]  # fmt: skip
     theirs: Json = {
-        "dashboard_id": THEIR_BOARD, "dashboard_ids": [THEIR_BOARD], "widget_id": THEIR_WIDGET,
-        "widget_ids": [THEIR_WIDGET], "project_id": THEIRS, "agent_id": agent, "metric": metric,
+        "dashboard_id": OTHER_DASHBOARD, "dashboard_ids": [OTHER_DASHBOARD], "widget_id": OTHER_WIDGET,
+        "widget_ids": [OTHER_WIDGET], "project_id": OTHER, "agent_id": agent, "metric": metric,
     }  # fmt: skip
     attempted = [tool for tool, _ in calls]
     others = [sample_calls(attempted, writes=writes, values=SAMPLE | theirs) for writes in (False, True)]
@@ -139,24 +139,24 @@ CASES = range(len(attempts(0, 0)))
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_nothing_of_another_project_is_told_or_changed(case: int) -> None:
+async def test_other_projects_are_neither_revealed_nor_changed(case: int) -> None:
     app = new_sandbox(count=2000)
-    agent, metric, words = foreign(app)
+    agent, metric, words = other_project(app)
     before = content(app)
     tool, arguments = attempts(agent, metric)[case]
     async with confined(app) as (context, recorder):
         try:
-            said, structured = await ask(context, tool, **arguments)
+            text, structured = await ask(context, tool, **arguments)
         except DashboardsError as error:
-            said, structured = str(error), dict[str, Any]()
+            text, structured = str(error), dict[str, Any]()
         assert recorder.writes() == []
     given = json.dumps(arguments)
-    told = said + json.dumps(structured)
-    assert not [word for word in words if word in told and word not in given], told
+    answer = text + json.dumps(structured)
+    assert not [word for word in words if word in answer and word not in given], answer
     assert content(app) == before
 
 
-BESIDE: list[tuple[str, Json]] = [
+OTHER_PATHS: list[tuple[str, Json]] = [
     ("/test_framework/v2/metrics/507/history/", {}),
     ("/test_framework/v2/aiagents/40/history/", {}),
     ("/user/v1/audit-logs/", {"organization_id": "7"}),
@@ -173,40 +173,40 @@ BESIDE: list[tuple[str, Json]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "query"), BESIDE)
-async def test_no_history_log_or_failure_mode_of_another_project_is_asked_for(path: str, query: Json) -> None:
+@pytest.mark.parametrize(("path", "query"), OTHER_PATHS)
+async def test_histories_logs_and_failure_modes_of_other_projects_are_blocked(path: str, query: Json) -> None:
     async with confined(shared_sandbox()) as (context, recorder):
         with pytest.raises(NotFound):
             await context.api.ask("GET", path, query=query)
     assert path not in [sent.path for sent in recorder.sent]
 
 
-async def test_a_call_and_entries_of_the_log_are_shown_only_of_ours() -> None:
+async def test_call_details_and_audit_entries_are_limited_to_allowed_projects() -> None:
     app = shared_sandbox()
     ids = {project: number for number, project in sql(app, "SELECT max(id), project FROM calls GROUP BY project")}
     async with confined(app) as (context, _):
-        assert (await context.api.call_details(ids[OURS])).metrics
+        assert (await context.api.call_details(ids[ALLOWED])).metrics
         with pytest.raises(NotFound):
-            await context.api.call_details(ids[THEIRS])
-        log = await context.api.audit_log(7, OURS, start="2026-10-25T00:00:00Z", end="2026-11-18T00:00:00Z")
+            await context.api.call_details(ids[OTHER])
+        log = await context.api.audit_log(7, ALLOWED, start="2026-10-25T00:00:00Z", end="2026-11-18T00:00:00Z")
         assert {entry.kind for entry in log.entries} >= {"aiagent", "metric", "project"}
         assert (await context.api.agent_history(33)).versions
 
 
-def test_every_tool_is_attempted() -> None:
+def test_every_tool_is_tried_on_another_project() -> None:
     assert {tool for tool, _ in attempts(0, 0)} == {*BY_NAME}
 
 
-async def test_what_lists_everything_lists_ours_alone() -> None:
+async def test_lists_are_limited_to_allowed_projects() -> None:
     app = new_sandbox(count=2000)
-    _, _, words = foreign(app)
+    _, _, words = other_project(app)
     calls: list[tuple[str, Json]] = [
         ("list_dashboards", {}), ("find_changes", {}), *(("look_up", {"kind": kind}) for kind in ("projects", "agents", "metrics"))
     ]  # fmt: skip
     async with confined(app) as (context, _):
         for tool, arguments in calls:
-            said, structured = await ask(context, tool, **arguments)
-            assert not [word for word in words if word in said + json.dumps(structured)]
+            text, structured = await ask(context, tool, **arguments)
+            assert not [word for word in words if word in text + json.dumps(structured)]
 
 
 @pytest.mark.no_cover
@@ -216,30 +216,32 @@ async def test_what_lists_everything_lists_ours_alone() -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
-        ("list_dashboards", {"project_id": OURS}), ("get_dashboard", {"dashboard_id": 11}),
+        ("list_dashboards", {"project_id": ALLOWED}), ("get_dashboard", {"dashboard_id": 11}),
         ("get_widgets_data", {"dashboard_id": 11}), ("get_widgets_data", {"widget_ids": [203], "window": "14d"}),
         ("get_widgets_data", {"dashboard_id": 12, "window": "7d", "compare_to": "previous_period"}),
         ("preview_widget", {"widget": PIE, "dashboard_id": 12}), ("explain_change", {"widget_id": 203}),
-        ("find_changes", {"project_id": OURS}), ("list_calls", {"widget_id": 203, "window": "7d"}),
-        ("look_up", {"kind": "agents", "project_id": OURS}), ("look_up", {"kind": "topics", "project_id": OURS}),
+        ("find_changes", {"project_id": ALLOWED}), ("list_calls", {"widget_id": 203, "window": "7d"}),
+        ("look_up", {"kind": "agents", "project_id": ALLOWED}), ("look_up", {"kind": "topics", "project_id": ALLOWED}),
         ("check_dashboard", {"dashboard_id": 12}), ("preview_edit", {"dashboard_id": 11, "create": [PIE], "delete": [206]}),
     ],
 )  # fmt: skip
-async def test_what_is_ours_is_answered_as_without_it(tool: str, arguments: Json, readings: ApiVariant) -> None:
+async def test_allowed_projects_get_the_same_answers_as_without_the_limit(
+    tool: str, arguments: Json, readings: ApiVariant
+) -> None:
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, _):
-        free, _ = await ask(context, tool, **arguments)
+        unlimited, _ = await ask(context, tool, **arguments)
     async with confined(app) as (context, _):
-        held, _ = await ask(context, tool, **arguments)
-    assert without_notes(held) == without_notes(free)
+        limited, _ = await ask(context, tool, **arguments)
+    assert without_notes(limited) == without_notes(unlimited)
 
 
 def without_notes(text: str) -> list[str]:
-    """What is said of the numbers; a note tells how calls of other projects were kept out, where some are seen."""
+    """The text without notes, one of which states how calls of other projects were excluded."""
     return [line for line in text.splitlines() if not line.startswith("note: ")]
 
 
-async def test_what_belongs_to_the_projects_is_read_once_for_requests_that_go_out_together() -> None:
+async def test_concurrent_requests_read_project_metrics_once() -> None:
     async with confined(shared_sandbox()) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=11)
     listed = Counter((sent.path, sent.query.get("project_id")) for sent in recorder.sent if "metrics" in sent.path)
@@ -252,9 +254,7 @@ async def test_what_belongs_to_the_projects_is_read_once_for_requests_that_go_ou
 @pytest.mark.parametrize(
     "answer", [Response(200, b"<html>", "application/json"), Response(500, b""), Response(429, b"")], ids=str
 )
-async def test_what_cannot_be_read_first_is_an_error_in_words_and_lets_nothing_through(
-    path: str, answer: Response
-) -> None:
+async def test_unreadable_project_data_is_an_error_and_blocks_edits(path: str, answer: Response) -> None:
     app = new_sandbox()
     before = content(app)
     async with confined(app) as (context, recorder):
@@ -289,7 +289,7 @@ GUARDED = (
     "/widgets/203/",
     "/projects/",
 )
-ASKED: list[tuple[str, Json]] = [
+READS_OF_GUARDED: list[tuple[str, Json]] = [
     ("list_dashboards", {}),
     ("get_dashboard", {"dashboard_id": 11}),
     ("look_up", {"kind": "agents"}),
@@ -303,26 +303,26 @@ ASKED: list[tuple[str, Json]] = [
 ]
 
 
-_askers = dict[str, list[tuple[str, Json]]]()
+_calls_by_path = dict[str, list[tuple[str, Json]]]()
 
 
-async def askers(path: str) -> list[tuple[str, Json]]:
-    """The calls that ask for it; found once, where all can be read."""
-    if not _askers:
+async def calls_reading(path: str) -> list[tuple[str, Json]]:
+    """The calls that read this path, determined once."""
+    if not _calls_by_path:
         async with confined(new_sandbox()) as (context, recorder):
-            for call in ASKED:
+            for call in READS_OF_GUARDED:
                 recorder.sent.clear()
                 await ask(context, call[0], **call[1])
                 for guarded in GUARDED:
                     if any(sent.path.endswith(guarded) for sent in recorder.sent):
-                        _askers.setdefault(guarded, []).append(call)
-    return _askers[path]
+                        _calls_by_path.setdefault(guarded, []).append(call)
+    return _calls_by_path[path]
 
 
 @pytest.mark.parametrize("path", GUARDED)
 @pytest.mark.parametrize("body", UNREADABLE)
-async def test_an_answer_that_cannot_be_read_is_an_ordinary_error_or_is_told(body: str, path: str) -> None:
-    calls = await askers(path)
+async def test_undecodable_project_data_is_an_error_and_blocks_edits(body: str, path: str) -> None:
+    calls = await calls_reading(path)
     app = new_sandbox()
     before = content(app)
     async with confined(app) as (context, recorder):
@@ -335,7 +335,7 @@ async def test_an_answer_that_cannot_be_read_is_an_ordinary_error_or_is_told(bod
 
 
 @pytest.mark.parametrize("body", UNDECODED)
-async def test_a_delete_is_not_called_done_because_what_comes_before_it_cannot_be_read(body: str) -> None:
+async def test_a_delete_fails_if_the_project_check_is_unreadable(body: str) -> None:
     app = new_sandbox()
     async with confined(app) as (context, recorder):
         recorder.fault = lambda sent: Response(200, UNREADABLE[body]) if sent.path.endswith("/aiagents/") else None
@@ -345,7 +345,7 @@ async def test_a_delete_is_not_called_done_because_what_comes_before_it_cannot_b
 
 
 class Gated:
-    """Answers of one key's agents wait for the gate; every page has a next one. Waiting takes no time of the clock."""
+    """Requests for the agents of one key wait for the gate, which takes no time of the clock."""
 
     def __init__(self, inner: Transport, slow: str) -> None:
         self.inner, self.slow = inner, slow
@@ -361,10 +361,10 @@ class Gated:
         await self.inner.aclose()
 
 
-async def test_a_key_whose_agents_come_slowly_holds_up_no_other_key_and_reads_them_once() -> None:
+async def test_a_slow_key_delays_no_other_key_and_reads_agents_once() -> None:
     recorder = Recorder(HttpTransport("http://localhost", app=shared_sandbox()))
     gated = Gated(recorder, "slow")
-    guard, answered = ProjectsOnly(gated, frozenset({OURS})), list[str]()
+    guard, answered = ProjectsOnly(gated, frozenset({ALLOWED})), list[str]()
 
     async def read(key: str) -> None:
         await CekuraClient(transport=guard, key=SecretStr(key), now=now, sleep=no_wait).get_dashboard(11)
@@ -383,8 +383,8 @@ async def test_a_key_whose_agents_come_slowly_holds_up_no_other_key_and_reads_th
     assert recorder.paths().count("GET /test_framework/v2/aiagents/") == 2
 
 
-async def test_one_deadline_covers_all_pages_that_are_read_first_and_the_wait_for_them() -> None:
-    """Each page comes within the time, and there is always a next one."""
+async def test_one_deadline_covers_all_pages_of_the_project_check() -> None:
+    """Each page arrives in time, and each names a next one."""
     pages = 0
 
     class Endless:
@@ -398,7 +398,7 @@ async def test_one_deadline_covers_all_pages_that_are_read_first_and_the_wait_fo
         async def aclose(self) -> None:
             """Nothing to close."""
 
-    guard = ProjectsOnly(Endless(), frozenset({OURS}))
+    guard = ProjectsOnly(Endless(), frozenset({ALLOWED}))
     api = CekuraClient(transport=guard, key=SecretStr(KEY), now=now, timeout_s=0.2, sleep=no_wait)
     ended = list[DashboardsError]()
 
@@ -414,7 +414,7 @@ async def test_one_deadline_covers_all_pages_that_are_read_first_and_the_wait_fo
     assert pages < MAX_PAGES
 
 
-async def test_a_preview_of_no_dashboard_counts_the_calls_of_the_project_alone() -> None:
+async def test_a_preview_without_dashboard_counts_allowed_projects_only() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         _, of_ours = await ask(context, "preview_widget", widget=PIE, dashboard_id=11, window="7d")
@@ -424,7 +424,7 @@ async def test_a_preview_of_no_dashboard_counts_the_calls_of_the_project_alone()
     assert found["report"]["n"] == of_ours["report"]["n"] < of_all["report"]["n"]
 
 
-async def test_edits_of_ours_work_and_are_taken_back() -> None:
+async def test_edits_in_allowed_projects_can_be_applied_and_undone() -> None:
     app = new_sandbox()
     before = content(app)
     async with confined(app) as (context, _):
@@ -435,15 +435,15 @@ async def test_edits_of_ours_work_and_are_taken_back() -> None:
         assert done["outcome"] == "applied"
         _, back = await ask(context, done["undo"]["tool"], **done["undo"]["arguments"])
         assert back["outcome"] == "applied"
-        _, made = await ask(context, "create_dashboard", name="New", project_id=OURS, widgets=[PIE], filters=SINCE)
+        _, made = await ask(context, "create_dashboard", name="New", project_id=ALLOWED, widgets=[PIE], filters=SINCE)
         _, gone = await ask(context, made["undo"]["tool"], **made["undo"]["arguments"])
         assert gone["outcome"] == "applied"
         with pytest.raises(DashboardsError):
-            await export_board(context, THEIR_BOARD)
+            await export_board(context, OTHER_DASHBOARD)
     assert content(app) == before
 
 
-async def test_resources_prompts_and_the_key_of_each_request_are_held_to_it(era: Era) -> None:
+async def test_resources_and_completions_are_limited_to_allowed_projects(era: Era) -> None:
     connection = Connection(settings(projects="1"), app_factory=shared_sandbox, now=now)
     async with Client(create_server(connection), mode=era) as client:
         with pytest.raises(MCPError, match="No dashboard 13"):
@@ -455,24 +455,24 @@ async def test_resources_prompts_and_the_key_of_each_request_are_held_to_it(era:
 
 
 @pytest.mark.parametrize(
-    ("projects", "project", "said"),
+    ("projects", "project", "text"),
     [("one", "", 'CEKURA_PROJECTS is "one": must be ids of projects'), ("1,2", "3", 'CEKURA_PROJECTS is "1,2": does not contain CEKURA_PROJECT_ID, 3')],
 )  # fmt: skip
-def test_a_setting_that_contradicts_itself_is_named(
-    projects: str, project: str, said: str, monkeypatch: pytest.MonkeyPatch
+def test_contradictory_project_settings_are_reported_by_name(
+    projects: str, project: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CEKURA_PROJECTS", projects)
     monkeypatch.setenv("CEKURA_PROJECT_ID", project)
     with pytest.raises(SettingsError) as refused:
         load_settings()
-    assert said in str(refused.value)
+    assert text in str(refused.value)
 
 
-async def test_alerts_and_daily_reports_of_other_projects_are_neither_read_nor_changed() -> None:
+async def test_alerts_and_daily_reports_of_other_projects_are_protected() -> None:
     app = new_sandbox(count=300)
     store = app.state.world.store
     theirs = store.alerts.create(
-        {"name": "Theirs", "project": THEIRS, "source_type": "metric", "source_id": 506, "preset": "balanced",
+        {"name": "Theirs", "project": OTHER, "source_type": "metric", "source_id": 506, "preset": "balanced",
          "source": {"sub_type": "significant_change"}}
     )["id"]  # fmt: skip
     before = content(app)
@@ -484,13 +484,13 @@ async def test_alerts_and_daily_reports_of_other_projects_are_neither_read_nor_c
             ("preview_alert", {"alert_id": theirs}),
             ("save_alert", {"alert_id": theirs, "action": "off"}),
             ("save_alert", {"alert_id": theirs, "action": "delete"}),
-            ("save_alert", {"metric": 506, "project_id": THEIRS, "kind": "trend"}),
-            ("update_dashboard", {"dashboard_id": THEIR_BOARD, "daily_report": "add"}),
+            ("save_alert", {"metric": 506, "project_id": OTHER, "kind": "trend"}),
+            ("update_dashboard", {"dashboard_id": OTHER_DASHBOARD, "daily_report": "add"}),
         ):
             with pytest.raises(DashboardsError):
                 await ask(context, tool, **arguments)
         assert content(app) == before
-        for arguments in ({"alert_id": 701, "action": "off"}, {"metric": 501, "project_id": OURS, "kind": "trend"}):
+        for arguments in ({"alert_id": 701, "action": "off"}, {"metric": 501, "project_id": ALLOWED, "kind": "trend"}):
             _, receipt = await ask(context, "save_alert", **arguments)
             assert receipt["outcome"] == "applied"
         _, receipt = await ask(context, "update_dashboard", dashboard_id=12, daily_report="add")
