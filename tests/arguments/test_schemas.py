@@ -166,6 +166,6 @@ async def test_a_client_receives_the_packaged_tool_list() -> None:
     assert shown == [*tool_list().tools]
 
 
-def test_the_whole_tool_list_stays_within_its_size_budget() -> None:
+def test_the_answer_to_tools_list_stays_within_its_size_budget() -> None:
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tool_list().tools]
     assert len(compact(sent).encode()) < LIST_BUDGET
