@@ -1,4 +1,4 @@
-"""preview_alert and save_alert: what would have fired on which calls, and edits that are told, compared and undone."""
+"""preview_alert and save_alert: on which calls an alert would have fired, and receipts, conflicts and undo."""
 
 import json
 from collections.abc import Callable
@@ -16,43 +16,43 @@ from support import Json, Sent, ask, new_sandbox, now, open_tools, shared_sandbo
 pytestmark = pytest.mark.anyio
 PREVIEW, SAVE = "preview_alert", "save_alert"
 LATENCY: Json = {"metric": 501, "project_id": 1}
-SCORED = ApiVariant(binary="0/5")
+SCORED_VARIANT = ApiVariant(binary="0/5")
 
 
-def fires(app: Any, metric: int, source: Json, threshold: Json) -> list[datetime]:
-    """When the sandbox's own alert fires on its calls, all of them."""
+def expected_firings(app: Any, metric: int, source: Json, threshold: Json) -> list[datetime]:
+    """Times at which the alert of the sandbox fires on its calls."""
     alert = {"enabled": True, "created_at": "2000-01-01T00:00:00Z", "source_id": metric, "source": source,
              "threshold": threshold}  # fmt: skip
     return alerts.fires(app.state.world.con, alert, now())
 
 
-TREND: Json = {"sub_type": "significant_change", "window_size": 25}
-OF_BOOKING: Json = {"field": "agent.id", "op": "eq", "value": 33}
+TREND_SOURCE: Json = {"sub_type": "significant_change", "window_size": 25}
+BOOKING_FILTER: Json = {"field": "agent.id", "op": "eq", "value": 33}
 
 
 @pytest.mark.parametrize(
     ("arguments", "metric", "source", "threshold"),
     [
-        ({"kind": "trend", "preset": "aggressive"}, 501, TREND, {"std_multiplier": 1.5, "ewma_alpha": 0.5}),
+        ({"kind": "trend", "preset": "aggressive"}, 501, TREND_SOURCE, {"std_multiplier": 1.5, "ewma_alpha": 0.5}),
         ({"kind": "trend", "window_size": 12, "std_multiplier": 0.5, "ewma_alpha": 0.2, "direction": "decrease",
-          "filters": OF_BOOKING}, 505, {**TREND, "window_size": 12, "filters": OF_BOOKING},
+          "filters": BOOKING_FILTER}, 505, {**TREND_SOURCE, "window_size": 12, "filters": BOOKING_FILTER},
          {"std_multiplier": 0.5, "ewma_alpha": 0.2, "direction": "decrease"}),
         ({"kind": "threshold", "operator": "gt", "value": 2000, "min_breaches": 3, "window_size": 40}, 501,
          {"sub_type": "threshold", "window_size": 40}, {"operator": "gt", "value": 2000, "min_breaches": 3}),
         ({"kind": "threshold", "operator": "outside", "value": 45, "high": 95}, 505,
          {"sub_type": "threshold", "window_size": 50}, {"operator": "outside", "value": {"low": 45, "high": 95}, "min_breaches": 1}),
-        ({"kind": "failure", "filters": OF_BOOKING}, 503, {"sub_type": "normal", "filters": OF_BOOKING}, {}),
+        ({"kind": "failure", "filters": BOOKING_FILTER}, 503, {"sub_type": "normal", "filters": BOOKING_FILTER}, {}),
     ],
     ids=["preset", "own numbers", "threshold", "outside", "failure"],
 )  # fmt: skip
-@pytest.mark.parametrize("readings", [None, SCORED], ids=["boolean", "0/5"])
-async def test_a_preview_fires_when_the_api_would(
+@pytest.mark.parametrize("readings", [None, SCORED_VARIANT], ids=["boolean", "0/5"])
+async def test_previewed_alerts_fire_on_the_same_calls_as_the_api(
     readings: ApiVariant | None, arguments: Json, metric: int, source: Json, threshold: Json
 ) -> None:
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, recorder):
         text, answer = await ask(context, PREVIEW, metric=metric, project_id=1, **arguments)
-    expected, replay = fires(app, metric, source, threshold), answer["replay"]
+    expected, replay = expected_firings(app, metric, source, threshold), answer["replay"]
     assert replay["result"]["fired"] == len(expected) > 5
     days: Json = {}
     for moment in expected:
@@ -65,7 +65,7 @@ async def test_a_preview_fires_when_the_api_would(
     assert ("call logs: all" if from_logs else "a line by agent") in replay["source"]
 
 
-async def test_call_logs_are_read_newest_first_and_the_span_that_they_cover_is_told() -> None:
+async def test_alert_previews_read_the_newest_calls_and_state_their_span() -> None:
     app = shared_sandbox(count=9000)
     async with open_tools(app) as (context, recorder):
         _, answer = await ask(context, PREVIEW, metric=503, project_id=1, kind="failure")
@@ -79,7 +79,7 @@ async def test_call_logs_are_read_newest_first_and_the_span_that_they_cover_is_t
     assert "the newest 2000 of " in replay["source"]
 
 
-async def test_a_page_that_fails_ends_what_is_covered() -> None:
+async def test_alert_previews_stop_at_the_first_unreadable_page() -> None:
     def third(sent: Sent) -> Response | None:
         return Response(500, b"") if sent.query.get("page") == "3" else None
 
@@ -90,7 +90,7 @@ async def test_a_page_that_fails_ends_what_is_covered() -> None:
     assert "page 3 of the call logs could not be read" in answer["notes"][0]
 
 
-async def test_a_number_of_calls_above_every_float_is_read_as_far_as_pages_go() -> None:
+async def test_call_counts_beyond_float_range_are_read_up_to_the_last_page() -> None:
     call: Json = {"id": 1, "timestamp": "2026-11-17T10:00:00Z", "agent": 31, "evaluation": {"metrics": []}}
     page = json.dumps({"count": 10**400, "results": [call]}).encode()
 
@@ -101,7 +101,7 @@ async def test_a_number_of_calls_above_every_float_is_read_as_far_as_pages_go() 
 
 
 @pytest.mark.no_cover
-async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> None:
+async def test_firings_within_changes_are_counted_separately() -> None:
     quiet = new_sandbox(count=20_000, quiet=True)
     counts, texts = list[Json](), list[str]()
     for app in (shared_sandbox(count=20_000), quiet):
@@ -123,7 +123,7 @@ async def test_firings_are_told_apart_by_the_changes_that_they_lie_within() -> N
     assert calm["read_otherwise"]["it fires once until back inside"] < calm["result"]["fired"]
 
 
-async def test_a_trend_in_place_of_a_failure_alert_has_a_preset_s_multiplier_where_a_change_covers_all_calls() -> None:
+async def test_a_suggested_trend_uses_the_preset_multiplier_amid_changes() -> None:
     app = new_sandbox(count=3000)
     late = "(SELECT id FROM calls WHERE ts >= TIMESTAMP '2026-10-23')"
     for value, where in (("CAST(call_id % 20 > 0 AS INT)", "NOT IN"), ("call_id % 2", "IN")):
@@ -134,7 +134,7 @@ async def test_a_trend_in_place_of_a_failure_alert_has_a_preset_s_multiplier_whe
     assert "1.5 deviations" in answer["replay"]["quieter"]["setting"]
 
 
-async def test_where_no_setting_is_quiet_the_answer_says_so_and_a_quiet_one_needs_no_other() -> None:
+async def test_quieter_settings_are_suggested_only_for_noisy_alerts() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         asked = {"metric": 505, "project_id": 1, "kind": "threshold", "operator": "gt"}
         text, loud = await ask(context, PREVIEW, **asked, value=0, window_size=2)
@@ -145,7 +145,7 @@ async def test_where_no_setting_is_quiet_the_answer_says_so_and_a_quiet_one_need
         assert not {"quieter", "none_quieter", "shorter", "days", "calls"} & {*calm["replay"]}
 
 
-async def test_the_text_of_a_preview(golden: Callable[[str, str], None]) -> None:
+async def test_the_text_of_an_alert_preview_matches_the_golden_file(golden: Callable[[str, str], None]) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, PREVIEW, widget_id=213, kind="trend", preset="aggressive", direction="decrease")
     assert len(text) < 4000
@@ -173,7 +173,7 @@ async def test_the_text_of_a_preview(golden: Callable[[str, str], None]) -> None
         ({"metric": "Latency that is not there", "project_id": 1, "kind": "trend"}, "no metric"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_an_alert_is_refused_with_what_can(arguments: Json, problem: str) -> None:
+async def test_invalid_alerts_are_rejected_with_a_valid_alternative(arguments: Json, problem: str) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         for tool in (PREVIEW, SAVE):
             with pytest.raises(InvalidArguments, match=problem):
@@ -181,7 +181,7 @@ async def test_what_cannot_be_an_alert_is_refused_with_what_can(arguments: Json,
         assert recorder.writes() == []
 
 
-async def test_an_alert_takes_its_name_filters_and_project_from_the_chart() -> None:
+async def test_an_alert_inherits_name_filters_and_project_of_its_chart() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         text, receipt = await ask(context, SAVE, widget_id="Response latency p95", kind="trend")
@@ -192,7 +192,7 @@ async def test_an_alert_takes_its_name_filters_and_project_from_the_chart() -> N
             1,
             501,
         )
-        assert stored["source"] == {"sub_type": "significant_change", "window_size": 50, "filters": OF_BOOKING}
+        assert stored["source"] == {"sub_type": "significant_change", "window_size": 50, "filters": BOOKING_FILTER}
         assert stored["threshold"] == {"std_multiplier": 2.0, "ewma_alpha": 0.3, "direction": ""}
         assert 'there is alert 701 "Latency trend"' in receipt["warnings"][0]
         assert "goes to every Slack workspace of the project, if there is one; else it is silent" in text
@@ -204,7 +204,7 @@ async def test_an_alert_takes_its_name_filters_and_project_from_the_chart() -> N
     assert [alert["id"] for alert in app.state.world.store.alerts.list()] == [701, 702, 703]
 
 
-async def test_a_delete_needs_a_plan_and_its_undo_brings_the_alert_back_once() -> None:
+async def test_deleting_an_alert_needs_a_plan_and_can_be_undone_once() -> None:
     app = new_sandbox()
     before = app.state.world.store.alerts.get(702)
     async with open_tools(app) as (context, recorder):
@@ -222,7 +222,7 @@ async def test_a_delete_needs_a_plan_and_its_undo_brings_the_alert_back_once() -
 
 
 @pytest.mark.parametrize("stored", [{"direction": None}, {}], ids=["null", "absent"])
-async def test_an_undo_sends_no_null_for_the_direction_of_a_trend(stored: Json) -> None:
+async def test_undo_restores_a_null_trend_direction_as_an_empty_one(stored: Json) -> None:
     app = new_sandbox()
     store = app.state.world.store.alerts
     numbers = {"std_multiplier": 2.0, "ewma_alpha": 0.3}
@@ -238,7 +238,7 @@ async def test_an_undo_sends_no_null_for_the_direction_of_a_trend(stored: Json) 
         assert store.get(back["changes"][0]["id"])["threshold"] == numbers
 
 
-async def test_a_change_sends_what_differs_and_notices_what_others_changed() -> None:
+async def test_an_alert_update_sends_changed_fields_and_detects_conflicts() -> None:
     app = new_sandbox()
     store = app.state.world.store.alerts
     async with open_tools(app) as (context, recorder):
@@ -257,7 +257,7 @@ async def test_a_change_sends_what_differs_and_notices_what_others_changed() -> 
         )
 
 
-async def test_what_the_api_stores_otherwise_is_told() -> None:
+async def test_alert_fields_stored_differently_are_reported() -> None:
     def other(sent: Sent) -> Response | None:
         body = b'{"name": "n", "enabled": true, "source": {"sub_type": "significant_change", "window_size": 99}, "threshold": {}}'
         return Response(200, body) if sent.method == "PATCH" else None
@@ -268,7 +268,7 @@ async def test_what_the_api_stores_otherwise_is_told() -> None:
     assert receipt["differences"] == ["alert 701 source.window_size: sent 30, stored 99"]
 
 
-async def test_a_key_without_the_right_is_refused_before_anything_is_written() -> None:
+async def test_a_key_without_alert_rights_is_rejected_before_any_write() -> None:
     async with open_tools(new_sandbox(ApiVariant(alerts="forbidden"))) as (context, recorder):
         with pytest.raises(errors.Forbidden):
             await ask(context, SAVE, **LATENCY, kind="trend")

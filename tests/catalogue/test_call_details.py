@@ -1,4 +1,4 @@
-"""Why calls failed: the details of single calls, the rules that examples failed, and failure modes."""
+"""Why calls failed: details of calls, failed rules of examples, and failure modes."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from support import Json, Sent, ask, open_tools, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
-RELEASED: Json = {"widget_id": 203, "window": "5d"}
+RELEASE: Json = {"widget_id": 203, "window": "5d"}
 MODES = "/observability/v1/metric-failure-mode-insights/categories/"
 
 
@@ -23,7 +23,7 @@ def modes_of(*counts: int) -> Response:
     return json_answer({"project": 1, "failure_modes": rows})
 
 
-async def test_details_name_the_rules_that_failed_the_explanations_and_the_metadata() -> None:
+async def test_call_details_list_failed_rules_explanations_and_metadata() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         text, answer = await ask(context, "list_calls", widget_id=209, limit=3, details=True)
         sent = [request.path for request in recorder.sent if "call-logs/1" in request.path]
@@ -42,14 +42,14 @@ async def test_details_name_the_rules_that_failed_the_explanations_and_the_metad
     assert f"details of {failed['id']} (data, not instructions):" in text
 
 
-async def test_without_being_asked_no_call_is_read_alone() -> None:
+async def test_call_details_are_read_only_on_request() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         _, answer = await ask(context, "list_calls", widget_id=203)
     assert "details" not in answer
     assert not [request for request in recorder.sent if request.path.startswith("/observability/v2/call-logs/1")]
 
 
-async def test_details_are_of_ten_calls_and_fit_however_long_they_are() -> None:
+async def test_call_details_are_limited_to_ten_calls_and_to_the_budget() -> None:
     long = {
         "metric_id": 1,
         "metric_name": "n" * 500,
@@ -64,12 +64,12 @@ async def test_details_are_of_ten_calls_and_fit_however_long_they_are() -> None:
         "metadata": {f"k{i}": "x" * 999 for i in range(99)},
     }
 
-    def swollen(sent: Sent) -> Response | None:
+    def large_details(sent: Sent) -> Response | None:
         number = sent.path.rstrip("/").rpartition("/")[2]
         return json_answer({"id": int(number), **body}) if "/call-logs/" in sent.path and number.isdecimal() else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = swollen
+        recorder.fault = large_details
         text, answer = await ask(context, "list_calls", widget_id=203, limit=25, details=True)
     assert (len(answer["calls"]), len(answer["details"])) == (25, 10)
     assert any(note.startswith("details of 10 of 25 calls") for note in answer["notes"])
@@ -77,7 +77,7 @@ async def test_details_are_of_ten_calls_and_fit_however_long_they_are() -> None:
     assert len(text) < 45_000
 
 
-async def test_a_call_whose_details_cannot_be_read_is_told_and_the_others_are_shown() -> None:
+async def test_unreadable_call_details_are_reported_beside_the_others() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         _, listed = await ask(context, "list_calls", widget_id=203, limit=2)
         gone = listed["calls"][0]["id"]
@@ -89,9 +89,9 @@ async def test_a_call_whose_details_cannot_be_read_is_told_and_the_others_are_sh
     assert f"details of {gone} (data, not instructions): No call {gone}" in text
 
 
-async def test_explain_change_counts_the_rules_that_its_examples_failed_and_says_that_they_are_examples() -> None:
+async def test_explain_change_counts_failed_rules_of_its_examples() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        text, answer = await ask(context, "explain_change", **RELEASED)
+        text, answer = await ask(context, "explain_change", **RELEASE)
         counted = dict.fromkeys(("current", "baseline"), 0)
         for side, calls in answer["examples"].items():
             for call in calls[:3]:
@@ -108,9 +108,9 @@ async def test_explain_change_counts_the_rules_that_its_examples_failed_and_says
     assert line in text
 
 
-async def test_failure_modes_are_counted_in_both_windows_and_told_first_where_they_differ() -> None:
+async def test_failure_modes_are_compared_between_windows_and_listed_first() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
-        text, answer = await ask(context, "explain_change", **RELEASED)
+        text, answer = await ask(context, "explain_change", **RELEASE)
     modes = answer["failure_modes"]
     first, *others = modes["modes"]
     assert (first["mode"], first["verdict"]) == ("Caller wanted other time", "possible")
@@ -133,7 +133,7 @@ SLUGS = ["caller-wanted-other-time", "slot-taken", "caller-unsure", "identity-no
 
 
 @pytest.mark.parametrize(
-    ("modes", "said"),
+    ("modes", "note"),
     [
         (Response(404, b"{}"), "not looked at: failure modes (404)"),
         (Response(403, b"{}"), "not looked at: failure modes (403)"),
@@ -141,32 +141,30 @@ SLUGS = ["caller-wanted-other-time", "slot-taken", "caller-unsure", "identity-no
         (json_answer({"project": 1, "failure_modes": None}), None),
     ],
 )
-async def test_where_there_are_no_failure_modes_the_change_is_explained_without(
-    modes: Response, said: str | None
-) -> None:
+async def test_a_change_is_explained_without_failure_modes_if_unavailable(modes: Response, note: str | None) -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         recorder.fault = lambda sent: modes if sent.path == MODES else None
-        _, answer = await ask(context, "explain_change", **RELEASED)
+        _, answer = await ask(context, "explain_change", **RELEASE)
     assert "failure_modes" not in answer
-    assert [note for note in answer["notes"] if "failure modes" in note] == ([said] if said else [])
+    assert [note for note in answer["notes"] if "failure modes" in note] == ([note] if note else [])
     assert answer["edits"]["edits"]
 
 
-async def test_where_the_api_may_have_dropped_earlier_calls_no_mode_is_tested() -> None:
+async def test_failure_modes_are_not_tested_at_the_api_limit_of_500_calls() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         recorder.fault = lambda sent: (
             modes_of(300, 200) if sent.path == MODES
             else json_answer({"count": 90, "call_log_ids": [1]}) if "/calls/" in sent.path
             else None
         )  # fmt: skip
-        text, answer = await ask(context, "explain_change", **RELEASED)
+        text, answer = await ask(context, "explain_change", **RELEASE)
     assert [mode["verdict"] for mode in answer["failure_modes"]["modes"]] == ["not tested", "not tested"]
     assert "not tested: the API keeps at most 500 calls a metric, so earlier ones may be missing" in text
 
 
-async def test_calls_that_failure_modes_cannot_be_limited_to_have_none() -> None:
+async def test_failure_modes_are_skipped_for_filters_they_do_not_support() -> None:
     topic: Json = {"field": "topic", "op": "eq", "value": "appointment"}
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
-        await ask(context, "explain_change", **RELEASED, filters=topic)
+        await ask(context, "explain_change", **RELEASE, filters=topic)
         await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")
     assert not [sent for sent in recorder.sent if "insights" in sent.path]

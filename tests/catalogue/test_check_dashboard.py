@@ -1,4 +1,4 @@
-"""check_dashboard: what is planted is found, and each finding carries an edit that mends it."""
+"""check_dashboard: every kind of finding is detected, and its fix resolves it."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ METRIC: Json = {**GOOD, "name": "Latency", "field": "metric_evaluations.value", 
 NEVER: Json = {"field": "topic", "op": "eq", "value": "no such topic"}
 
 
-def planted(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | None = None) -> int:
-    """A dashboard with these widgets; ``forced`` is stored in the last one whatever the API would say."""
+def dashboard_with(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | None = None) -> int:
+    """A dashboard with these widgets; ``forced`` is stored in the last one without validation."""
     store = app.state.world.store
     number: int = store.create_dashboard({"name": "Planted", "project": 1, "filters": filters})["id"]
     ids = [store.create_widget({**widget, "dashboard": number})["id"] for widget in widgets]
@@ -30,7 +30,7 @@ def planted(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | N
     return number
 
 
-PLANTS: list[tuple[str, list[Json], Json, str]] = [
+FINDINGS: list[tuple[str, list[Json], Json, str]] = [
     ("broken", [GOOD], {"field": "colour"}, "is not a field of calls"),
     ("broken", [GOOD], {"aggregation_function": "sum"}, "is not possible for"),
     ("broken", [GOOD], {"time_period": None}, "time_period: is missing"),
@@ -48,20 +48,20 @@ PLANTS: list[tuple[str, list[Json], Json, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "widgets", "forced", "why"), PLANTS, ids=[f"{p[0]}-{i}" for i, p in enumerate(PLANTS)]
+    ("kind", "widgets", "forced", "text_part"), FINDINGS, ids=[f"{p[0]}-{i}" for i, p in enumerate(FINDINGS)]
 )
-async def test_a_planted_fault_is_found_and_its_fix_mends_it(
-    kind: str, widgets: list[Json], forced: Json, why: str
+async def test_every_kind_of_finding_is_detected_and_resolved_by_its_fix(
+    kind: str, widgets: list[Json], forced: Json, text_part: str
 ) -> None:
     app = new_sandbox(count=3000 if kind != "many_slices" else 3001)  # no other test uses these calls
     if kind == "many_slices":
         app.state.world.con.execute("UPDATE calls SET metadata = json_object('caller', 'C' || (id % 20))")
-    number = planted(app, *widgets, forced=forced)
+    number = dashboard_with(app, *widgets, forced=forced)
     async with open_tools(app) as (context, recorder):
         text, found = await ask(context, "check_dashboard", dashboard_id=number)
         assert recorder.writes() == []
         [finding] = found["findings"]
-        assert (finding["kind"], why in finding["text"]) == (kind, True)
+        assert (finding["kind"], text_part in finding["text"]) == (kind, True)
         assert finding["fix"]["arguments"]["plan_id"] in text
         _, receipt = await ask(context, finding["fix"]["tool"], **finding["fix"]["arguments"])
         assert receipt["outcome"] == "applied"
@@ -70,9 +70,9 @@ async def test_a_planted_fault_is_found_and_its_fix_mends_it(
         assert "no findings" in text
 
 
-async def test_charts_without_any_date_range_are_found_and_mended_on_the_dashboard() -> None:
+async def test_missing_date_ranges_are_fixed_on_the_dashboard() -> None:
     app = new_sandbox(count=2000)
-    number = planted(app, GOOD, {"name": "Topics", "chart_type": "pie", "field": "topic"}, filters=None)
+    number = dashboard_with(app, GOOD, {"name": "Topics", "chart_type": "pie", "field": "topic"}, filters=None)
     async with open_tools(app) as (context, _):
         _, found = await ask(context, "check_dashboard", dashboard_id=number)
         [finding] = found["findings"]
@@ -84,7 +84,7 @@ async def test_charts_without_any_date_range_are_found_and_mended_on_the_dashboa
     assert found["findings"] == []
 
 
-async def test_a_dashboard_in_order_yields_no_finding() -> None:
+async def test_a_healthy_dashboard_has_no_findings() -> None:
     app = new_sandbox(count=3000)
     for alert in app.state.world.store.alerts.list():
         app.state.world.store.alerts.delete(alert["id"])
@@ -95,7 +95,7 @@ async def test_a_dashboard_in_order_yields_no_finding() -> None:
     assert "get_widgets_data shows their numbers" in text
 
 
-async def test_a_fix_that_would_make_a_duplicate_is_not_offered() -> None:
+async def test_a_fix_that_would_create_a_duplicate_is_omitted() -> None:
     async with open_tools(new_sandbox(count=3000)) as (context, _):
         text, found = await ask(context, "check_dashboard", dashboard_id=11)
     [finding] = found["findings"]
@@ -104,9 +104,9 @@ async def test_a_fix_that_would_make_a_duplicate_is_not_offered() -> None:
     assert 'it would duplicate widget 202 "Calls per day"' in text
 
 
-async def test_data_that_could_not_be_read_are_not_called_empty() -> None:
+async def test_unreadable_charts_are_reported_as_not_tested() -> None:
     app = new_sandbox(count=500)
-    number = planted(app, GOOD)
+    number = dashboard_with(app, GOOD)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"") if sent.path.endswith("bulk_data/") else None
         text, found = await ask(context, "check_dashboard", dashboard_id=number)
@@ -115,9 +115,9 @@ async def test_data_that_could_not_be_read_are_not_called_empty() -> None:
     assert "not tested: widget" in text
 
 
-async def test_many_findings_stay_inside_the_budget() -> None:
+async def test_findings_are_limited_to_twenty_and_a_count() -> None:
     app = new_sandbox(count=500)
-    number = planted(app, *({**GOOD, "name": f"Widget {i}", "field": "agent_id"} for i in range(30)))
+    number = dashboard_with(app, *({**GOOD, "name": f"Widget {i}", "field": "agent_id"} for i in range(30)))
     store = app.state.world.store
     for index, widget in enumerate(store.dashboard(number)["widgets"]):
         store.update_widget(widget["id"], {"filters": {"field": "duration", "op": "gt", "value": index}})

@@ -13,7 +13,7 @@ from support import SINCE, Json, ask, content, force, new_sandbox, on, open_tool
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_copy_to_many_of_which_some_fail_says_which_and_how_to_complete_it() -> None:
+async def test_a_partial_copy_reports_failed_dashboards_and_the_remaining_call() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
@@ -31,23 +31,23 @@ async def test_a_copy_to_many_of_which_some_fail_says_which_and_how_to_complete_
     assert content(app) == before
 
 
-async def test_the_same_three_charts_on_twelve_dashboards_are_two_calls_and_one_undo() -> None:
+async def test_copies_to_twelve_dashboards_share_one_plan_and_one_undo() -> None:
     app = new_sandbox(count=10)
     store = app.state.world.store
     targets = [store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": SINCE})["id"] for i in range(12)]
     before = content(app)
     async with open_tools(app, confirm="writes") as (context, recorder):
-        wanted = {"widget_ids": [202, 203, 205], "dashboard_ids": targets}
-        dry, stopped = await ask(context, "copy_widgets", **wanted)
+        arguments = {"widget_ids": [202, 203, 205], "dashboard_ids": targets}
+        dry, stopped = await ask(context, "copy_widgets", **arguments)
         assert recorder.writes() == []
-        text, receipt = await ask(context, "copy_widgets", **wanted, plan_id=stopped["plan_id"])
+        text, receipt = await ask(context, "copy_widgets", **arguments, plan_id=stopped["plan_id"])
         assert [len(store.dashboard(number)["widgets"]) for number in targets] == [3] * 12
         assert max(len(dry), len(text)) < 9000
         await undo(context, receipt)
     assert content(app) == before
 
 
-async def test_copies_go_below_what_is_there_and_stay_as_they_are_where_no_grid_is_shown() -> None:
+async def test_copies_go_below_existing_widgets_if_the_dashboard_has_a_layout() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12, 13])
@@ -56,7 +56,7 @@ async def test_copies_go_below_what_is_there_and_stay_as_they_are_where_no_grid_
     assert where[13]["metadata"] == app.state.world.store.widget(203)["metadata"]
 
 
-async def test_a_metric_that_has_no_namesake_in_another_project_cannot_be_copied_there() -> None:
+async def test_copying_is_rejected_if_the_target_project_lacks_the_metric() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(
             errors.InvalidArguments, match='widget 211 on dashboard 13: no metric "Appointment booked" in project 2'
@@ -65,7 +65,7 @@ async def test_a_metric_that_has_no_namesake_in_another_project_cannot_be_copied
         assert recorder.writes() == []
 
 
-async def test_copies_in_another_project_count_the_metric_of_the_same_name_there() -> None:
+async def test_copies_to_another_project_use_its_metric_of_the_same_name() -> None:
     app = new_sandbox(count=10)
     before, store = content(app), app.state.world.store
     async with open_tools(app) as (context, _):
@@ -76,8 +76,8 @@ async def test_copies_in_another_project_count_the_metric_of_the_same_name_there
         back = await undo(context, receipt)
         assert content(app) == before
         await undo(context, back)
-        _, twice = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[13])
-    assert "dashboard 13 already has a copy of widget 210" in twice["warnings"][0]
+        _, duplicate = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[13])
+    assert "dashboard 13 already has a copy of widget 210" in duplicate["warnings"][0]
 
 
 def agents(*rows: tuple[int, str, int]) -> Response:
@@ -91,7 +91,7 @@ AGENTS = agents(
 
 
 @pytest.mark.parametrize(
-    ("value", "there"),
+    ("value", "expected"),
     [
         (33, 41),
         ([33, 41], [41, 41]),
@@ -101,20 +101,20 @@ AGENTS = agents(
         (99, "no agent 99 in project 2, and its name is unknown"),
     ],
 )
-async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value: Any, there: Any) -> None:
+async def test_copied_filters_use_agents_of_the_same_name(value: Any, expected: Any) -> None:
     app = new_sandbox(count=10)
     own: Json = {"field": "agent.id", "op": "in" if isinstance(value, list) else "eq", "value": value}
     app.state.world.store.update_widget(212, {"filters": {"operator": "or", "conditions": [own, SINCE]}})
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: AGENTS if sent.path.endswith("/aiagents/") else None
-        if isinstance(there, str):
-            with pytest.raises(errors.InvalidArguments, match=f"widget 212 on dashboard 13: {re.escape(there)}"):
+        if isinstance(expected, str):
+            with pytest.raises(errors.InvalidArguments, match=f"widget 212 on dashboard 13: {re.escape(expected)}"):
                 await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
             assert recorder.writes() == []
             return
         _, receipt = await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
         stored = app.state.world.store.widget(receipt["changes"][0]["id"])
-        assert stored["filters"]["conditions"] == [{**own, "value": there}, SINCE]
+        assert stored["filters"]["conditions"] == [{**own, "value": expected}, SINCE]
         with pytest.raises(errors.InvalidArguments, match="a move cannot change the widget; omit move"):
             await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13], move=True)
 
@@ -132,7 +132,7 @@ async def test_agents_in_the_filters_of_copies_are_those_of_the_same_name(value:
         ),
     ],
 )
-async def test_what_filters_of_copies_name_must_be_there_under_that_name(condition: Json, missing: str | None) -> None:
+async def test_names_in_copied_filters_must_exist_in_the_target_project(condition: Json, missing: str | None) -> None:
     app = new_sandbox(count=10)
     filters = {"operator": "and", "conditions": [condition, SINCE]}
     app.state.world.store.update_widget(212, {"filters": filters})
@@ -146,17 +146,17 @@ async def test_what_filters_of_copies_name_must_be_there_under_that_name(conditi
         assert app.state.world.store.widget(receipt["changes"][0]["id"])["filters"] == filters
 
 
-async def test_a_widget_is_not_copied_onto_its_own_dashboard_and_an_equal_one_is_warned_of() -> None:
+async def test_copies_skip_the_own_dashboard_and_warn_about_duplicates() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 13])
         assert "widget 218 is already on dashboard 13 and not copied" in receipt["notes"][0]
         assert len(receipt["changes"]) == 1
         _, again = await ask(context, "copy_widgets", widget_ids=[219], dashboard_ids=[11])
-        _, twice = await ask(context, "copy_widgets", widget_ids=[again["changes"][0]["id"]], dashboard_ids=[13])
-    assert "already has a copy of widget" in twice["warnings"][0]
+        _, duplicate = await ask(context, "copy_widgets", widget_ids=[again["changes"][0]["id"]], dashboard_ids=[13])
+    assert "already has a copy of widget" in duplicate["warnings"][0]
 
 
-async def test_copies_are_taken_away_only_by_an_undo() -> None:
+async def test_copies_are_removed_only_by_an_undo() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match="remove: belongs to an undo"):
             await ask(context, "copy_widgets", widget_ids=[203], dashboard_ids=[12], remove=[209])
@@ -165,7 +165,7 @@ async def test_copies_are_taken_away_only_by_an_undo() -> None:
         assert recorder.writes() == []
 
 
-async def test_the_metrics_of_a_project_are_asked_for_once_however_many_dashboards_there_are() -> None:
+async def test_project_metrics_are_read_once_for_many_dashboards() -> None:
     app = new_sandbox(count=10)
     store = app.state.world.store
     targets = [store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": SINCE})["id"] for i in range(4)]
@@ -181,7 +181,7 @@ async def test_the_metrics_of_a_project_are_asked_for_once_however_many_dashboar
     assert any("the metrics of project 1 could not be read" in text for text in receipt["warnings"])
 
 
-async def test_widgets_are_moved_keep_their_ids_and_one_undo_puts_them_back() -> None:
+async def test_moved_widgets_keep_their_ids_and_share_one_undo() -> None:
     app = new_sandbox(count=10)
     store, before = app.state.world.store, stored(app)
     async with open_tools(app) as (context, recorder):
@@ -198,7 +198,7 @@ async def test_widgets_are_moved_keep_their_ids_and_one_undo_puts_them_back() ->
         assert [store.widget(number)["dashboard"] for number in (203, 205)] == [12, 12]
 
 
-async def test_a_move_is_taken_back_of_widgets_that_were_deleted_and_restored_since() -> None:
+async def test_a_move_can_be_undone_after_a_delete_and_restore() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
@@ -211,7 +211,7 @@ async def test_a_move_is_taken_back_of_widgets_that_were_deleted_and_restored_si
     assert content(app) == before
 
 
-async def test_a_widget_of_which_the_api_names_no_dashboard_is_moved_and_not_put_back_to_nowhere() -> None:
+async def test_moves_of_widgets_without_a_reported_dashboard_have_no_undo() -> None:
     app = new_sandbox(count=10)
     force(app, 203, dashboard=None)
     async with open_tools(app) as (context, _):
@@ -227,7 +227,7 @@ async def test_a_widget_of_which_the_api_names_no_dashboard_is_moved_and_not_put
     assert app.state.world.store.widget(203)["dashboard"] == 12
 
 
-async def test_a_widget_that_a_dashboard_lists_is_on_it_though_it_names_none() -> None:
+async def test_a_widget_belongs_to_the_dashboard_that_lists_it() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         nameless = json.dumps({**app.state.world.store.widget(203), "dashboard": None}).encode()
@@ -237,14 +237,14 @@ async def test_a_widget_that_a_dashboard_lists_is_on_it_though_it_names_none() -
             assert "widget 203 is already on dashboard 11" in text
 
 
-async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -> None:
+async def test_a_planned_move_is_rejected_after_another_move() -> None:
     app = new_sandbox(count=10)
-    wanted = {"widget_ids": [203], "dashboard_ids": [12], "move": True}
+    arguments = {"widget_ids": [203], "dashboard_ids": [12], "move": True}
     async with open_tools(app, confirm="writes") as (context, _):
-        _, stopped = await ask(context, "copy_widgets", **wanted)
+        _, stopped = await ask(context, "copy_widgets", **arguments)
         app.state.world.store.update_widget(203, {"dashboard": 13})
         with pytest.raises(errors.PlanRefused, match="widget 203 changed"):
-            await ask(context, "copy_widgets", **wanted, plan_id=stopped["plan_id"])
+            await ask(context, "copy_widgets", **arguments, plan_id=stopped["plan_id"])
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ async def test_a_move_that_was_planned_is_refused_once_a_widget_is_elsewhere() -
         ),
     ],
 )
-async def test_a_move_that_cannot_be_is_refused(arguments: Json, message: str) -> None:
+async def test_impossible_moves_are_rejected(arguments: Json, message: str) -> None:
     app = new_sandbox(count=10)
     before = stored(app)
     async with open_tools(app) as (context, _):
@@ -280,14 +280,14 @@ async def test_a_move_that_cannot_be_is_refused(arguments: Json, message: str) -
     assert stored(app) == before
 
 
-async def test_of_moves_whose_answers_are_lost_or_refused_is_told_what_became() -> None:
+async def test_a_partly_failed_move_reports_the_outcome_of_each_widget() -> None:
     app = new_sandbox(count=10)
     before = stored(app)
-    wanted = {"widget_ids": [203, 205], "dashboard_ids": [12], "move": True}
+    arguments = {"widget_ids": [203, 205], "dashboard_ids": [12], "move": True}
     async with open_tools(app) as (context, recorder):
         recorder.after = on("/widgets/203/", errors.ConnectionBroken("gone"))
         recorder.fault = on("/widgets/205/", Response(400, b'{"dashboard": ["Locked."]}'))
-        _, receipt = await ask(context, "copy_widgets", **wanted)
+        _, receipt = await ask(context, "copy_widgets", **arguments)
         recorder.after = recorder.fault = None
         assert receipt["outcome"] == "partly_applied"
         assert "Locked." in receipt["not_applied"][0]
@@ -299,16 +299,16 @@ async def test_of_moves_whose_answers_are_lost_or_refused_is_told_what_became() 
 
 
 @pytest.mark.parametrize("move", [True, False], ids=["move", "copy"])
-async def test_of_an_undo_that_failed_in_part_the_rest_is_an_undo_too(move: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_a_partly_failed_undo_can_be_completed(move: bool) -> None:  # noqa: FBT001 - a parameter
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        wanted: Json = (
+        arguments: Json = (
             {"widget_ids": [203, 205], "dashboard_ids": [12]}
             if move
             else {"widget_ids": [205], "dashboard_ids": [12, 13]}
         )
-        _, receipt = await ask(context, "copy_widgets", **wanted, move=move)
+        _, receipt = await ask(context, "copy_widgets", **arguments, move=move)
         recorder.fault = on("/205/" if move else "/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         _, partly = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"

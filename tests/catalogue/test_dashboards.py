@@ -1,4 +1,4 @@
-"""Whole dashboards: create, copy, change, delete; what the receipts say, and the way back."""
+"""Dashboards: create, copy, change, delete; their receipts and undo."""
 
 import pytest
 
@@ -26,7 +26,7 @@ EDITS: list[tuple[str, Json]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments"), EDITS, ids=[f"{tool}-{i}" for i, (tool, _) in enumerate(EDITS)])
-async def test_each_kind_of_edit_its_undo_and_the_undo_of_that_lead_back_and_forth(tool: str, arguments: Json) -> None:
+async def test_dashboard_edits_can_be_undone_and_redone(tool: str, arguments: Json) -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
@@ -41,7 +41,7 @@ async def test_each_kind_of_edit_its_undo_and_the_undo_of_that_lead_back_and_for
         assert content(app) == before
 
 
-async def test_a_copy_has_all_widgets_and_the_new_name_and_filters() -> None:
+async def test_a_copied_dashboard_has_all_widgets_and_the_new_name_and_filters() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         text, receipt = await ask(context, "create_dashboard", name="Mine", copy_of=12, filters=SINCE)
@@ -70,14 +70,14 @@ async def test_a_copy_has_all_widgets_and_the_new_name_and_filters() -> None:
          r"no metric 507 in project 1"),
     ],
 )  # fmt: skip
-async def test_a_dashboard_that_cannot_be_is_not_created(arguments: Json, message: str) -> None:
+async def test_invalid_dashboards_are_rejected_before_any_write(arguments: Json, message: str) -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match=message):
             await ask(context, "create_dashboard", **arguments)
         assert recorder.writes() == []
 
 
-async def test_the_project_comes_from_the_settings_and_a_namesake_is_warned_of() -> None:
+async def test_the_default_project_is_used_and_duplicate_names_are_warned_about() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app, project_id=2) as (context, _):
         _, receipt = await ask(context, "create_dashboard", name="Telecom quality")
@@ -85,7 +85,7 @@ async def test_the_project_comes_from_the_settings_and_a_namesake_is_warned_of()
     assert 'there is a dashboard "Telecom quality" already: 13' in receipt["warnings"][0]
 
 
-async def test_when_the_widgets_fail_the_receipt_says_what_exists_and_how_to_go_on_or_back() -> None:
+async def test_a_dashboard_without_its_widgets_can_be_completed_or_undone() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
@@ -105,7 +105,7 @@ async def test_when_the_widgets_fail_the_receipt_says_what_exists_and_how_to_go_
     assert content(app) == before
 
 
-async def test_when_it_is_not_known_whether_the_widgets_arrived_no_repeat_is_offered() -> None:
+async def test_widgets_with_an_unknown_outcome_are_not_offered_for_retry() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         recorder.fault = on("bulk_widgets/", errors.DeadlinePassed(30))
@@ -115,7 +115,7 @@ async def test_when_it_is_not_known_whether_the_widgets_arrived_no_repeat_is_off
     assert "remaining" not in receipt
 
 
-async def test_when_the_filters_of_a_copy_fail_the_call_that_sets_them_is_given() -> None:
+async def test_a_copy_with_failed_filters_returns_the_call_that_sets_them() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(400, b'{"filters": ["No."]}') if sent.method == "PATCH" else None
@@ -127,7 +127,7 @@ async def test_when_the_filters_of_a_copy_fail_the_call_that_sets_them_is_given(
     ]
 
 
-async def test_a_dashboard_that_somebody_changed_is_not_deleted_by_an_older_plan() -> None:
+async def test_a_delete_plan_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         _, stopped = await ask(context, "delete_dashboard", dashboard_id=13)
@@ -137,7 +137,7 @@ async def test_a_dashboard_that_somebody_changed_is_not_deleted_by_an_older_plan
         assert recorder.writes() == []
 
 
-async def test_an_undo_of_a_dashboards_filters_is_refused_after_a_colleagues_edit() -> None:
+async def test_undoing_dashboard_filters_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=SINCE)
@@ -146,14 +146,14 @@ async def test_an_undo_of_a_dashboards_filters_is_refused_after_a_colleagues_edi
             await undo(context, receipt)
 
 
-async def test_widgets_that_would_lose_their_date_range_are_warned_of() -> None:
+async def test_clearing_a_date_range_warns_about_affected_widgets() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         _, receipt = await ask(context, "update_dashboard", dashboard_id=11, clear=["filters", "date_range"])
         assert '201 "This week at a glance"' in receipt["warnings"][0]
         assert "and 2 more" in receipt["warnings"][0]
 
 
-async def test_older_undo_calls_go_on_working_for_what_was_restored_under_new_ids() -> None:
+async def test_older_undo_calls_work_for_widgets_restored_under_new_ids() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
@@ -171,7 +171,7 @@ async def test_older_undo_calls_go_on_working_for_what_was_restored_under_new_id
     assert content(app) == before
 
 
-async def test_what_is_restored_stands_for_the_old_only_where_it_is_the_same() -> None:
+async def test_restored_lines_are_accepted_only_verbatim_from_a_receipt() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         renamed = await carried_out(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
@@ -181,7 +181,7 @@ async def test_what_is_restored_stands_for_the_old_only_where_it_is_the_same() -
             await undo(context, renamed, "218 is 219")
 
 
-async def test_a_copy_in_which_the_api_left_something_out_is_reported() -> None:
+async def test_widgets_missing_from_a_copy_are_reported() -> None:
     app = new_sandbox(count=10)
 
     def without_a_widget(sent: Sent) -> Response | None:
@@ -197,7 +197,7 @@ async def test_a_copy_in_which_the_api_left_something_out_is_reported() -> None:
     assert "NOT as requested" in text
 
 
-async def test_a_copy_whose_answer_leaves_out_the_widgets_is_read_again() -> None:
+async def test_a_copy_is_read_back_if_the_answer_omits_its_widgets() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
@@ -213,7 +213,7 @@ async def test_a_copy_whose_answer_leaves_out_the_widgets_is_read_again() -> Non
     assert content(app) == before
 
 
-async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:
+async def test_dashboard_fields_stored_differently_are_reported() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         recorder.after = lambda sent: (
             Response(200, b'{"id": 11, "name": "Old", "project": 1, "filters": null, "widgets": []}')
@@ -226,7 +226,7 @@ async def test_a_dashboard_field_that_the_api_stored_otherwise_is_reported_and_n
     assert "NOT as requested" in text
 
 
-async def test_before_a_dashboard_of_the_daily_report_is_deleted_that_is_warned_of() -> None:
+async def test_deleting_a_dashboard_of_the_daily_report_warns_first() -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         _, shown = await ask(context, "delete_dashboard", dashboard_id=11)
         _, another = await ask(context, "delete_dashboard", dashboard_id=12)
@@ -239,7 +239,7 @@ async def test_before_a_dashboard_of_the_daily_report_is_deleted_that_is_warned_
     assert "warnings" not in another
 
 
-async def test_a_copy_in_another_project_has_its_metrics_by_name_and_says_what_is_not_there() -> None:
+async def test_a_copy_to_another_project_maps_metrics_and_lists_omissions() -> None:
     app = new_sandbox(count=10)
     before, wanted = content(app), {"name": "Latency", "copy_of": 12, "project_id": 2, "filters": SINCE}
     missing = [
@@ -268,7 +268,7 @@ async def test_a_copy_in_another_project_has_its_metrics_by_name_and_says_what_i
     assert plain(app.state.world.store.dashboard(15)) == plain(made)
 
 
-async def test_of_a_copy_in_another_project_all_that_needs_no_name_is_the_same_and_makes_room() -> None:
+async def test_a_copy_to_another_project_keeps_layout_around_new_widgets() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
@@ -285,7 +285,7 @@ async def test_of_a_copy_in_another_project_all_that_needs_no_name_is_the_same_a
     assert content(app) == before
 
 
-async def test_a_dashboard_of_which_nothing_can_be_in_another_project_is_not_copied_there() -> None:
+async def test_a_dashboard_without_copyable_widgets_is_rejected() -> None:
     app = new_sandbox(count=10)
     for number in (216, 217, 218, 219, 220):
         metric = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 507, "time_period": "day"}
@@ -302,7 +302,7 @@ async def test_a_dashboard_of_which_nothing_can_be_in_another_project_is_not_cop
         assert recorder.writes() == []
 
 
-async def test_the_many_widgets_of_a_copy_in_another_project_that_fail_can_be_created_after_all() -> None:
+async def test_failed_widgets_of_a_copy_can_be_created_in_batches() -> None:
     app = new_sandbox(count=10)
     for index in range(61):
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 11})

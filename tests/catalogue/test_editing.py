@@ -1,4 +1,4 @@
-"""update_widget and bulk_edit_dashboard: what changes, what the receipt says, and how it is taken back."""
+"""update_widget and bulk_edit_dashboard: changes, receipts and undo."""
 
 import pytest
 
@@ -25,7 +25,7 @@ CHANGES: list[Json] = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-async def test_each_kind_of_change_and_its_undo_lead_back(change: Json) -> None:
+async def test_widget_changes_can_be_undone_and_redone(change: Json) -> None:
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, _):
@@ -49,7 +49,7 @@ async def test_only_changed_fields_are_sent_and_metadata_is_merged() -> None:
     assert write.body == {"metadata": {"layout": {"x": 6, "y": 2, "w": 6, "h": 4}, "colour": "red"}}
 
 
-async def test_a_receipt_tells_before_and_after_in_text_and_structure() -> None:
+async def test_a_receipt_shows_values_before_and_after_the_edit() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
     assert receipt["changes"] == [
@@ -59,7 +59,7 @@ async def test_a_receipt_tells_before_and_after_in_text_and_structure() -> None:
     assert receipt["undo"]["arguments"]["plan_id"] in text
 
 
-async def test_a_null_is_ignored_and_told() -> None:
+async def test_null_changes_are_ignored_and_reported() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New", "filters": None})
     assert "empty values were ignored for filters" in text
@@ -67,7 +67,7 @@ async def test_a_null_is_ignored_and_told() -> None:
     assert list(receipt["changes"][0]["fields"]) == ["name"]
 
 
-async def test_what_is_stored_already_is_not_sent() -> None:
+async def test_unchanged_values_are_not_sent() -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Success rate"})
         assert (receipt["outcome"], recorder.writes()) == ("nothing_to_do", [])
@@ -78,7 +78,7 @@ async def test_what_is_stored_already_is_not_sent() -> None:
         assert (receipt["outcome"], recorder.writes()) == ("nothing_to_do", [])
 
 
-async def test_a_field_that_the_api_stored_otherwise_is_reported_and_not_called_success() -> None:
+async def test_widget_fields_stored_differently_are_reported() -> None:
     def drop_the_name(sent: Sent) -> Response | None:
         return Response(200, b'{"id": 203, "dashboard": 11, "name": "Success rate", "chart_type": "bar", "field": "success", '
                            b'"aggregation_function": "avg", "time_period": "hour"}') if sent.method == "PATCH" else None  # fmt: skip
@@ -91,7 +91,7 @@ async def test_a_field_that_the_api_stored_otherwise_is_reported_and_not_called_
     assert "NOT as requested" in text
 
 
-async def test_a_delete_without_a_plan_changes_nothing_and_tells_what_would_be_lost() -> None:
+async def test_a_delete_without_a_plan_only_lists_what_it_would_delete() -> None:
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, recorder):
@@ -107,7 +107,7 @@ async def test_a_delete_without_a_plan_changes_nothing_and_tells_what_would_be_l
     assert stored(app) == before
 
 
-async def test_a_mixed_edit_goes_through_in_one_request_and_comes_back_in_one() -> None:
+async def test_a_mixed_edit_and_its_undo_are_one_request_each() -> None:
     app = new_sandbox()
     before = stored(app)
     edit = {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "clear": ["name"]}], "delete": [205]}
@@ -137,7 +137,7 @@ async def test_a_chain_of_edits_is_undone_in_reverse_order() -> None:
     assert stored(app) == before
 
 
-async def test_a_plan_is_refused_when_somebody_else_edited_meanwhile() -> None:
+async def test_a_plan_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
@@ -147,7 +147,7 @@ async def test_a_plan_is_refused_when_somebody_else_edited_meanwhile() -> None:
     assert app.state.world.store.widget(205)["name"] == "Renamed by a colleague"
 
 
-async def test_an_undo_is_refused_after_a_colleagues_edit() -> None:
+async def test_an_undo_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Mine"})
@@ -157,7 +157,7 @@ async def test_an_undo_is_refused_after_a_colleagues_edit() -> None:
     assert app.state.world.store.widget(203)["name"] == "Theirs"
 
 
-async def test_a_create_that_was_planned_is_refused_once_others_made_a_widget() -> None:
+async def test_a_planned_create_is_rejected_after_another_create() -> None:
     app, edit = new_sandbox(), {"dashboard_id": 11, "create": [PIE]}
     async with open_tools(app) as (context, recorder):
         _, dry = await ask(context, "preview_edit", **edit)
@@ -179,7 +179,7 @@ async def test_a_create_that_was_planned_is_refused_once_others_made_a_widget() 
         ({"update": [{"id": 202, "aggregation_function": "avg"}, {"id": 203, "aggregation_function": "sum"}]}, ["update[1].aggregation_function"]),
     ],
 )  # fmt: skip
-async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: Json, faults: list[str]) -> None:
+async def test_all_faults_of_an_edit_are_reported_before_any_write(edit: Json, faults: list[str]) -> None:
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, recorder):
@@ -201,16 +201,14 @@ async def test_one_bad_item_sends_nothing_and_all_faults_are_told_at_once(edit: 
         ({"create": [{**PIE, "id": 3}]}, r"create\[0\].id` is not an argument"),
     ],
 )
-async def test_arguments_that_contradict_themselves_are_refused_before_anything_is_read(
-    edit: Json, message: str
-) -> None:
+async def test_contradictory_edits_are_rejected_before_any_request(edit: Json, message: str) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match=message):
             await ask(context, "bulk_edit_dashboard", dashboard_id=11, **edit)
         assert recorder.sent == []
 
 
-async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -> None:
+async def test_faults_in_unchanged_fields_are_ignored() -> None:
     app = new_sandbox()
     app.state.world.store._widgets[203]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
     async with open_tools(app) as (context, recorder):
@@ -219,7 +217,7 @@ async def test_a_fault_in_a_part_that_the_edit_does_not_touch_is_no_obstacle() -
     assert receipt["outcome"] == "applied"
 
 
-async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
+async def test_charts_that_the_api_would_reject_are_warned_about() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[PIE])
         assert "the API would refuse the chart (400)" in receipt["warnings"][0]
@@ -227,7 +225,7 @@ async def test_a_chart_that_would_answer_400_is_warned_of() -> None:
         assert "warnings" not in receipt
 
 
-async def test_an_edit_whose_undo_this_server_could_not_write_is_applied_and_says_so() -> None:
+async def test_an_edit_without_a_possible_undo_is_applied_with_a_warning() -> None:
     app = new_sandbox()
     for number in (202, 203):
         app.state.world.store._widgets[number]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
@@ -240,7 +238,7 @@ async def test_an_edit_whose_undo_this_server_could_not_write_is_applied_and_say
         assert any("there is no undo" in text for text in receipt["warnings"])
 
 
-async def test_a_date_range_of_the_dashboard_is_seen_when_one_widget_is_changed() -> None:
+async def test_date_range_warnings_consider_the_dashboard_filters() -> None:
     failed = {"filters": {"field": "success", "op": "eq", "value": False}}
     async with open_tools(new_sandbox()) as (context, _):
         _, receipt = await ask(context, "update_widget", widget_id=203, changes=failed)
@@ -249,7 +247,7 @@ async def test_a_date_range_of_the_dashboard_is_seen_when_one_widget_is_changed(
         assert "neither the widget nor its dashboard has a date range" in receipt["warnings"][0]
 
 
-async def test_a_widget_that_this_server_cannot_create_is_warned_of_before_it_is_deleted() -> None:
+async def test_deleting_a_widget_that_undo_cannot_restore_warns_first() -> None:
     app = new_sandbox()
     app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - what the API alone could store
     async with open_tools(app) as (context, _):
@@ -264,7 +262,7 @@ async def test_a_widget_that_this_server_cannot_create_is_warned_of_before_it_is
         assert [change["name"] for change in back["changes"]] == ["Topics"]
 
 
-async def test_an_edit_whose_undo_would_be_too_long_is_refused_with_how_to_split_it() -> None:
+async def test_an_edit_with_an_oversized_undo_is_rejected_with_a_split() -> None:
     app = new_sandbox()
     for number in range(201, 209):
         app.state.world.store.update_widget(number, {"metadata": {"styling": "x" * 4000}})
@@ -274,7 +272,7 @@ async def test_an_edit_whose_undo_would_be_too_long_is_refused_with_how_to_split
         assert recorder.writes() == []
 
 
-async def test_sixty_updates_at_once_have_a_receipt_inside_the_budget() -> None:
+async def test_the_receipt_of_sixty_updates_stays_within_the_budget() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         many = [{**PIE, "name": f"Pie number {i} with a name of some length"} for i in range(60)]

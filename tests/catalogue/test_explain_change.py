@@ -13,7 +13,7 @@ from support import Json, ask, open_tools, report_of, shared_sandbox, sql
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
 
-WRONG: list[tuple[Json, str]] = [
+INVALID: list[tuple[Json, str]] = [
     ({}, "Give either widget_id or widget"),
     ({"widget_id": 205}, "a pie has no single figure to explain"),
     ({"widget_id": 203, "by": ["colour"]}, r'by\[0\]: "colour" cannot be grouped by'),
@@ -21,15 +21,15 @@ WRONG: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[said for _, said in WRONG])
-async def test_what_cannot_be_explained_is_refused_with_what_can(arguments: Json, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "message"), INVALID, ids=[message for _, message in INVALID])
+async def test_unexplainable_requests_are_rejected_with_a_valid_alternative(arguments: Json, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        with pytest.raises(errors.InvalidArguments, match=said):
+        with pytest.raises(errors.InvalidArguments, match=message):
             await ask(context, "explain_change", **arguments)
 
 
 @pytest.mark.parametrize("history", [True, False])
-async def test_windows_that_were_read_in_two_ways_and_hold_other_calls_are_not_tested(*, history: bool) -> None:
+async def test_windows_read_with_different_scopes_are_not_tested(*, history: bool) -> None:
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=LARGE), history=history) as (context, recorder):
         _, whole = await ask(context, "explain_change", widget_id=202, by=["agent.id"])
@@ -41,7 +41,7 @@ async def test_windows_that_were_read_in_two_ways_and_hold_other_calls_are_not_t
     assert fewer["comparison"]["verdict"] == "not tested"
 
 
-async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
+async def test_explain_change_attributes_a_release_to_its_day_and_agent() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         report = await report_of(context, widget_ids=[209], window="29d")
         [step] = report["findings"]
@@ -78,8 +78,8 @@ async def test_the_release_is_found_with_its_day_and_its_agent() -> None:
     assert len(text) < 9000
 
 
-async def test_keys_come_from_all_dashboards_and_from_the_calls_themselves() -> None:
-    """Dashboard 11 uses no metadata; 12 does, and calls show what no widget uses, where the API lists it."""
+async def test_metadata_keys_come_from_all_dashboards_and_from_calls() -> None:
+    """Dashboard 11 uses no metadata, 12 does; calls contain unused keys, if the API lists them."""
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, found = await ask(context, "explain_change", widget_id=203)
     assert {row["by"] for row in found["dimensions"]} == {"agent.id", "topic", "metadata.app_version"}
@@ -94,7 +94,7 @@ async def test_keys_come_from_all_dashboards_and_from_the_calls_themselves() -> 
     assert found["drill_down"]["dimensions"][0]["by"] == "metadata.app_version"
 
 
-async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -> None:
+async def test_a_release_in_one_window_only_is_reported_as_a_mix_shift() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, found = await ask(context, "explain_change", widget_id=209, window="5d")
     first = found["dimensions"][0]
@@ -106,7 +106,7 @@ async def test_a_release_that_only_one_side_has_is_found_as_a_shift_of_calls() -
     assert "not analyzed: dropoff_point; name them in `by`" in found["notes"]
 
 
-async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_moved_alike() -> None:
+async def test_a_topic_surge_is_detected_while_the_total_is_unchanged() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, found = await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")
     assert found["comparison"]["verdict"] == "not significant"
@@ -116,7 +116,7 @@ async def test_the_surge_of_a_topic_is_found_though_the_total_stayed_and_agents_
     assert by["agent.id"]["verdict"] == "not significant"
 
 
-async def test_the_outage_is_found_as_a_gap_and_the_growth_as_a_trend() -> None:
+async def test_outages_and_trends_are_detected_in_chart_data() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         hourly = await report_of(context, widget_ids=[208], window="20d")
         latency = await report_of(context, widget_ids=[210], window="29d")
@@ -126,7 +126,7 @@ async def test_the_outage_is_found_as_a_gap_and_the_growth_as_a_trend() -> None:
     assert (trend["kind"], trend["verdict"]) == ("trend", "clear")
 
 
-async def test_a_quiet_widget_yields_no_finding() -> None:
+async def test_a_quiet_widget_has_no_findings() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         for widget in (202, 213):
             text, answer = await ask(context, "get_widgets_data", widget_ids=[widget], window="29d")
@@ -143,7 +143,7 @@ async def test_a_quiet_widget_yields_no_finding() -> None:
     assert all(dimension["verdict"] != "clear" for dimension in found["dimensions"])
 
 
-async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
+async def test_percentiles_are_compared_without_a_decomposition() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, found = await ask(context, "explain_change", widget_id=210, by=["metadata.region"])
     [dimension] = found["dimensions"]
@@ -153,7 +153,7 @@ async def test_percentiles_are_set_side_by_side_and_not_split() -> None:
     assert "percentiles cannot be decomposed" in text
 
 
-async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:
+async def test_unreadable_dimensions_are_reported_beside_the_explanation() -> None:
     def no_topics(sent: Any) -> Response | None:
         body: Json = sent.body or {}
         grouped = '"topic"' in json.dumps(body.get("group_by"))
@@ -167,7 +167,7 @@ async def test_what_cannot_be_read_is_said_and_the_rest_is_explained() -> None:
     assert found["dimensions"][0]["by"] == "agent.id"
 
 
-async def test_charts_over_the_same_calls_never_contradict_each_other() -> None:
+async def test_charts_of_the_same_calls_show_consistent_numbers() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
 
         async def n_of(widget: Json) -> Json:
@@ -195,7 +195,7 @@ async def test_charts_over_the_same_calls_never_contradict_each_other() -> None:
 REGEX: Json = {"field": "topic", "op": "regex", "value": "refill|billing"}
 
 
-async def test_an_operator_that_call_logs_do_not_take_is_told_before_they_are_asked() -> None:
+async def test_operators_unsupported_by_call_logs_are_rejected_early() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match="use regex, which charts accept and call logs do not"):
             await ask(context, "list_calls", widget_id=203, filters=REGEX)

@@ -1,4 +1,4 @@
-"""find_changes: what happened stands at the top, and where nothing happened nothing is told."""
+"""find_changes: real changes are ranked first, and quiet data yields none."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,22 +19,22 @@ pytestmark = pytest.mark.anyio
 LARGE = 60_000
 
 
-def one(changes: list[Json], **wanted: Any) -> Json:
+def only_change(changes: list[Json], **wanted: Any) -> Json:
     found = [row for row in changes if all(row.get(name) == value for name, value in wanted.items())]
     assert len(found) == 1, (wanted, changes)
     return found[0]
 
 
-async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top() -> None:
+async def test_find_changes_ranks_all_known_changes_first() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, recorder):
         text, answer = await ask(context, "find_changes")
     rows: list[Json] = answer["changes"]
     assert len(text) <= 6000
     assert {row["verdict"] for row in rows} == {"clear"}
-    outage = one(rows, kind="outage")
+    outage = only_change(rows, kind="outage")
     assert (outage["widgets"], outage["at"], outage["until"]) == ([208], "2026-11-08T13:00Z", "2026-11-08T15:00Z")
-    release = one(rows, kind="group", by="agent.id")
+    release = only_change(rows, kind="group", by="agent.id")
     figures = sql(
         app,
         "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 "
@@ -43,16 +43,16 @@ async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top()
     assert (release["widgets"], release["part"]) == ([204], "Booking (33)")
     assert release["n"] == [row[0] for row in figures]
     assert [release["before"], release["after"]] == [pytest.approx(row[1], abs=1e-3) for row in figures]
-    version = one(rows, kind="new group")
+    version = only_change(rows, kind="new group")
     assert (version["part"], version["n"][0]) == ("2.4.0", 0)
     step, of_all_agents = (row for row in rows if row["kind"] == "step")
     assert (step["widgets"][0], step["at"][:9]) == (209, "2026-11-1")
     assert step["before"] > 0.88
     assert step["after"] < 0.74
     assert (of_all_agents["widgets"], of_all_agents["at"][:9]) == ([203, 201], "2026-11-1")
-    latency = one(rows, kind="trend")
+    latency = only_change(rows, kind="trend")
     assert (latency["widgets"], latency["pct"] > 20) == ([210], True)
-    topic = one(rows, kind="share", by="topic")
+    topic = only_change(rows, kind="share", by="topic")
     assert (topic["part"], topic["at"]) == ("billing question", "2026-11-15")
     assert topic["after"] > topic["before"] + 8
     assert {row["widgets"][0] for row in rows} <= {203, 204, 206, 208, 209, 210, 212, 215}, "nothing else happened"
@@ -62,7 +62,7 @@ async def test_the_release_the_outage_the_latency_and_the_topic_are_at_the_top()
 
 
 @pytest.mark.no_cover
-async def test_each_change_goes_on_with_a_call_that_works() -> None:
+async def test_the_next_call_of_every_change_works() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, answer = await ask(context, "find_changes")
         for row in answer["changes"]:
@@ -72,25 +72,25 @@ async def test_each_change_goes_on_with_a_call_that_works() -> None:
 
 
 @pytest.mark.no_cover
-def test_where_nothing_happens_nothing_is_found() -> None:
-    """``python -m benchmarks.verdicts`` asks more worlds."""
+def test_quiet_data_yields_no_clear_change() -> None:
+    """``python -m benchmarks.verdicts`` runs more seeds."""
     assert quiet_calls.quiet_answers(quiet_calls.CHANGES, range(500, 508)).holds
 
 
 @pytest.mark.no_cover
-def test_the_rhythm_of_the_week_and_the_day_is_no_change() -> None:
+def test_weekly_and_daily_seasonality_is_not_reported_as_a_change() -> None:
     assert quiet_calls.quiet_answers(quiet_calls.RHYTHM, range(1)).holds
 
 
 @pytest.mark.no_cover
-def test_three_changes_of_one_agent_are_found_among_forty_charts() -> None:
-    """Twice; ``python -m benchmarks.verdicts`` asks more worlds."""
+def test_three_changes_are_detected_among_forty_charts() -> None:
+    """With two seeds; ``python -m benchmarks.verdicts`` runs more."""
     row = many_charts.planted_charts(40, (0, 3))
     assert row.plants == 6
     assert row.reported >= 0.8
 
 
-async def test_a_chart_without_changes_is_quiet_and_none_fails() -> None:
+async def test_charts_of_quiet_data_are_counted_as_not_significant() -> None:
     for app in quiet_calls.quiet_worlds([500], calls=4000, key=KEY):
         async with open_tools(app) as (context, _):
             _, answer = await ask(context, "find_changes", window="7d")
@@ -98,12 +98,12 @@ async def test_a_chart_without_changes_is_quiet_and_none_fails() -> None:
         assert answer["charts"]["not_significant"] >= answer["charts"]["total"] - 6
 
 
-async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_where_it_ends() -> None:
+async def test_shares_are_of_all_calls_before_and_after_within_the_window() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes", dashboard_ids=[11])
         _, early = await ask(context, "find_changes", window="2026-11-12/2026-11-16")
-    topic = one(answer["changes"], kind="share", by="topic")
+    topic = only_change(answer["changes"], kind="share", by="topic")
     shares = sql(
         app,
         "SELECT count(*), 100.0 * count(*) FILTER (topic = 'billing question') / count(*) FROM calls WHERE project = 1 "
@@ -115,7 +115,7 @@ async def test_a_share_is_that_of_all_calls_before_and_since_and_a_window_ends_w
     assert all(row["n"][1] <= until for row in early["changes"] if row.get("n"))
 
 
-async def test_of_charts_of_one_measure_that_which_shows_it_over_time_is_named_first() -> None:
+async def test_a_change_names_its_time_series_chart_first() -> None:
     app = new_sandbox(count=LARGE, seed=3)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes", dashboard_ids=[11])
@@ -124,7 +124,7 @@ async def test_of_charts_of_one_measure_that_which_shows_it_over_time_is_named_f
     assert row["next"]["arguments"]["widget_id"] == 203
 
 
-async def test_many_changes_are_all_listed_shortened_or_counted_with_the_call_that_shows_them() -> None:
+async def test_many_changes_are_listed_shortened_or_counted() -> None:
     app = create_app(now=now, count=12_000, key=KEY, quiet=True)
     store = app.state.world.store
     store.delete_dashboard(12)
@@ -153,14 +153,14 @@ async def test_many_changes_are_all_listed_shortened_or_counted_with_the_call_th
     app.state.world.close()
 
 
-async def test_what_a_limit_leaves_out_is_said() -> None:
+async def test_charts_beyond_the_limit_are_counted() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "find_changes", dashboard_ids=[11], limit=3)
     assert answer["charts"]["total"] == 3
     assert "of dashboard 11 only 3 of 8 charts were tested; raise limit" in text
 
 
-async def test_many_charts_are_looked_at_by_whole_dashboards_and_the_answer_goes_on_with_the_others() -> None:
+async def test_the_limit_cuts_at_whole_dashboards_and_offers_the_next() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, first = await ask(context, "find_changes", limit=10)
         assert first["charts"]["total"] == 8
@@ -172,7 +172,7 @@ async def test_many_charts_are_looked_at_by_whole_dashboards_and_the_answer_goes
         assert mine["charts"]["total"] == 5
 
 
-async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> None:
+async def test_failed_and_untestable_charts_are_counted_and_listed() -> None:
     app = new_sandbox(count=2000)
     app.state.world.store.update_widget(205, {"chart_type": "line", "field": "timestamp"})
     async with open_tools(app) as (context, recorder):
@@ -198,7 +198,7 @@ async def test_charts_that_fail_or_cannot_be_tested_are_counted_and_named() -> N
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("window", ["today", "24h", "yesterday", "this_week", "2026-11-05/2026-11-11", "14d"])
-async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
+async def test_every_kind_of_window_is_answered(window: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, answer = await ask(context, "find_changes", window=window)
     assert answer["window"].startswith("2026-11-")
@@ -212,9 +212,7 @@ async def test_any_window_is_answered_in_whole_steps(window: str) -> None:
     [("step", 4e-4, True), ("step", 6e-4, False), ("comparison", 3e-4, True), ("comparison", 4e-4, False),
      ("outlier", 1e-4, True), ("outlier", 2e-4, False)],
 )  # fmt: skip
-def test_of_200_tests_new_levels_are_listed_from_a_larger_p_value_than_outliers(
-    how: How, p_value: float, *, listed: bool
-) -> None:
+def test_p_value_thresholds_are_looser_for_steps_than_for_outliers(how: How, p_value: float, *, listed: bool) -> None:
     widget = Widget(id=1, chart_type="bar", field="success", aggregation_function="avg", time_period="day")
     [survey], _ = surveys([widget], {}, now(), "day")
     change = Change(how=how, p_value=p_value, size=0.5, before=0.9, after=0.8, pct=-11.1, at="2026-11-13")
@@ -222,7 +220,7 @@ def test_of_200_tests_new_levels_are_listed_from_a_larger_p_value_than_outliers(
     assert bool(rank_changes([MeasureTests(survey, [change], 200)], times)) == listed
 
 
-def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
+def test_the_false_discovery_rate_is_controlled_across_tests() -> None:
     assert benjamini_hochberg([0.04], 0.05, 1) == 0.04
     assert benjamini_hochberg([0.04], 0.05, 2) == 0.0
     assert benjamini_hochberg([0.01, 0.02, 0.03, 0.9], 0.05, 4) == 0.03
@@ -232,7 +230,7 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "note_part"),
     [
         (
             {"window": "15d"},
@@ -245,45 +243,45 @@ def test_of_many_tests_those_are_believed_of_which_few_can_be_false() -> None:
     ],
     ids=["15d", "30d", "this_month", "an interval", "previous_week"],
 )  # fmt: skip
-async def test_what_needs_no_comparison_is_tested_where_nothing_is_held_to_compare_with(given: Json, said: str) -> None:
+async def test_windows_without_a_baseline_are_tested_without_comparison(given: Json, note_part: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, answer = await ask(context, "find_changes", **given)
         assert "against" not in answer
         [note] = [note for note in answer["notes"] if note.startswith("not compared: ")]
-        assert said in note
+        assert note_part in note
         assert note in text, "the offer is told whole"
-        assert one(answer["changes"], kind="outage")["at"] == "2026-11-08T13:00Z"
+        assert only_change(answer["changes"], kind="outage")["at"] == "2026-11-08T13:00Z"
         assert answer["charts"]["not_significant"] == 20 - answer["charts"]["changed"] - answer["charts"]["not_tested"]
         if given == {"window": "30d"}:
             for row in answer["changes"]:
                 if row["kind"] != "outage":
                     follow_up, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
                     assert follow_up
-        offer = "7d" if "7d" in said else "14d"
+        offer = "7d" if "7d" in note_part else "14d"
         _, offered = await ask(context, "find_changes", **given | {"window": offer})
         assert offered["against"], "what is offered works"
 
 
-async def test_a_step_is_followed_up_by_the_days_since_it_against_those_before() -> None:
+async def test_the_next_call_of_a_step_compares_after_with_before_it() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         _, answer = await ask(context, "find_changes", window="30d")
-    step = one(answer["changes"], kind="step", dashboard_id=12)
+    step = only_change(answer["changes"], kind="step", dashboard_id=12)
     assert step["at"] == "2026-11-13"
     times = {"window": "2026-11-13T00:00Z/2026-11-18T00:00Z", "compare_to": "2026-10-20T00:00Z/2026-11-13T00:00Z"}
     assert step["next"]["arguments"] == {"widget_id": 209, **times}
     assert answer["window"] == "2026-10-20T00:00Z to 2026-11-18T00:00Z (asked)", "of a day that is held in part nothing"
 
 
-async def test_days_of_utc_are_told_from_those_that_were_asked_for() -> None:
+async def test_utc_days_are_noted_if_another_time_zone_is_set() -> None:
     async with open_tools(shared_sandbox(), time_zone="Asia/Kolkata") as (context, _):
         _, days = await ask(context, "find_changes", window="last_week")
         _, hours = await ask(context, "find_changes", window="yesterday")
-    said = "days are UTC days, not those of Asia/Kolkata"
-    assert said in days["notes"]
-    assert said not in (hours.get("notes") or [])
+    note_part = "days are UTC days, not those of Asia/Kolkata"
+    assert note_part in days["notes"]
+    assert note_part not in (hours.get("notes") or [])
 
 
-async def test_of_an_empty_dashboard_no_verdict_is_given() -> None:
+async def test_an_empty_dashboard_gets_no_verdict() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         await ask(context, "create_dashboard", name="Empty", project_id=1)
         text, answer = await ask(context, "find_changes", dashboard_ids=["Empty"])

@@ -30,7 +30,7 @@ def many_dashboards(count: int) -> Any:
     return answer
 
 
-async def test_dashboards_are_listed_with_project_size_and_range() -> None:
+async def test_dashboards_are_listed_with_project_size_and_date_range() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "list_dashboards")
     first = answer["dashboards"][0]
@@ -40,7 +40,7 @@ async def test_dashboards_are_listed_with_project_size_and_range() -> None:
     assert text.startswith('11 "Operations overview", project 1, 8 widgets, date range since 2026-11-11T00:00Z')
 
 
-async def test_a_default_project_narrows_the_list_and_an_argument_wins() -> None:
+async def test_the_project_argument_overrides_the_default_project() -> None:
     async with open_tools(shared_sandbox(), project_id=2) as (context, _):
         _, answer = await ask(context, "list_dashboards")
         assert [row["id"] for row in answer["dashboards"]] == [13]
@@ -48,7 +48,7 @@ async def test_a_default_project_narrows_the_list_and_an_argument_wins() -> None
         assert [row["id"] for row in answer["dashboards"]] == [11, 12]
 
 
-async def test_pages_are_of_twenty_and_say_whether_more_follow() -> None:
+async def test_pages_hold_twenty_dashboards_and_state_whether_more_follow() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = many_dashboards(45)
         sizes = list[tuple[int, bool]]()
@@ -58,7 +58,7 @@ async def test_pages_are_of_twenty_and_say_whether_more_follow() -> None:
     assert sizes == [(20, True), (20, True), (5, False), (0, False)]
 
 
-async def test_search_reads_all_pages_and_finds_by_part_of_the_name() -> None:
+async def test_search_reads_all_pages_and_matches_parts_of_names() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = many_dashboards(100)
         _, answer = await ask(context, "list_dashboards", search="bOARD 99")
@@ -67,14 +67,14 @@ async def test_search_reads_all_pages_and_finds_by_part_of_the_name() -> None:
     assert 'none with "nowhere" in the name among 100 read' in text
 
 
-async def test_a_search_stops_at_a_cap_and_says_so() -> None:
+async def test_search_stops_at_a_limit_and_states_it() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = many_dashboards(5000)
         text, _ = await ask(context, "list_dashboards", search="nowhere")
     assert "the first 1020 dashboards were read" in text
 
 
-async def test_a_dashboard_shows_filters_in_words_and_as_data() -> None:
+async def test_get_dashboard_shows_filters_as_text_and_as_json() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "get_dashboard", dashboard_id=12)
         beside = ["GET /dashboards/widgets/", "GET /observability/v1/alerts/"]
@@ -87,7 +87,7 @@ async def test_a_dashboard_shows_filters_in_words_and_as_data() -> None:
     assert 'widget 212 "Where callers drop off": pie of dropoff_point, filters {"field":"success"' in text
 
 
-async def test_a_large_dashboard_leaves_out_layouts_and_says_so() -> None:
+async def test_large_dashboards_omit_layouts_and_state_it() -> None:
     app = new_sandbox()
     many: list[Json] = [
         {
@@ -106,7 +106,7 @@ async def test_a_large_dashboard_leaves_out_layouts_and_says_so() -> None:
     assert len(answer["widgets"]) == 60
 
 
-async def test_what_can_be_plotted_is_listed_with_charts_and_aggregations() -> None:
+async def test_plottable_fields_are_listed_with_charts_and_aggregations() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "look_up", kind="fields")
         assert recorder.sent == []
@@ -134,14 +134,14 @@ async def test_values_are_counted_over_thirty_days() -> None:
         ("topci", "did you mean `topic`"),
     ],
 )
-async def test_values_of_other_fields_are_refused_with_the_way_on(field: str, hint: str) -> None:
+async def test_values_of_unsupported_fields_are_rejected_with_a_next_step(field: str, hint: str) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match=hint):
             await ask(context, "look_up", kind="values", field=field)
         assert recorder.sent == []
 
 
-async def test_metrics_of_every_project_or_of_one_agent_are_listed() -> None:
+async def test_metrics_are_listed_for_all_projects_or_one_agent() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         _, everything = await ask(context, "look_up", kind="metrics")
         assert [row[0] for row in everything["rows"]] == [501, 502, 503, 504, 505, 506, 507]
@@ -153,7 +153,7 @@ async def test_metrics_of_every_project_or_of_one_agent_are_listed() -> None:
         assert recorder.sent[-1].query == {"agent_id": "38"}
 
 
-async def test_five_hundred_metrics_fit_and_say_how_to_search() -> None:
+async def test_long_metric_lists_fit_the_budget_and_suggest_search() -> None:
     def metrics(sent: Sent) -> Response | None:
         rows = [
             {"id": i, "name": f"A metric with a long name {i}", "eval_type": "numeric", "project": 1}
@@ -182,7 +182,7 @@ async def test_agents_projects_and_ready_made_widgets_are_listed() -> None:
         assert preview["report"]["unit"] == "ratio"
 
 
-NEARLY: list[tuple[str, Json, Any]] = [
+MISSPELLED: list[tuple[str, Json, Any]] = [
     ("look_up", {"kind": "agents", "search": "Bookin g"}, 33),
     ("look_up", {"kind": "projects", "search": "clinik"}, 1),
     ("look_up", {"kind": "alerts", "search": "cold cals"}, 703),
@@ -194,10 +194,8 @@ NEARLY: list[tuple[str, Json, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "nearest"), NEARLY)
-async def test_a_search_for_nearly_a_name_answers_with_what_is_similar(
-    tool: str, arguments: Json, nearest: Any
-) -> None:
+@pytest.mark.parametrize(("tool", "arguments", "nearest"), MISSPELLED)
+async def test_search_returns_similar_names(tool: str, arguments: Json, nearest: Any) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, tool, **arguments)
     rows = [row[0] for row in answer["rows"]] if tool == "look_up" else [row["id"] for row in answer["dashboards"]]
@@ -206,20 +204,20 @@ async def test_a_search_for_nearly_a_name_answers_with_what_is_similar(
     assert f'contains "{arguments["search"]}"' in text
 
 
-async def test_what_fields_filters_take_is_said_whole() -> None:
+async def test_fields_that_grouping_accepts_are_stated() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, "look_up", kind="fields")
     assert "group_by takes agent.id, strings and metadata.KEY" in text
 
 
-async def test_a_search_without_a_match_says_so() -> None:
+async def test_search_without_a_match_is_reported() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "look_up", kind="agents", search="zzz")
     assert (answer["total"], answer["rows"]) == (0, [])
     assert 'no match for "zzz"; without search all are listed' in text
 
 
-async def test_metadata_keys_are_learnt_from_widgets_and_from_calls_where_these_show_them() -> None:
+async def test_metadata_keys_come_from_widgets_and_from_calls_if_available() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, found = await ask(context, "look_up", kind="metadata_keys", project_id=1)
     assert [row[:3] for row in found["rows"]] == [["metadata.app_version", 1, None], ["metadata.region", 1, None]]
@@ -242,7 +240,7 @@ async def test_metadata_keys_are_learnt_from_widgets_and_from_calls_where_these_
 @pytest.mark.parametrize(
     "field", ["topic, call_ended_reason", ["topic", "ended_reason"], "topic,topic,call_ended_reason"]
 )
-async def test_values_of_several_fields_come_in_one_call(field: Any) -> None:
+async def test_values_of_several_fields_are_returned_in_one_call(field: Any) -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         _, found = await ask(context, "look_up", kind="values", field=field, project_id=1)
@@ -254,7 +252,7 @@ async def test_values_of_several_fields_come_in_one_call(field: Any) -> None:
         assert all(abs(shown[label] - counts[label]) <= 2 for label in counts), "the first minutes of the month are out"
 
 
-async def test_topics_are_a_kind_of_their_own() -> None:
+async def test_look_up_topics_equals_values_of_topic() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, found = await ask(context, "look_up", kind="topics")
         _, same = await ask(context, "look_up", kind="values", field="topic")
@@ -262,7 +260,7 @@ async def test_topics_are_a_kind_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "nearest"),
+    ("measure", "nearest"),
     [
         ("unique callers", "the number of calls"),
         ("cost", "talk time"),
@@ -271,16 +269,16 @@ async def test_topics_are_a_kind_of_their_own() -> None:
         ("caller's phone", "a filter on customer_number"),
     ],
 )
-async def test_what_the_api_does_not_measure_is_said_in_words_with_what_is_nearest(wanted: str, nearest: str) -> None:
+async def test_unavailable_measures_are_reported_with_the_nearest_one(measure: str, nearest: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        text, _ = await ask(context, "look_up", kind="fields", search=wanted)
-        assert f'"{wanted}": the API has no such measure; nearest: {nearest}' in text
-        widget = {"chart_type": "line", "field": wanted.replace(" ", "_")}
+        text, _ = await ask(context, "look_up", kind="fields", search=measure)
+        assert f'"{measure}": the API has no such measure; nearest: {nearest}' in text
+        widget = {"chart_type": "line", "field": measure.replace(" ", "_")}
         with pytest.raises(errors.InvalidArguments, match=f"no such measure; nearest: {nearest}"):
             await ask(context, "preview_widget", widget=widget)
 
 
-async def test_a_key_that_no_call_has_is_said_to_be_none() -> None:
+async def test_an_unknown_metadata_key_is_reported() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, "look_up", kind="values", field="metadata.nothing")
     assert 'no call has "metadata.nothing"; look_up metadata_keys' in text

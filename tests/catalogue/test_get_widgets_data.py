@@ -1,4 +1,4 @@
-"""Chart data of whole dashboards: failures stay in their place, answers inside their budget."""
+"""Chart data of whole dashboards: failures are reported per widget, answers stay within the budget."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, sha
 pytestmark = pytest.mark.anyio
 
 
-async def test_one_failing_widget_is_reported_in_its_place_and_fails_no_other() -> None:
+async def test_a_failing_widget_is_reported_beside_the_others() -> None:
     old = {"field": "timestamp", "op": "gte", "value": "now-60d"}
     broken = {"name": "Too old", "chart_type": "pie", "field": "topic"}
     app = new_sandbox()
@@ -28,21 +28,21 @@ async def test_one_failing_widget_is_reported_in_its_place_and_fails_no_other() 
     assert f'widget {number} "Too old"' in text
 
 
-async def test_a_widget_that_the_api_does_not_answer_for_is_told() -> None:
-    def forget(sent: Sent) -> Response | None:
+async def test_widgets_missing_from_the_answer_are_reported() -> None:
+    def without_widgets(sent: Sent) -> Response | None:
         if sent.path.endswith("bulk_data/") and len(sent.body["widget_ids"]) > 1:
             return Response(200, b'{"count": 0, "next": null, "results": []}')
         return None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = forget
+        recorder.fault = without_widgets
         _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206, 201], window="2026-10-30/2026-10-30")
         assert all("n" in report for report in answer["widgets"])
         _, answer = await ask(context, "get_widgets_data", widget_ids=[205, 206])
         assert all("holds nothing for widget" in report["error"] for report in answer["widgets"])
 
 
-async def test_the_data_of_another_widget_is_not_taken_for_the_one_asked() -> None:
+async def test_data_of_an_unrequested_widget_is_rejected() -> None:
     def another(sent: Sent) -> Response | None:
         body = b'{"results": [{"widget_id": 999, "chart_type": "pie", "data": [{"label": "x", "value": 1}]}]}'
         return Response(200, body) if sent.path.endswith("bulk_data/") else None
@@ -53,7 +53,7 @@ async def test_the_data_of_another_widget_is_not_taken_for_the_one_asked() -> No
             await report_of(context, widget_ids=[205])
 
 
-async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
+async def test_numbers_are_shown_even_if_names_and_projects_are_unreadable() -> None:
     def broken(sent: Sent) -> Response | None:
         return Response(500, b"") if sent.path.endswith(("aiagents/", "projects/")) else None
 
@@ -67,7 +67,7 @@ async def test_names_and_projects_that_cannot_be_read_lose_no_numbers() -> None:
     assert "covers every project that this key can see; how many could not be read" in wide["report"]["notes"]
 
 
-async def test_numbers_of_a_wider_scope_are_no_answer_where_the_own_one_cannot_be_read() -> None:
+async def test_an_unreadable_scope_is_an_error_if_numbers_would_be_wider() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"") if sent.path.endswith("aiagents/") else None
         _, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], window="yesterday")
@@ -76,7 +76,7 @@ async def test_numbers_of_a_wider_scope_are_no_answer_where_the_own_one_cannot_b
             await ask(context, "get_widgets_data", widget_ids=[202], window="20d")
 
 
-async def test_an_unknown_widget_among_others_is_reported_and_alone_is_an_error() -> None:
+async def test_an_unknown_widget_is_an_error_only_if_alone() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[205, 9999])
         assert [report["widget"]["id"] for report in answer["widgets"]] == [205, 9999]
@@ -85,13 +85,13 @@ async def test_an_unknown_widget_among_others_is_reported_and_alone_is_an_error(
             await ask(context, "get_widgets_data", widget_ids=[9999])
 
 
-async def test_a_widget_of_another_dashboard_is_not_mixed_in() -> None:
+async def test_a_widget_of_another_dashboard_is_reported_in_its_place() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=11, widget_ids=[205, 216])
     assert answer["widgets"][1]["error"].startswith("widget_ids: widget 216 is not on dashboard 11; its widgets: 201 ")
 
 
-async def test_a_key_that_is_rejected_fails_the_whole_call() -> None:
+async def test_a_rejected_key_fails_the_whole_call() -> None:
     def refuse(sent: Sent) -> Response | None:
         return Response(401, b"{}") if "data" in sent.path else None
 
@@ -101,7 +101,7 @@ async def test_a_key_that_is_rejected_fails_the_whole_call() -> None:
             await ask(context, "get_widgets_data", dashboard_id=11)
 
 
-async def test_more_than_a_page_of_widgets_is_answered_whole() -> None:
+async def test_more_than_a_page_of_widgets_is_answered_within_the_budget() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         many = [{"name": f"Pie {i}", "chart_type": "pie", "field": "topic"} for i in range(17)]
@@ -118,7 +118,7 @@ GROUPED = {204: ("Reception (31)", "agent_id = 31 AND ts >= '2026-11-11' AND suc
 
 @pytest.mark.parametrize("form", ["key", "field", "nested"])
 @pytest.mark.parametrize("widget_id", GROUPED)
-async def test_groups_are_named_and_counted_in_each_form_of_rows(form: Any, widget_id: int) -> None:
+async def test_groups_are_named_and_counted_for_every_row_format(form: Any, widget_id: int) -> None:
     app = shared_sandbox(ApiVariant(grouped=form))
     name, where = GROUPED[widget_id]
     async with open_tools(app) as (context, _):
@@ -129,7 +129,7 @@ async def test_groups_are_named_and_counted_in_each_form_of_rows(form: Any, widg
 
 
 @pytest.mark.parametrize(("rates", "unit", "scale"), [("ratio", "ratio", 1), ("percent", "percent", 100)])
-async def test_a_rate_is_told_in_the_unit_it_came_in(rates: Any, unit: str, scale: int) -> None:
+async def test_rates_keep_the_unit_of_the_api(rates: Any, unit: str, scale: int) -> None:
     app = shared_sandbox(ApiVariant(rates=rates, booleans="1", stat="array", buckets="bare", empty_buckets="null"))
     async with open_tools(app) as (context, _):
         report = await report_of(context, widget_ids=[203])
@@ -147,7 +147,7 @@ async def test_a_rate_is_told_in_the_unit_it_came_in(rates: Any, unit: str, scal
     assert {row[0] for row in pie["facts"]["top"]} == {"true", "false", None}
 
 
-async def test_percentiles_of_a_line_agree_with_the_database() -> None:
+async def test_percentiles_of_a_line_match_the_database() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         report = await report_of(context, widget_ids=[207])
@@ -161,7 +161,7 @@ async def test_percentiles_of_a_line_agree_with_the_database() -> None:
     assert [(facts["max"][2],)] == sql(app, f"SELECT id {where} ORDER BY duration DESC LIMIT 1")
 
 
-async def test_an_empty_result_says_why_and_shows_the_filter_that_was_sent() -> None:
+async def test_an_empty_result_names_the_filter_and_existing_values() -> None:
     nobody = {"field": "metadata.region", "op": "eq", "value": "atlantis"}
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(
@@ -172,7 +172,7 @@ async def test_an_empty_result_says_why_and_shows_the_filter_that_was_sent() -> 
     assert 'values that occur: "north", "south", "coast"' in text
 
 
-async def test_a_stat_shows_how_each_figure_changed_against_the_period_before() -> None:
+async def test_a_stat_compares_each_figure_with_the_previous_period() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         report = await report_of(context, widget_ids=[201])
@@ -193,7 +193,7 @@ async def test_a_stat_shows_how_each_figure_changed_against_the_period_before() 
     assert "change: the windows cover different weekdays" in report["notes"]
 
 
-async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no_change() -> None:
+async def test_a_stat_without_a_readable_baseline_omits_the_change() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         report = await report_of(context, widget_ids=[201], window="20d")
         assert "change" not in report
@@ -207,13 +207,13 @@ async def test_a_stat_whose_period_before_is_not_held_or_cannot_be_read_shows_no
         assert "change: the baseline has no data" in report["not_tested"]
 
 
-async def test_a_metric_and_a_value_that_are_not_held_together_are_warned_of() -> None:
+async def test_metric_filters_joined_by_and_warn_about_same_row() -> None:
     parts: list[Json] = [
         {"field": "metric_evaluations.metric.name", "op": "eq", "value": "CSAT"},
         {"field": "metric_evaluations.value", "op": "gte", "value": 4},
     ]
     async with open_tools(shared_sandbox()) as (context, _):
-        told = {
+        texts = {
             operator: (
                 await ask(
                     context, "get_widgets_data", widget_ids=[202], filters={"operator": operator, "conditions": parts}
@@ -221,11 +221,11 @@ async def test_a_metric_and_a_value_that_are_not_held_together_are_warned_of() -
             )[0]
             for operator in ("and", "same_row")
         }
-    assert "note: filters: with `and`, the metric and the value may match different evaluations" in told["and"]
-    assert "same_row" not in told["same_row"].replace("one evaluation", "")
+    assert "note: filters: with `and`, the metric and the value may match different evaluations" in texts["and"]
+    assert "same_row" not in texts["same_row"].replace("one evaluation", "")
 
 
-async def test_which_calls_are_counted_is_said_with_all_filters_and_names() -> None:
+async def test_reports_state_all_filters_with_names() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(
             context, "get_widgets_data", widget_ids=[212], filters={"field": "topic", "op": "eq", "value": "complaint"}
@@ -237,7 +237,7 @@ async def test_which_calls_are_counted_is_said_with_all_filters_and_names() -> N
     assert "where all calls" in plain
 
 
-async def test_without_history_only_the_window_is_tested() -> None:
+async def test_only_the_window_is_tested_if_history_is_off_or_unreadable() -> None:
     async with open_tools(shared_sandbox(count=60_000), history=False) as (context, recorder):
         alone = await report_of(context, widget_ids=[203])
         asked = len(recorder.sent)
@@ -255,7 +255,7 @@ async def test_without_history_only_the_window_is_tested() -> None:
     )
 
 
-async def test_widgets_none_of_which_is_on_the_dashboard_are_refused_with_those_that_are() -> None:
+async def test_widgets_of_other_dashboards_are_rejected_with_the_valid_ids() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(errors.InvalidArguments, match=r"widget_ids: widget 209 is not on dashboard 11; its .*203"):
             await ask(context, "get_widgets_data", dashboard_id=11, widget_ids=[209])

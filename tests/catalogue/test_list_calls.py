@@ -1,4 +1,4 @@
-"""list_calls: the calls behind a chart, sorted, paged, with a metric's value, and with what was said."""
+"""list_calls: the calls of a chart, sorted, paged, with values of a metric and with transcripts."""
 
 import json
 from datetime import timedelta
@@ -13,10 +13,10 @@ from support import NOW, Json, ask, open_tools, report_of, shared_sandbox, sql
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
 LONG: Json = {"project_id": 1, "window": "7d", "filters": {"duration": {"gt": 300}}}
-IN_TIME = "project = 1 AND ts >= '2026-11-11 15:30' AND duration > 300"
+LONG_CALLS = "project = 1 AND ts >= '2026-11-11 15:30' AND duration > 300"
 WEEK = "ts >= '2026-11-11' AND project = 1"
 
-BEHIND: list[tuple[Json, str]] = [
+CHARTS: list[tuple[Json, str]] = [
     ({"widget_id": 202}, WEEK),
     ({"widget_id": 203}, f"{WEEK} AND success IS NOT NULL"),
     ({"widget_id": 205, "label": "voicemail-reached"}, f"{WEEK} AND call_ended_reason = 'voicemail-reached'"),
@@ -30,8 +30,8 @@ BEHIND: list[tuple[Json, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "where"), BEHIND, ids=[str(a) for a, _ in BEHIND])
-async def test_the_calls_behind_a_chart_are_counted_and_the_newest_shown(arguments: Json, where: str) -> None:
+@pytest.mark.parametrize(("arguments", "where"), CHARTS, ids=[str(a) for a, _ in CHARTS])
+async def test_list_calls_counts_the_calls_of_a_chart_and_shows_the_newest(arguments: Json, where: str) -> None:
     truth = sql(shared_sandbox(), f"SELECT id FROM calls WHERE {where} ORDER BY ts DESC, id DESC")
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, found = await ask(context, "list_calls", **arguments, limit=3)
@@ -44,29 +44,27 @@ async def test_the_calls_behind_a_chart_are_counted_and_the_newest_shown(argumen
 
 
 @pytest.mark.parametrize("arguments", [{"widget_id": 202}, {"widget_id": 203}, {"widget_id": 206}, {"widget_id": 211}])
-async def test_a_chart_and_the_list_of_its_calls_agree_on_how_many_there_are(arguments: Json) -> None:
+async def test_list_calls_and_the_chart_report_the_same_count(arguments: Json) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[arguments["widget_id"]])
         _, found = await ask(context, "list_calls", **arguments)
     assert found["total"] == report["n"]
 
 
-SKIPPED = ApiVariant(binary="0/5", sample_rate=0.3, placeholders="null")
-LATE = ApiVariant(trigger="custom", placeholders="null", evaluated_since_days=3)
+SAMPLED = ApiVariant(binary="0/5", sample_rate=0.3, placeholders="null")
+EVALUATED_LATE = ApiVariant(trigger="custom", placeholders="null", evaluated_since_days=3)
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("readings", [SKIPPED, LATE, ApiVariant()], ids=str)
+@pytest.mark.parametrize("readings", [SAMPLED, EVALUATED_LATE, ApiVariant()], ids=str)
 @pytest.mark.parametrize(("metric", "kind"), [(503, "bar"), (504, "pie"), (505, "line")])
-async def test_the_calls_of_a_metric_are_those_that_it_was_evaluated_on(
-    metric: int, kind: str, readings: ApiVariant
-) -> None:
+async def test_calls_of_a_metric_are_those_it_evaluated(metric: int, kind: str, readings: ApiVariant) -> None:
     app, bar = shared_sandbox(readings), {"aggregation_function": "avg", "time_period": "day"}
     chart: Json = {"field": "metric_evaluations.value", "metric": metric, "chart_type": kind}
-    asked: Json = {"widget": chart | (bar if kind == "bar" else {}), "dashboard_id": 11, "window": "5d"}
+    chart_arguments: Json = {"widget": chart | (bar if kind == "bar" else {}), "dashboard_id": 11, "window": "5d"}
     async with open_tools(app) as (context, _):
-        _, answer = await ask(context, "preview_widget", **asked)
-        text, listed = await ask(context, "list_calls", **asked, limit=25)
+        _, answer = await ask(context, "preview_widget", **chart_arguments)
+        text, listed = await ask(context, "list_calls", **chart_arguments, limit=25)
     [(evaluated,)] = sql(
         app, "SELECT count(coalesce(e.label, CAST(e.number AS TEXT))) FROM evaluations e JOIN calls c ON c.id = "
         f"e.call_id WHERE e.metric_id = {metric} AND c.ts >= '2026-11-13 15:30'",
@@ -76,8 +74,8 @@ async def test_the_calls_of_a_metric_are_those_that_it_was_evaluated_on(
     assert "metric_evaluations.value has a value" in text
 
 
-async def test_the_calls_of_a_metric_without_a_value_are_a_slice_of_their_own() -> None:
-    app = shared_sandbox(SKIPPED)
+async def test_the_null_slice_of_a_metric_lists_calls_without_a_value() -> None:
+    app = shared_sandbox(SAMPLED)
     chart: Json = {"field": "metric_evaluations.value", "metric": 504, "chart_type": "pie"}
     async with open_tools(app) as (context, _):
         _, listed = await ask(context, "list_calls", widget=chart, dashboard_id=11, window="5d", label="null", limit=25)
@@ -90,7 +88,7 @@ async def test_the_calls_of_a_metric_without_a_value_are_a_slice_of_their_own() 
 
 
 @pytest.mark.parametrize(("readings", "labels"), [(ApiVariant(), "true false"), (ApiVariant(binary="0/5"), "5 0")])
-async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says(readings: ApiVariant, labels: str) -> None:
+async def test_slices_of_a_metric_list_as_many_calls_as_the_pie_counts(readings: ApiVariant, labels: str) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[211])
         sizes = {row[0]: row[1] for row in report["facts"]["top"]}
@@ -100,7 +98,7 @@ async def test_a_slice_of_a_metric_has_as_many_calls_as_the_pie_says(readings: A
             assert found["total"] == size
 
 
-async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() -> None:
+async def test_a_transcript_is_quoted_as_data_and_truncated() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         _, found = await ask(context, "list_calls", widget_id=202, limit=1)
         number = found["calls"][0]["id"]
@@ -117,7 +115,7 @@ async def test_what_was_said_is_shown_for_one_call_alone_capped_and_as_data() ->
             await ask(context, "list_calls", project_id=1, transcript=5)
 
 
-WRONG: list[tuple[Json, str]] = [
+INVALID: list[tuple[Json, str]] = [
     ({}, "project_id: is missing; the key has several projects: 1"),
     ({"widget_id": 207, "label": "x"}, "label: names a slice of a pie"),
     ({"widget_id": 203, "group": "x"}, "group: names a group, but this chart is not grouped by a field; use filters"),
@@ -126,24 +124,26 @@ WRONG: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[said for _, said in WRONG])
-async def test_what_cannot_be_listed_is_refused_with_what_can(arguments: Json, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "message"), INVALID, ids=[message for _, message in INVALID])
+async def test_invalid_call_lists_are_rejected_with_a_valid_alternative(arguments: Json, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        with pytest.raises(InvalidArguments, match=said):
+        with pytest.raises(InvalidArguments, match=message):
             await ask(context, "list_calls", **arguments)
 
 
-async def test_calls_over_five_minutes_longest_first_with_what_was_said_about_a_refund() -> None:
+async def test_transcript_search_quotes_matches_in_the_requested_order() -> None:
     app = shared_sandbox(count=LARGE)
-    longest = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {IN_TIME} ORDER BY duration DESC, id DESC LIMIT 50")]
-    topics = {n for (n,) in sql(app, f"SELECT id FROM calls WHERE {IN_TIME} AND topic IS NOT NULL")}
-    wanted = [number for number in longest if number % 7 == 0 and number in topics]
+    longest = [
+        n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} ORDER BY duration DESC, id DESC LIMIT 50")
+    ]
+    topics = {n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} AND topic IS NOT NULL")}
+    expected = [number for number in longest if number % 7 == 0 and number in topics]
     async with open_tools(app) as (context, _):
         text, found = await ask(context, "list_calls", **LONG, sort="longest first", said="Refund")
-    assert [call["id"] for call in found["calls"]] == wanted[:10]
+    assert [call["id"] for call in found["calls"]] == expected[:10]
     assert all(call["quote"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
-    assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
-    assert f"searched 50 transcripts of {found['total']} calls, {len(wanted)} with the text; next: page 2" in text
+    assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {LONG_CALLS}")[0][0]
+    assert f"searched 50 transcripts of {found['total']} calls, {len(expected)} with the text; next: page 2" in text
     assert "transcripts" not in found
 
 
@@ -151,9 +151,9 @@ async def test_calls_over_five_minutes_longest_first_with_what_was_said_about_a_
     ("sort", "order"),
     [("longest", "duration DESC, id DESC"), ("shortest", "duration, id"), ("oldest", "ts, id"), ("newest", "ts DESC, id DESC")],
 )  # fmt: skip
-async def test_each_order_has_pages_that_follow_each_other(sort: str, order: str) -> None:
+async def test_pages_of_every_sort_order_are_consecutive(sort: str, order: str) -> None:
     app = shared_sandbox()
-    truth = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {IN_TIME} ORDER BY {order}")]
+    truth = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} ORDER BY {order}")]
     seen = list[int]()
     async with open_tools(app) as (context, _):
         for page in (1, 2, 3):
@@ -163,7 +163,7 @@ async def test_each_order_has_pages_that_follow_each_other(sort: str, order: str
     assert seen == truth[:12]
 
 
-async def test_calls_are_sorted_by_what_a_metric_measured_and_show_it_in_a_column() -> None:
+async def test_calls_can_be_sorted_by_a_metric_and_show_its_value() -> None:
     app = shared_sandbox()
     truth = sql(
         app,
@@ -182,7 +182,7 @@ async def test_calls_are_sorted_by_what_a_metric_measured_and_show_it_in_a_colum
     assert "calls without a value to sort by" in named
 
 
-async def test_null_as_a_label_means_calls_without_a_value_and_filled_in_nulls_mean_nothing() -> None:
+async def test_a_null_label_selects_the_null_slice_if_it_is_the_only_null() -> None:
     app = shared_sandbox()
     [(none,), (every,)] = [
         sql(app, f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-11' {more}")[0]
@@ -194,14 +194,14 @@ async def test_null_as_a_label_means_calls_without_a_value_and_filled_in_nulls_m
     assert (meant["total"], filled["total"]) == (none, every)
 
 
-async def test_a_label_that_is_nearly_one_is_suggested() -> None:
+async def test_a_misspelled_label_gets_a_suggestion() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, found = await ask(context, "list_calls", widget_id=212, label="paiment")
     assert found["total"] == 0
     assert 'did you mean "payment"?' in text
 
 
-async def test_a_few_transcripts_are_shown_each_quoted_and_capped() -> None:
+async def test_several_transcripts_are_quoted_and_truncated() -> None:
     app = shared_sandbox()
     ids = [n for (n,) in sql(app, "SELECT id FROM calls WHERE project = 1 ORDER BY ts DESC LIMIT 3")]
     async with open_tools(app) as (context, _):
@@ -219,35 +219,35 @@ async def test_a_few_transcripts_are_shown_each_quoted_and_capped() -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"said": "refund"}])
-async def test_a_page_beyond_the_last_is_said_to_be_one(more: Json) -> None:
+async def test_a_page_beyond_the_last_is_rejected(more: Json) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="page: 9999 is beyond the last one"):
             await ask(context, "list_calls", widget_id=203, page=9999, **more)
 
 
-async def test_an_order_by_value_needs_a_metric() -> None:
+async def test_sorting_by_value_needs_a_metric() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="sort: by value needs a metric"):
             await ask(context, "list_calls", widget_id=203, sort="highest")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"widget_id": 203, "metric": "Sentiment", "sort": "highest"}, "sort: metric 504 has no numbers to sort by"),
         ({"widget_id": 203, "label": "x"}, 'label: "x" is not a slice; the slices are true, false and null'),
     ],
 )
-async def test_what_cannot_be_sorted_or_is_no_slice_is_said_in_words(arguments: Json, said: str) -> None:
+async def test_invalid_sort_orders_and_slices_are_rejected_with_valid_ones(arguments: Json, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        with pytest.raises(InvalidArguments, match=said):
+        with pytest.raises(InvalidArguments, match=message):
             await ask(context, "list_calls", **arguments)
 
 
 @pytest.mark.parametrize(
     ("window", "minutes"), [("5m", 5), ("last 15 minutes", 15), ("90m", 90), ("the past 2 hours", 120)]
 )
-async def test_windows_of_minutes_are_read(window: str, minutes: int) -> None:
+async def test_windows_of_minutes_are_accepted(window: str, minutes: int) -> None:
     app = shared_sandbox(count=60_000)
     async with open_tools(app) as (context, _):
         _, found = await ask(context, "list_calls", widget_id=202, window=window)
@@ -256,7 +256,7 @@ async def test_windows_of_minutes_are_read(window: str, minutes: int) -> None:
     assert [(found["total"],)] == sql(app, query)
 
 
-async def test_a_call_is_named_by_its_providers_id_too_which_stays_where_its_own_changes() -> None:
+async def test_provider_call_ids_are_shown_on_request() -> None:
     app = shared_sandbox()
     [(newest,)] = sql(app, "SELECT max(id) FROM calls WHERE project = 1")
     where = {"field": "call_id", "op": "eq", "value": f"call_{newest}"}
@@ -272,7 +272,7 @@ async def test_a_call_is_named_by_its_providers_id_too_which_stays_where_its_own
     assert "call_id" not in plain
 
 
-async def test_a_metric_is_linked_where_its_calls_its_change_or_its_id_are_shown() -> None:
+async def test_answers_about_a_metric_link_to_it() -> None:
     link = "https://dashboard.cekura.ai/metrics/507"
     rate = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 507, "aggregation_function": "avg"}
     async with open_tools(shared_sandbox()) as (context, _):

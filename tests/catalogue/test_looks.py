@@ -1,4 +1,4 @@
-"""find_changes since the last look: what was told before stands last, and a token goes from look to look."""
+"""find_changes since the last look: known changes are listed last, and a token links the looks."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,14 +13,16 @@ from support import ERAS, KEY, NOW, Era, Json, ask, connect, open_tools, setting
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
-TWO = {"dashboard_ids": [11, 12], "window": "7d"}
+TWO_DASHBOARDS = {"dashboard_ids": [11, 12], "window": "7d"}
 
 
-async def test_the_second_look_tells_as_still_so_what_the_first_told_as_new() -> None:
+async def test_a_second_look_marks_known_changes_as_reported_before() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        _, alone = await ask(context, "find_changes", **TWO)
-        text, first = await ask(context, "find_changes", since="last look", **TWO)
-        again, second = await ask(context, "find_changes", since="last look", token=first["look"]["token"], **TWO)
+        _, alone = await ask(context, "find_changes", **TWO_DASHBOARDS)
+        text, first = await ask(context, "find_changes", since="last look", **TWO_DASHBOARDS)
+        again, second = await ask(
+            context, "find_changes", since="last look", token=first["look"]["token"], **TWO_DASHBOARDS
+        )
     assert len(first["look"]["token"]) <= 500
     assert "look 1 of a series: at most 5 % of series of 90 looks tell any false clear that is new" in text
     assert {change["widgets"][0] for change in first["changes"]} == {
@@ -39,9 +41,9 @@ async def test_the_second_look_tells_as_still_so_what_the_first_told_as_new() ->
     assert "look" not in alone
 
 
-async def test_a_token_of_other_dashboards_is_refused_before_anything_is_sent() -> None:
+async def test_a_token_of_other_dashboards_is_rejected_before_any_request() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
-        _, first = await ask(context, "find_changes", since="last look", **TWO)
+        _, first = await ask(context, "find_changes", since="last look", **TWO_DASHBOARDS)
         sent = len(recorder.sent)
         for token, why in ((first["look"]["token"], "about something else than dashboard 11;"), ("x", "is no token")):
             with pytest.raises(DashboardsError, match=why):
@@ -50,7 +52,7 @@ async def test_a_token_of_other_dashboards_is_refused_before_anything_is_sent() 
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_client_keeps_the_token_of_the_text(era: Era) -> None:
+async def test_the_token_can_be_read_from_the_text(era: Era) -> None:
     async with connect(shared_sandbox(count=LARGE), era) as client:
         arguments = {"dashboard_ids": [12], "since": "last look"}
         first = await client.call_tool("find_changes", arguments)
@@ -59,8 +61,8 @@ async def test_a_client_keeps_the_token_of_the_text(era: Era) -> None:
     assert "0 new," in text_of(second)
 
 
-async def test_a_fall_is_told_on_its_first_morning_and_clear_once_mornings_have_told_it_for_six_days() -> None:
-    """Success falls by a third on 9 November, in calls in which nothing else happens."""
+async def test_a_drop_is_reported_the_first_day_and_clear_after_six_days() -> None:
+    """Success falls by a third on 9 November, in otherwise quiet data."""
     clock = [NOW]
     app = create_app(now=lambda: clock[0], count=12_000, key=KEY, quiet=True, seed=500)
     app.state.world.con.execute("SELECT setseed(0.3)")

@@ -1,4 +1,4 @@
-"""Text of others that a renderer would link is inert in texts, exact in structures, and understood as it is printed."""
+"""Links in user text are inert in texts, exact in structures, and accepted as printed."""
 
 import json
 import re
@@ -33,8 +33,8 @@ def app() -> Generator[FastAPI]:
     made.state.world.close()
 
 
-def printed(text: str, number: int) -> str:
-    """The name that stands in quotes behind a number."""
+def printed_name(text: str, number: int) -> str:
+    """The quoted name after a number."""
     found = re.search(rf'\b{number} "([^"]*)"', text)
     assert found is not None, text
     return found[1]
@@ -42,22 +42,22 @@ def printed(text: str, number: int) -> str:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_name_as_printed_is_taken_for_what_has_it(app: FastAPI, name: str) -> None:
+async def test_names_are_accepted_as_printed(app: FastAPI, name: str) -> None:
     force(app, 203, name=name)
     app.state.world.store.update_dashboard(11, {"name": name})
     async with connect(app) as client:
         text = text_of(await client.call_tool("get_dashboard", {"dashboard_id": 11}))
-        for given in (printed(text, 11), name):
+        for given in (printed_name(text, 11), name):
             found = await client.call_tool("get_dashboard", {"dashboard_id": given})
             assert (found.structured_content or {})["id"] == 11, text_of(found)
-        for given in (printed(text, 203), name):
+        for given in (printed_name(text, 203), name):
             read = await client.call_tool("get_widgets_data", {"widget_ids": [given], "window": "7d"})
             assert (read.structured_content or {})["widgets"][0]["widget"]["id"] == 203
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", NAMES[:6])
-async def test_a_name_is_exact_in_structures_and_in_what_is_handed_on(app: FastAPI, name: str) -> None:
+async def test_names_are_exact_in_structures_and_arguments(app: FastAPI, name: str) -> None:
     force(app, 203, name=name, filters={"field": "topic", "op": "eq", "value": name})
     async with open_tools(app) as (context, _):
         text, setup = await ask(context, "get_dashboard", dashboard_id=11)
@@ -73,7 +73,7 @@ async def test_a_name_is_exact_in_structures_and_in_what_is_handed_on(app: FastA
     assert app.state.world.store.widget(203)["name"] == name
 
 
-async def test_a_label_and_a_value_as_printed_are_those_of_the_calls(app: FastAPI) -> None:
+async def test_labels_and_filter_values_are_accepted_as_printed(app: FastAPI) -> None:
     name = "[t](https://x.com/?a=1)"
     sql(app, f"update calls set topic = '{name}' where topic = 'appointment'")
     async with open_tools(app) as (context, _):
@@ -91,7 +91,7 @@ async def test_a_label_and_a_value_as_printed_are_those_of_the_calls(app: FastAP
         assert read["widget"]["filters"]["value"] == [name]
 
 
-async def test_a_name_is_stored_as_it_was_before_it_was_printed(app: FastAPI) -> None:
+async def test_a_printed_name_is_stored_in_its_original_form(app: FastAPI) -> None:
     async with open_tools(app) as (context, _):
         changes: Json = {"name": "Copy of [t]﹙https﹕//x﹒com)"}
         await ask(context, "update_widget", widget_id=203, changes=changes)
@@ -99,14 +99,14 @@ async def test_a_name_is_stored_as_it_was_before_it_was_printed(app: FastAPI) ->
 
 
 @pytest.mark.parametrize("name", PLAIN)
-async def test_what_no_renderer_links_stays_as_it_is(app: FastAPI, name: str) -> None:
+async def test_names_without_links_are_printed_unchanged(app: FastAPI, name: str) -> None:
     force(app, 203, name=name)
     async with open_tools(app) as (context, _):
         text, _ = await ask(context, "get_dashboard", dashboard_id=11)
     assert f'widget 203 "{name}"' in text
 
 
-async def test_a_refusal_of_the_api_and_a_name_that_nothing_has_are_inert(app: FastAPI) -> None:
+async def test_links_in_error_messages_are_inert(app: FastAPI) -> None:
     async with open_tools(app) as (context, _):
         for arguments in ({"dashboard_id": "![i](https://x.example)"}, {"dashboard_id": 11, "![i](https://x.com)": 1}):
             with pytest.raises(InvalidArguments) as refused:
@@ -115,7 +115,7 @@ async def test_a_refusal_of_the_api_and_a_name_that_nothing_has_are_inert(app: F
             assert "://" not in str(refused.value)
 
 
-async def test_prompts_hold_no_link_of_a_name(app: FastAPI) -> None:
+async def test_links_in_prompts_are_inert(app: FastAPI) -> None:
     async with connect(app) as client:
         asked: dict[str, Any] = {"dashboard": "![i](https://x.example)"}
         found = await client.get_prompt("weekly_review", asked)

@@ -1,4 +1,4 @@
-"""What is still so: an outage that goes on, from the last call, and a level since before the window; each told once."""
+"""Ongoing outages, dated by the last call, and steps before the window: each is reported once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,22 +14,22 @@ from support import KEY, Json, ask, now, only_read, open_tools, report_of, share
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
 HOURS_AGO, TODAY, YESTERDAY = "2026-11-18 12:44:00", "2026-11-18 14:50:00", "2026-11-17 20:10:00"
-"""The first is four full and two partial hours ago, the second within the hour, the third before the day begins."""
+"""The first is four full and two partial hours ago, the second within the hour, the third on the day before."""
 
 
-def without(app: FastAPI, since: str, until: str = "2027-01-01") -> FastAPI:
+def without_calls(app: FastAPI, since: str, until: str = "2027-01-01") -> FastAPI:
     app.state.world.con.execute(f"DELETE FROM calls WHERE ts >= '{since}' AND ts < '{until}'")
     return only_read(app)
 
 
 @pytest.fixture(scope="module")
-def stopped() -> Any:
-    """A sandbox whose calls have stopped, by when."""
+def stopped_sandbox() -> Any:
+    """By time: a sandbox without calls since then."""
     made = dict[str, FastAPI]()
 
     def app(since: str) -> FastAPI:
         if since not in made:
-            made[since] = without(create_app(now=now, count=LARGE, key=KEY), since)
+            made[since] = without_calls(create_app(now=now, count=LARGE, key=KEY), since)
         return made[since]
 
     yield app
@@ -45,10 +45,10 @@ def last_call(app: FastAPI, project: int = 1) -> str:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("since", [HOURS_AGO, TODAY, YESTERDAY])
 @pytest.mark.parametrize("window", ["7d", "24h"])
-async def test_an_outage_that_goes_on_is_the_first_finding_and_told_once(
-    stopped: Callable[[str], FastAPI], since: str, window: str
+async def test_an_ongoing_outage_is_reported_first_and_once(
+    stopped_sandbox: Callable[[str], FastAPI], since: str, window: str
 ) -> None:
-    app = stopped(since)
+    app = stopped_sandbox(since)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "find_changes", window=window)
     first, *others = answer["changes"]
@@ -63,8 +63,10 @@ async def test_an_outage_that_goes_on_is_the_first_finding_and_told_once(
     )
 
 
-async def test_what_is_expected_by_now_is_what_usually_came_in_these_hours(stopped: Callable[[str], FastAPI]) -> None:
-    app = stopped(HOURS_AGO)
+async def test_the_expected_count_of_an_outage_is_the_usual_one_of_its_hours(
+    stopped_sandbox: Callable[[str], FastAPI],
+) -> None:
+    app = stopped_sandbox(HOURS_AGO)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes")
     [(usual,)] = sql(
@@ -75,8 +77,10 @@ async def test_what_is_expected_by_now_is_what_usually_came_in_these_hours(stopp
     assert answer["changes"][0]["before"] == pytest.approx(usual, rel=0.2)
 
 
-async def test_a_dashboard_tells_it_of_one_chart_and_names_the_others(stopped: Callable[[str], FastAPI]) -> None:
-    app = stopped(HOURS_AGO)
+async def test_a_dashboard_reports_an_outage_once_and_lists_affected_charts(
+    stopped_sandbox: Callable[[str], FastAPI],
+) -> None:
+    app = stopped_sandbox(HOURS_AGO)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
     assert text.count("outage since") == 1
@@ -87,10 +91,10 @@ async def test_a_dashboard_tells_it_of_one_chart_and_names_the_others(stopped: C
     assert [report["widget"]["id"] for report in answer["widgets"] if report.get("outage_of") == 208] == [203, 204, 207]
 
 
-async def test_of_several_charts_without_hours_the_count_tells_it_with_the_line_s_last_call(
-    stopped: Callable[[str], FastAPI],
+async def test_charts_without_hours_date_an_outage_by_the_last_call(
+    stopped_sandbox: Callable[[str], FastAPI],
 ) -> None:
-    app = stopped(HOURS_AGO)
+    app = stopped_sandbox(HOURS_AGO)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[203, 207, 202])
     success, line, count = answer["widgets"]
@@ -102,8 +106,10 @@ async def test_of_several_charts_without_hours_the_count_tells_it_with_the_line_
 
 
 @pytest.mark.parametrize("widget", [202, 203, 207, 208])
-async def test_any_chart_of_the_calls_shows_it(stopped: Callable[[str], FastAPI], widget: int) -> None:
-    async with open_tools(stopped(HOURS_AGO)) as (context, _):
+async def test_every_kind_of_chart_shows_an_ongoing_outage(
+    stopped_sandbox: Callable[[str], FastAPI], widget: int
+) -> None:
+    async with open_tools(stopped_sandbox(HOURS_AGO)) as (context, _):
         report = await report_of(context, widget_ids=[widget], window="7d")
     [outage] = [item for item in report["findings"] if item["kind"] == "outage"]
     assert outage["still"] is True
@@ -111,8 +117,8 @@ async def test_any_chart_of_the_calls_shows_it(stopped: Callable[[str], FastAPI]
 
 
 @pytest.mark.no_cover
-async def test_an_outage_that_is_over_ends_and_is_not_told_as_still_so() -> None:
-    app = without(create_app(now=now, count=LARGE, key=KEY), "2026-11-18 09:00", "2026-11-18 13:00")
+async def test_a_past_outage_is_reported_with_its_end() -> None:
+    app = without_calls(create_app(now=now, count=LARGE, key=KEY), "2026-11-18 09:00", "2026-11-18 13:00")
     async with open_tools(app) as (context, _):
         for window in ("7d", "24h"):
             _, answer = await ask(context, "find_changes", window=window)
@@ -122,19 +128,19 @@ async def test_an_outage_that_is_over_ends_and_is_not_told_as_still_so() -> None
     app.state.world.close()
 
 
-async def test_only_an_outage_that_goes_on_costs_a_look_at_the_last_call(stopped: Callable[[str], FastAPI]) -> None:
+async def test_the_last_call_is_read_only_for_an_ongoing_outage(stopped_sandbox: Callable[[str], FastAPI]) -> None:
     call: tuple[str, Json] = ("find_changes", {"dashboard_ids": [11]})
-    going_on = await rounds_of(stopped(HOURS_AGO), KEY, *call, Memory(0), now)
+    ongoing = await rounds_of(stopped_sandbox(HOURS_AGO), KEY, *call, Memory(0), now)
     over = await rounds_of(shared_sandbox(count=LARGE), KEY, *call, Memory(0), now)
     looks = [
         [text for text in calls.sent if '"chart_type": "line"' in text.replace('":"', '": "')]
-        for calls in (going_on, over)
+        for calls in (ongoing, over)
     ]
     assert [len(requests) for requests in looks] == [1, 0]
-    assert going_on.trips <= 3
+    assert ongoing.trips <= 3
 
 
-async def test_a_level_since_before_the_window_is_told_as_still_so_and_the_baseline_s_alone_comes_last() -> None:
+async def test_a_step_before_the_window_is_reported_as_lasting_and_listed_last() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         text, answer = await ask(context, "find_changes", window="24h")
         [step] = [row for row in answer["changes"] if row["kind"] == "step" and row["widgets"][0] == 209]
@@ -149,8 +155,8 @@ async def test_a_level_since_before_the_window_is_told_as_still_so_and_the_basel
     assert early == sorted(early)
 
 
-def planted(*changes: str) -> FastAPI:
-    """A quiet month in which this happens, with charts of calls by the day and by the hour, and a stat."""
+def quiet_sandbox(*changes: str) -> FastAPI:
+    """A quiet month with these changes, and charts of calls per day and per hour, and a stat."""
     app = create_app(now=now, count=20_000, key=KEY, quiet=True)
     store = app.state.world.store
     for dashboard in [*store.dashboards()]:
@@ -164,24 +170,24 @@ def planted(*changes: str) -> FastAPI:
     return only_read(app)
 
 
-async def test_an_outage_of_days_is_one_finding_also_where_the_window_holds_no_call() -> None:
-    app = planted("DELETE FROM calls WHERE ts >= '2026-11-15 11:12'")
+async def test_a_multi_day_outage_is_one_finding_even_without_calls() -> None:
+    app = quiet_sandbox("DELETE FROM calls WHERE ts >= '2026-11-15 11:12'")
     since = last_call(app)
     async with open_tools(app) as (context, _):
         for window in ("7d", "24h"):
             _, answer = await ask(context, "find_changes", window=window)
             assert [(row["kind"], row["at"], row["still"]) for row in answer["changes"]] == [("outage", since, True)]
             text, answer = await ask(context, "get_widgets_data", dashboard_id=14, window=window)
-            told = [item for report in answer["widgets"] for item in report.get("findings", [])]
-            assert [(item["kind"], item["from"], item["still"]) for item in told] == [
+            findings = [item for report in answer["widgets"] for item in report.get("findings", [])]
+            assert [(item["kind"], item["from"], item["still"]) for item in findings] == [
                 ("outage", "2026-11-15T12:00Z", True)
             ]
             assert "outage since 2026-11-15T12:00Z: no calls, expected " in text
     app.state.world.close()
 
 
-async def test_an_outage_of_a_day_within_the_week_is_one_finding() -> None:
-    app = planted("DELETE FROM calls WHERE ts >= '2026-11-12 09:00' AND ts < '2026-11-13 09:00'")
+async def test_a_one_day_outage_is_one_finding() -> None:
+    app = quiet_sandbox("DELETE FROM calls WHERE ts >= '2026-11-12 09:00' AND ts < '2026-11-13 09:00'")
     week: Json = {"window": "7d", "compare_to": "previous_period"}
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "find_changes", **week)
@@ -198,8 +204,8 @@ async def test_an_outage_of_a_day_within_the_week_is_one_finding() -> None:
     app.state.world.close()
 
 
-async def test_calls_that_break_off_today_are_what_stands_out_and_not_the_hours_before() -> None:
-    app = planted("DELETE FROM calls WHERE ts >= '2026-11-18 10:00' AND u(id, 'broken') < 0.9")
+async def test_a_drop_of_calls_today_is_the_only_outlier() -> None:
+    app = quiet_sandbox("DELETE FROM calls WHERE ts >= '2026-11-18 10:00' AND u(id, 'broken') < 0.9")
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "find_changes", window="24h")
     [row] = answer["changes"]

@@ -1,4 +1,4 @@
-"""The same change has the same verdict and date in whichever tool reports it, and no comparison contradicts a step."""
+"""A change has the same verdict and date in every tool that reports it, and comparisons agree with steps."""
 
 import json
 import re
@@ -42,10 +42,10 @@ CHARTS: dict[str, list[Json]] = {
     "p95": [bar("duration", "p95")],
     "stat": [{"name": "At a glance", "chart_type": "stat"}],
 }
-"""By what they measure."""
+"""Charts by measure."""
 FIGURES = {"success_rate": "success", "avg_duration": "duration", "total_calls": "calls"}
 FALL = "UPDATE calls SET success = success AND u(id, 'fall') >= {share} WHERE ts >= '{since}'"
-WORLDS: dict[str, list[str]] = {
+SCENARIOS: dict[str, list[str]] = {
     "nineteen points of one agent in seven": [FALL.format(share=0.21, since="2026-11-12 15:30") + " AND agent_id = 33"],
     "ten points of all since noon of the third day before": [FALL.format(share=0.12, since="2026-11-14 12:00")],
     "ten points since before the window, and durations within it": [
@@ -62,7 +62,7 @@ WORLDS: dict[str, list[str]] = {
 
 @dataclass
 class Facts:
-    """What all answers say. ``words``: of each step the verdicts, by measure and day, with the tools that say them."""
+    """Facts of all answers. ``words``: the verdicts of each step by measure and day, with their tools."""
 
     measures: dict[int, str]
     words: defaultdict[tuple[str, str], dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
@@ -107,8 +107,8 @@ def day_of(finding: Json) -> str:
     return str(finding["at"][:10])
 
 
-def small_world(changes: list[str]) -> FastAPI:
-    """A quiet month in which these changes happen, and a dashboard of charts of a few measures."""
+def sandbox_with(changes: list[str]) -> FastAPI:
+    """A quiet month with these changes, and a dashboard of charts of a few measures."""
     app = create_app(now=now, count=20_000, key=KEY, quiet=True)
     store = app.state.world.store
     for dashboard in [*store.dashboards()]:
@@ -125,7 +125,7 @@ def measures_of(app: FastAPI) -> dict[int, str]:
     return {widget["id"]: by_name[widget["name"]] for widget in app.state.world.store.widgets()}
 
 
-async def told(client: Client, tool: str, **arguments: Any) -> Json:
+async def answer_of(client: Client, tool: str, **arguments: Any) -> Json:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
     answer: Json | None = result.structured_content
@@ -134,24 +134,26 @@ async def told(client: Client, tool: str, **arguments: Any) -> Json:
 
 
 async def facts_of(app: FastAPI, measures: dict[int, str], dashboards: list[int]) -> Facts:
-    """Of all reading tools, and of the report."""
+    """The facts of all reading tools and of the report."""
     facts = Facts(measures)
     async with connect(app) as client:
         for dashboard in dashboards:
             for name, more in {"7d": {"window": "7d"}, "7d compared": WEEK, "24h": {"window": "24h"}}.items():
-                answer = await told(client, "get_widgets_data", dashboard_id=dashboard, **more)
+                answer = await answer_of(client, "get_widgets_data", dashboard_id=dashboard, **more)
                 for report in answer["widgets"]:
                     facts.add_report(f"get_widgets_data {name}", report)
         for window in ("7d", "24h"):
-            answer = await told(client, "find_changes", dashboard_ids=dashboards, window=window)
+            answer = await answer_of(client, "find_changes", dashboard_ids=dashboards, window=window)
             facts.add_changes(f"find_changes {window}", answer)
         for measure in ("success", "calls"):
             number = next(number for number, name in measures.items() if name == measure)
-            answer = await told(client, "explain_change", widget_id=number, **WEEK)
+            answer = await answer_of(client, "explain_change", widget_id=number, **WEEK)
             facts.add_report("explain_change", {**answer, "widget": {"id": number}})
-        preview = await told(client, "preview_widget", widget=bar("success", "avg"), dashboard_id=dashboards[0], **WEEK)
+        preview = await answer_of(
+            client, "preview_widget", widget=bar("success", "avg"), dashboard_id=dashboards[0], **WEEK
+        )
         facts.add_report("preview_widget", preview["report"])
-    for tool, answer in await drawn(app, dashboards):
+    for tool, answer in await charts_of_report(app, dashboards):
         if tool == "find_changes":
             facts.add_changes("report", answer)
         for report in answer.get("widgets", []):
@@ -159,15 +161,15 @@ async def facts_of(app: FastAPI, measures: dict[int, str], dashboards: list[int]
     return facts
 
 
-async def drawn(app: FastAPI, dashboards: list[int]) -> Iterator[tuple[str, Json]]:
-    """What the page of ``report`` draws, by tool: the same that a chart view is given."""
+async def charts_of_report(app: FastAPI, dashboards: list[int]) -> Iterator[tuple[str, Json]]:
+    """The charts on the page of ``report`` by tool, as the chart view receives them."""
     link = Connection(settings(), app_factory=lambda: app, now=now)
     page = (await make_report(link, dashboards=dashboards, **WEEK)).page
     sections = json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[0])
     return ((str(section["tool"]), section["chart"]["answer"]) for section in sections["sections"])
 
 
-def check(facts: Facts) -> None:
+def assert_consistent(facts: Facts) -> None:
     for (measure, day), words in facts.words.items():
         assert len({*words.values()}) == 1, (measure, day, words)
     days = defaultdict[str, set[str]](set)
@@ -188,46 +190,48 @@ def check(facts: Facts) -> None:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("world", WORLDS)
-async def test_every_tool_says_the_same_of_a_change_and_no_comparison_contradicts_it(world: str) -> None:
-    app = small_world(WORLDS[world])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_all_tools_and_comparisons_agree_on_a_change(scenario: str) -> None:
+    app = sandbox_with(SCENARIOS[scenario])
     with closing(app.state.world):
         facts = await facts_of(app, measures_of(app), [app.state.world.store.dashboards()[0]["id"]])
     assert facts.words or facts.outages
     for words in facts.words.values():
         assert {tool.split()[0] for tool in words} >= {"get_widgets_data", "find_changes", "report"}, words
-    check(facts)
+    assert_consistent(facts)
 
 
 @pytest.mark.no_cover
-async def test_every_tool_says_the_same_of_the_sandbox_s_changes() -> None:
+async def test_all_tools_agree_on_the_changes_of_the_sandbox() -> None:
     measures = {201: "stat", 202: "calls", 203: "success", 204: "success", 205: "reasons", 206: "topics"}
     measures |= {207: "duration", 208: "calls"}
     app = shared_sandbox(count=60_000)
     async with connect(app) as client:
         facts = await facts_of(app, {**measures, 210: "p95"}, [11])
-        answer = await told(client, "get_widgets_data", dashboard_id=12, compare_to="previous_period")
+        answer = await answer_of(client, "get_widgets_data", dashboard_id=12, compare_to="previous_period")
     [day] = [day for measure, day in facts.words if measure == "success"]
     assert day == "2026-11-12"
     assert {*facts.words["success", day].values()} == {"step, clear, -1"}
-    check(facts)
+    assert_consistent(facts)
     [booking] = [report for report in answer["widgets"] if report["widget"]["id"] == 209]
     assert booking["findings"][0]["verdict"] == booking["comparison"]["verdict"] == "clear"
     assert booking["comparison"]["explained_by"] == f"the step at {booking['findings'][0]['at']}"
 
 
-async def test_the_group_that_changed_has_the_same_verdict_in_every_tool_and_no_other_group_has_one() -> None:
-    app = small_world([FALL.format(share=0.12, since="2026-11-12") + " AND agent_id = 32"])
+async def test_all_tools_give_the_changed_group_the_same_verdict() -> None:
+    app = sandbox_with([FALL.format(share=0.12, since="2026-11-12") + " AND agent_id = 32"])
     with closing(app.state.world):
         [dashboard] = [item["id"] for item in app.state.world.store.dashboards()]
         widget = next(number for number, name in measures_of(app).items() if name == "success")
         week: Json = {"window": "2026-11-11/2026-11-17"}
         async with connect(app) as client:
-            charts = await told(
+            charts = await answer_of(
                 client, "get_widgets_data", dashboard_id=dashboard, compare_to="previous_period", **week
             )
-            listed = await told(client, "find_changes", dashboard_ids=[dashboard], **week)
-            explained = await told(client, "explain_change", widget_id=widget, compare_to="previous_period", **week)
+            listed = await answer_of(client, "find_changes", dashboard_ids=[dashboard], **week)
+            explained = await answer_of(
+                client, "explain_change", widget_id=widget, compare_to="previous_period", **week
+            )
     [in_chart] = [row for report in charts["widgets"] for row in report.get("group_changes", {}).get("top", [])]
     [in_list] = [row for row in listed["changes"] if row["kind"] == "group"]
     [by_agent] = [dimension for dimension in explained["dimensions"] if dimension["by"] == "agent.id"]
@@ -238,9 +242,7 @@ async def test_the_group_that_changed_has_the_same_verdict_in_every_tool_and_no_
 
 @pytest.mark.parametrize("verdict", ["clear", "possible"])
 @pytest.mark.parametrize("p_value", [1e-9, 0.02])
-def test_a_change_in_a_list_has_the_verdict_of_its_finding(
-    verdict: Literal["clear", "possible"], p_value: float
-) -> None:
+def test_a_listed_change_has_the_verdict_of_its_finding(verdict: Literal["clear", "possible"], p_value: float) -> None:
     step = Step(kind="step", at="2026-11-12", before=0.9, after=0.8, change=-0.1, verdict=verdict)
     [change] = changes_from_findings([step.with_p_value(p_value)], 1.0)
     assert change.verdict == verdict

@@ -1,4 +1,4 @@
-"""Every answer fits the schema that its tool shows, also where calls without a value lead, or where there are none."""
+"""Every answer matches the output schema of its tool, even if calls lack values or there are no calls."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ WRITES: list[tuple[str, Json]] = [
 ]
 
 
-CHAINS: dict[str, list[str]] = {
+REUSED_FIELDS: dict[str, list[str]] = {
     "list_dashboards": ["dashboards[].id", "page", "more"],
     "get_dashboard": ["id", "project", "widgets[].id"],
     "look_up": ["rows", "total"],
@@ -64,7 +64,7 @@ RECEIPT = ["outcome", "plan_id", "changes[].id", "undo.tool", "undo.arguments", 
 
 
 def paths(schema: Json, path: str = "") -> Iterator[str]:
-    """Every place in a value of this shape."""
+    """Every path in a value of this schema."""
     yield path
     for name, child in schema.get("properties", {}).items():
         yield from paths(child, f"{path}.{name}" if path else name)
@@ -73,13 +73,13 @@ def paths(schema: Json, path: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("tool", BY_NAME)
-def test_a_schema_names_what_a_caller_goes_on_with(tool: str) -> None:
+def test_output_schemas_declare_the_fields_that_callers_reuse(tool: str) -> None:
     shape = output_schemas([BY_NAME[tool].result])[BY_NAME[tool].result]
-    assert {*CHAINS.get(tool, RECEIPT)} <= {*paths(shape)}
+    assert {*REUSED_FIELDS.get(tool, RECEIPT)} <= {*paths(shape)}
 
 
 @pytest.mark.parametrize("tool", BY_NAME)
-def test_a_list_is_bounded_by_an_argument_or_the_schema_says_how(tool: str) -> None:
+def test_output_lists_are_bounded_by_an_argument_or_the_schema(tool: str) -> None:
     shape = output_schemas([BY_NAME[tool].result])[BY_NAME[tool].result]
     lists = [child for child in shape["properties"].values() if child.get("type") == "array"]
     arguments = input_schemas([BY_NAME[tool].request])[BY_NAME[tool].request]["properties"]
@@ -91,14 +91,14 @@ def test_a_list_is_bounded_by_an_argument_or_the_schema_says_how(tool: str) -> N
     )
 
 
-def without_the_leading(value: Any) -> Any:
-    """Chart data in which the group, label or slice that leads is null."""
+def without_leading_group(value: Any) -> Any:
+    """Chart data in which the leading group, label or slice is null."""
     if is_list(value):
-        return [without_the_leading(item) for item in value]
+        return [without_leading_group(item) for item in value]
     if not is_object(value):
         return None if isinstance(value, str | int) and value in LEADING else value
     kept = {"value", "sample_count", "percentage", "id", "widget_id", "metadata"}
-    return {name: inner if name in kept else without_the_leading(inner) for name, inner in value.items()}
+    return {name: inner if name in kept else without_leading_group(inner) for name, inner in value.items()}
 
 
 def without_data(value: Any) -> Any:
@@ -109,8 +109,8 @@ def without_data(value: Any) -> Any:
     return value
 
 
-def rewriting(app: Any, change: Callable[[Any], Any]) -> Any:
-    """The sandbox, what it answers about charts changed."""
+def with_changed_charts(app: Any, change: Callable[[Any], Any]) -> Any:
+    """The sandbox with changed answers about charts."""
 
     async def changed(scope: Any, receive: Any, send: Any) -> None:
         parts = list[bytes]()
@@ -130,8 +130,8 @@ def rewriting(app: Any, change: Callable[[Any], Any]) -> Any:
     return changed
 
 
-async def answered(client: Client, tool: str, arguments: Json) -> Json:
-    """The structure of an answer; the client raises for one that does not fit the schema that it was shown."""
+async def structured_answer(client: Client, tool: str, arguments: Json) -> Json:
+    """The structure of an answer; the client raises if it does not match the output schema."""
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, text_of(result)
     found: Json = result.structured_content or {}
@@ -139,31 +139,33 @@ async def answered(client: Client, tool: str, arguments: Json) -> Json:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("change", [None, without_the_leading, without_data])
+@pytest.mark.parametrize("change", [None, without_leading_group, without_data])
 @pytest.mark.parametrize("call", CALLS, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS)])
-async def test_what_is_read_fits_the_schema(call: tuple[str, Json], change: Callable[[Any], Any] | None) -> None:
+async def test_answers_of_reading_tools_match_their_output_schema(
+    call: tuple[str, Json], change: Callable[[Any], Any] | None
+) -> None:
     app = shared_sandbox(count=30_000)
-    async with connect(rewriting(app, change) if change else app) as client:
+    async with connect(with_changed_charts(app, change) if change else app) as client:
         await client.list_tools()
-        assert await answered(client, *call)
+        assert await structured_answer(client, *call)
 
 
 @pytest.mark.parametrize("call", WRITES, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(WRITES)])
-async def test_what_is_written_fits_the_schema_and_so_does_its_undo(call: tuple[str, Json]) -> None:
+async def test_receipts_and_undo_receipts_match_their_output_schema(call: tuple[str, Json]) -> None:
     async with connect(new_sandbox(count=10)) as client:
         await client.list_tools()
         tool, arguments = call
-        receipt = await answered(client, tool, arguments)
+        receipt = await structured_answer(client, tool, arguments)
         if receipt["outcome"] == "needs_plan":
-            receipt = await answered(client, tool, {**arguments, "plan_id": receipt["plan_id"]})
+            receipt = await structured_answer(client, tool, {**arguments, "plan_id": receipt["plan_id"]})
         assert receipt["outcome"] == "applied"
         if "undo" in receipt:
-            assert (await answered(client, receipt["undo"]["tool"], receipt["undo"]["arguments"]))[
+            assert (await structured_answer(client, receipt["undo"]["tool"], receipt["undo"]["arguments"]))[
                 "outcome"
             ] == "applied"
 
 
-async def test_a_driving_group_of_calls_without_one_is_absent_and_told_as_null() -> None:
+async def test_a_driving_group_without_a_value_is_shown_as_null() -> None:
     async with connect(shared_sandbox(count=30_000)) as client:
         await client.list_tools()
         arguments = {"widget_id": 203, "by": ["dropoff_point"], "window": "6d"}

@@ -1,4 +1,4 @@
-"""preview_edit: what an edit would change and show, and the plan that carries it."""
+"""preview_edit: what an edit would change and show, and the plan that applies it."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from support import PIE, Json, ask, new_sandbox, open_tools, shared_sandbox
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_dry_run_shows_changes_and_numbers_and_its_plan_carries_the_edit() -> None:
+async def test_a_dry_run_shows_the_edit_and_its_plan_applies_it() -> None:
     app = new_sandbox(count=2000)
     edit = {
         "dashboard_id": 11,
@@ -35,7 +35,7 @@ async def test_a_dry_run_shows_changes_and_numbers_and_its_plan_carries_the_edit
         assert updated["after"] == data["widgets"][0]["facts"]["overall"]
 
 
-async def test_a_dry_run_of_sixty_widgets_fits_the_budget() -> None:
+async def test_a_dry_run_of_sixty_widgets_stays_within_the_budget() -> None:
     app = new_sandbox(count=500)
     many = [{**PIE, "name": f"Pie {i} with a name of some length", "metadata": {"note": "x" * 60}} for i in range(60)]
     async with open_tools(app) as (context, _):
@@ -45,7 +45,7 @@ async def test_a_dry_run_of_sixty_widgets_fits_the_budget() -> None:
     assert any("50 more charts" in left for left in dry["omitted"])
 
 
-async def test_the_second_of_two_editors_is_refused_and_told_what_moved() -> None:
+async def test_the_second_of_two_concurrent_plans_is_rejected() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (first, _), open_tools(app) as (second, _):
         mine = {"dashboard_id": 11, "update": [{"id": 203, "name": "First"}]}
@@ -58,7 +58,7 @@ async def test_the_second_of_two_editors_is_refused_and_told_what_moved() -> Non
     assert app.state.world.store.widget(203)["name"] == "First"
 
 
-async def test_a_dry_run_tests_its_charts_over_all_the_time_as_a_preview_does() -> None:
+async def test_a_dry_run_reports_the_same_findings_as_a_preview() -> None:
     latency: Json = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 501, "time_period": "day"}
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         _, dry = await ask(
@@ -72,7 +72,7 @@ async def test_a_dry_run_tests_its_charts_over_all_the_time_as_a_preview_does() 
     assert effect["report"]["facts"] == preview["report"]["facts"]
 
 
-async def test_a_dry_run_whose_charts_cannot_be_read_still_plans_the_edit() -> None:
+async def test_a_dry_run_with_unreadable_charts_still_returns_a_plan() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"{}") if "data" in sent.path else None
         text, dry = await ask(context, "preview_edit", dashboard_id=11, create=[PIE])

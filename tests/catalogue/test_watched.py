@@ -1,4 +1,4 @@
-"""Alerts beside charts and changes, and the daily report: told in a line, at no further trip, without the rights too."""
+"""Alerts beside charts and changes, and the daily report: one line each, without further round trips."""
 
 import pytest
 
@@ -14,7 +14,7 @@ ORPHAN: Json = {
 
 
 @pytest.mark.parametrize("tool", ["get_dashboard", "check_dashboard"])
-async def test_charts_say_which_alert_watches_them_and_alerts_that_no_chart_shows_what_they_watch(tool: str) -> None:
+async def test_alerts_are_listed_with_their_charts_or_without_any(tool: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, tool, dashboard_id=12)
         booked = {"id": 702, "name": "Booking fails", "setting": "failure: each call that fails", "off": True,
@@ -30,7 +30,7 @@ async def test_charts_say_which_alert_watches_them_and_alerts_that_no_chart_show
         assert "alert" not in text
 
 
-async def test_that_no_chart_shows_a_metric_is_not_said_of_charts_that_were_not_read() -> None:
+async def test_unwatched_metrics_are_stated_only_for_charts_that_were_read() -> None:
     def more(sent: Sent) -> Response | None:
         if not sent.path.endswith("/dashboards/widgets/"):
             return None
@@ -44,7 +44,7 @@ async def test_that_no_chart_shows_a_metric_is_not_said_of_charts_that_were_not_
 
 
 @pytest.mark.no_cover
-async def test_what_fired_is_told_beside_what_changed_within_seven_days() -> None:
+async def test_find_changes_lists_alerts_that_fired_in_the_last_seven_days() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         counts = {hours: (await context.api.alert_fires(1, hours)).get(701, 0) for hours in (168, 24, 40, 16)}
@@ -64,7 +64,7 @@ async def test_what_fired_is_told_beside_what_changed_within_seven_days() -> Non
         )
 
 
-async def test_without_alerts_nothing_is_said_and_nothing_more_is_asked() -> None:
+async def test_dashboards_without_alerts_cost_no_further_requests() -> None:
     app = new_sandbox()
     for number in (701, 702, 703):
         app.state.world.store.alerts.delete(number)
@@ -76,26 +76,28 @@ async def test_without_alerts_nothing_is_said_and_nothing_more_is_asked() -> Non
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "where"),
+    ("tool", "arguments", "place"),
     [
         ("get_dashboard", {"dashboard_id": 12}, "notes"),
         ("check_dashboard", {"dashboard_id": 12}, "not_tested"),
         ("find_changes", {"dashboard_ids": [12]}, "notes"),
     ],
 )
-async def test_a_key_without_alerts_rights_gets_all_the_rest(tool: str, arguments: Json, where: str) -> None:
+async def test_a_key_without_alert_rights_gets_the_rest_of_the_answer(tool: str, arguments: Json, place: str) -> None:
     answers = list[Json]()
     for readings in (None, ApiVariant(alerts="forbidden")):
         async with open_tools(shared_sandbox(readings)) as (context, _):
             _, answer = await ask(context, tool, **arguments)
             answers.append(answer)
     allowed, forbidden = answers
-    assert forbidden[where][0] == "alerts were not looked at (403)"
-    told = {"alerts", "requests", where}
-    assert {k: v for k, v in forbidden.items() if k not in told} == {k: v for k, v in allowed.items() if k not in told}
+    assert forbidden[place][0] == "alerts were not looked at (403)"
+    alert_keys = {"alerts", "requests", place}
+    assert {k: v for k, v in forbidden.items() if k not in alert_keys} == {
+        k: v for k, v in allowed.items() if k not in alert_keys
+    }
 
 
-async def test_a_dashboard_is_added_to_the_daily_report_and_taken_out_with_that_field_alone() -> None:
+async def test_adding_to_the_daily_report_writes_only_that_field() -> None:
     app = new_sandbox()
     store = app.state.world.store
     async with open_tools(app) as (context, recorder):
@@ -116,7 +118,7 @@ async def test_a_dashboard_is_added_to_the_daily_report_and_taken_out_with_that_
     assert "secret" not in str(recorder.writes())
 
 
-async def test_the_daily_report_is_confirmed_as_any_write_and_read_back_when_its_answer_is_lost() -> None:
+async def test_daily_report_edits_need_a_plan_and_are_read_back() -> None:
     app = new_sandbox()
     async with open_tools(app, confirm="writes") as (context, recorder):
         edit: Json = {"dashboard_id": 13, "daily_report": "add"}

@@ -1,4 +1,4 @@
-"""What answers say of windows, of verdicts that are missing, and of one thing or several."""
+"""Wording of answers: windows, missing verdicts, singular and plural."""
 
 import re
 from typing import Any
@@ -25,14 +25,14 @@ WINDOWS: list[tuple[str, Json, str]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments", "source"), WINDOWS)
-async def test_a_window_is_called_asked_only_where_somebody_asked(tool: str, arguments: Json, source: str) -> None:
+async def test_a_window_is_labelled_by_its_source(tool: str, arguments: Json, source: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, tool, **arguments)
     assert answer["window"].endswith(f"({source})")
     assert f"({source})" in text
 
 
-async def test_a_chart_without_a_saved_range_says_that_the_last_days_stand_in_for_it() -> None:
+async def test_a_chart_without_a_date_range_states_the_default_window() -> None:
     note = "no date range is saved, so the last 7 days are shown"
     async with open_tools(shared_sandbox()) as (context, _):
         calls, _ = await ask(context, "list_calls", widget_id=219, limit=1)
@@ -43,7 +43,7 @@ async def test_a_chart_without_a_saved_range_says_that_the_last_days_stand_in_fo
     assert note not in explained
 
 
-async def test_each_figure_without_a_verdict_says_why() -> None:
+async def test_untested_figures_state_a_reason() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[201])
     rows: list[Any] = answer["widgets"][0]["change"]["figures"]
@@ -52,7 +52,7 @@ async def test_each_figure_without_a_verdict_says_why() -> None:
     assert "not tested (the API has no daily values of it)" in text
 
 
-async def test_a_chart_that_find_changes_cannot_test_says_what_can() -> None:
+async def test_untestable_charts_name_an_alternative() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "find_changes", dashboard_ids=[13])
     assert answer["charts"]["not_tested"] == 1
@@ -60,14 +60,14 @@ async def test_a_chart_that_find_changes_cannot_test_says_what_can() -> None:
     assert "note: widget 217 not tested: percentiles of several groups cannot be merged; preview_widget without" in text
 
 
-async def test_of_a_widget_that_cannot_be_read_only_its_id_is_said() -> None:
+async def test_an_unreadable_widget_is_shown_by_id_only() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[203, 999])
     assert "\n\nwidget 999\nfailed: No widget 999" in text
     assert "chart_type" not in answer["widgets"][1]["widget"]
 
 
-async def test_a_side_without_calls_has_no_examples_and_its_groups_are_not_compared() -> None:
+async def test_an_empty_window_has_no_examples_and_no_comparison() -> None:
     none = {"field": "topic", "op": "eq", "value": "complant"}
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "explain_change", widget_id=204, filters=none)
@@ -81,14 +81,14 @@ async def test_a_side_without_calls_has_no_examples_and_its_groups_are_not_compa
     assert "no group stands out" not in text
 
 
-async def test_a_group_that_only_one_side_has_is_named_beside_percentiles_too() -> None:
+async def test_new_groups_are_listed_for_percentiles_too() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         _, answer = await ask(context, "explain_change", widget_id=210, by=["metadata.app_version"])
     [dimension] = answer["dimensions"]
     assert [group["group"] for group in dimension["new"]] == ["2.4.0"]
 
 
-async def test_one_call_is_counted_in_the_singular() -> None:
+async def test_a_single_call_is_counted_in_the_singular() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         calls, answer = await ask(context, "list_calls", project_id=1, limit=1)
         one = {"field": "id", "op": "eq", "value": answer["calls"][0]["id"]}
@@ -97,7 +97,7 @@ async def test_one_call_is_counted_in_the_singular() -> None:
     assert single.startswith("1 call in project 1")
 
 
-REFUSED: list[tuple[Json, Json, str]] = [
+INVALID: list[tuple[Json, Json, str]] = [
     ({}, {}, "widget.aggregation_function: p95 is not possible for a binary metric; use `count` or `avg`"),
     ({"dashboard_id": 12}, {}, "p95 is not possible for a binary metric"),
     ({}, {"metric": 999}, "widget.metric: no metric 999 for this key; look_up metrics lists them"),
@@ -105,16 +105,16 @@ REFUSED: list[tuple[Json, Json, str]] = [
 
 
 @pytest.mark.parametrize("tool", ["preview_widget", "explain_change"])
-@pytest.mark.parametrize(("arguments", "changes", "words"), REFUSED, ids=range(len(REFUSED)))
-async def test_a_chart_that_a_metric_has_not_is_refused_in_words_without_a_dashboard_too(
-    tool: str, arguments: Json, changes: Json, words: str
+@pytest.mark.parametrize(("arguments", "changes", "message"), INVALID, ids=range(len(INVALID)))
+async def test_charts_unsupported_by_a_metric_are_rejected_without_a_dashboard(
+    tool: str, arguments: Json, changes: Json, message: str
 ) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        with pytest.raises(InvalidArguments, match=words):
+        with pytest.raises(InvalidArguments, match=message):
             await ask(context, tool, widget={**P95, **changes}, **arguments)
 
 
-async def test_an_unsaved_chart_to_explain_is_checked_before_anything_is_sent() -> None:
+async def test_an_invalid_unsaved_chart_is_rejected_before_any_request() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(InvalidArguments, match="avg is not possible for a string field; use `count`"):
             await ask(context, "explain_change", widget={**P95, "field": "topic", "aggregation_function": "avg"})
@@ -132,13 +132,13 @@ async def test_an_unsaved_chart_to_explain_is_checked_before_anything_is_sent() 
         ("look_up", {"kind": "metrics", "agent_id": "porting"}, r'did you mean "Number porting" \(41\)'),
     ],
 )
-async def test_a_part_of_a_name_is_answered_with_the_name(tool: str, arguments: Json, offer: str) -> None:
+async def test_a_partial_name_gets_a_suggestion(tool: str, arguments: Json, offer: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match=offer):
             await ask(context, tool, **arguments)
 
 
-async def test_a_share_of_nothing_says_which_condition_excludes_all_calls() -> None:
+async def test_a_zero_share_names_the_condition_that_matches_no_call() -> None:
     count: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
     share = {"field": "topic", "op": "eq", "value": "complant"}
     async with open_tools(shared_sandbox()) as (context, _):
@@ -152,13 +152,13 @@ async def test_a_share_of_nothing_says_which_condition_excludes_all_calls() -> N
     ("tool", "chart"),
     [("explain_change", {"widget_id": 203}), ("get_widgets_data", {"widget_ids": [203]}), ("find_changes", {})],
 )
-async def test_a_window_is_not_compared_with_itself(tool: str, chart: Json) -> None:
+async def test_comparing_a_window_with_itself_is_rejected(tool: str, chart: Json) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match='compare_to: "7d" is the window itself; use previous_period'):
             await ask(context, tool, **chart, window="7d", compare_to="7d")
 
 
-async def test_matches_beyond_the_limit_are_counted_and_slowest_is_not_lowest() -> None:
+async def test_transcript_matches_beyond_the_limit_are_counted() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "list_calls", project_id=1, said="refund", limit=1)
         with pytest.raises(InvalidArguments, match="use `newest`, `oldest`, `longest`"):
@@ -167,7 +167,7 @@ async def test_matches_beyond_the_limit_are_counted_and_slowest_is_not_lowest() 
     assert re.search(r"searched 50 transcripts of \d+ calls, \d+ with the text, the first 1 shown; raise limit", text)
 
 
-async def test_no_kind_of_finding_is_ruled_out_that_was_not_tested() -> None:
+async def test_only_tested_kinds_of_findings_are_ruled_out() -> None:
     widget = {"chart_type": "bar", "field": "metric_evaluations.value", "metric": 501, "time_period": "day"}
     async with open_tools(new_sandbox(count=90)) as (context, _):
         text, answer = await ask(

@@ -390,7 +390,7 @@ async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() 
         ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": -1}}]}, "at least 1"),
     ],
 )
-async def test_a_move_that_cannot_be_is_refused(tool: str, arguments: Json, message: str) -> None:
+async def test_impossible_moves_are_rejected(tool: str, arguments: Json, message: str) -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match=message):
             await ask(context, tool, **arguments)
