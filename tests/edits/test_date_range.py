@@ -1,4 +1,4 @@
-"""Edits that would leave charts without a date range, or with one that begins too early: the API refuses both."""
+"""Edits that leave charts without a date range, or with one that starts too early: the API rejects both."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ WEEK: Json = {"field": "timestamp", "op": "gte", "value": "today-7d"}
 YEAR: Json = {"field": "timestamp", "op": "gte", "value": "today-365d"}
 
 
-def and_also(*conditions: Json) -> Json:
+def all_of(*conditions: Json) -> Json:
     return {"operator": "and", "conditions": [*conditions]}
 
 
@@ -41,7 +41,9 @@ REFUSED: list[tuple[str, Json, str]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments", "message"), REFUSED, ids=range(len(REFUSED)))
-async def test_filters_that_break_charts_are_refused_with_what_works(tool: str, arguments: Json, message: str) -> None:
+async def test_filters_that_break_charts_are_rejected_with_working_ones(
+    tool: str, arguments: Json, message: str
+) -> None:
     app = new_sandbox(count=10)
     app.state.world.store._widgets[219]["filters"] = WEEK  # noqa: SLF001 - on a dashboard without a date range
     before = content(app)
@@ -53,18 +55,18 @@ async def test_filters_that_break_charts_are_refused_with_what_works(tool: str, 
     assert content(app) == before
 
 
-async def test_the_date_range_that_is_proposed_is_the_one_that_was_there() -> None:
+async def test_the_suggested_date_range_is_the_previous_one() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         _, whole = await ask(context, "get_dashboard", dashboard_id=11)
         assert whole["filters"]["value"] == "today-7d"
         with pytest.raises(errors.InvalidArguments, match='"value": "today-7d"'):
             await ask(context, "update_dashboard", dashboard_id=11, filters=FAILED)
-        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=and_also(whole["filters"], FAILED))
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=all_of(whole["filters"], FAILED))
         assert receipt["outcome"] == "applied"
         assert "warnings" not in receipt
 
 
-DROPPED: list[tuple[str, Json]] = [
+CLEARED: list[tuple[str, Json]] = [
     ("update_dashboard", {"dashboard_id": 11, "filters": FAILED, "clear": ["date_range"]}),
     ("update_dashboard", {"dashboard_id": 11, "clear": ["date_range"]}),
     ("update_dashboard", {"dashboard_id": 11, "clear": ["filters", "date_range"]}),
@@ -74,11 +76,11 @@ DROPPED: list[tuple[str, Json]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments"), DROPPED, ids=range(len(DROPPED)))
-async def test_a_date_range_that_is_named_goes_once_a_plan_stands_behind_it(tool: str, arguments: Json) -> None:
+@pytest.mark.parametrize(("tool", "arguments"), CLEARED, ids=range(len(CLEARED)))
+async def test_clearing_a_date_range_explicitly_needs_a_plan(tool: str, arguments: Json) -> None:
     app = new_sandbox(count=10)
     store = app.state.world.store
-    store._widgets[219]["filters"] = and_also(WEEK, FAILED)  # noqa: SLF001 - on a dashboard without a date range
+    store._widgets[219]["filters"] = all_of(WEEK, FAILED)  # noqa: SLF001 - on a dashboard without a date range
     before = content(app)
     async with open_tools(app) as (context, _):
         text, stopped = await ask(context, tool, **arguments)
@@ -94,7 +96,7 @@ async def test_a_date_range_that_is_named_goes_once_a_plan_stands_behind_it(tool
     assert content(app) == before
 
 
-async def test_a_chart_that_had_no_date_range_before_may_be_changed() -> None:
+async def test_a_chart_without_a_date_range_can_be_edited() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "update_widget", widget_id=219, changes={"filters": FAILED})
@@ -103,20 +105,20 @@ async def test_a_chart_that_had_no_date_range_before_may_be_changed() -> None:
         await undo(context, receipt)
 
 
-async def test_a_range_that_was_too_long_already_does_not_hold_up_other_changes() -> None:
+async def test_an_already_excessive_date_range_does_not_block_other_edits() -> None:
     app = new_sandbox(count=10)
     app.state.world.store._dashboards[11]["filters"] = YEAR  # noqa: SLF001 - what the web app may have stored
     async with open_tools(app) as (context, _):
         for tool, arguments in (
             ("update_widget", {"widget_id": 203, "changes": {"filters": FAILED}}),
-            ("update_dashboard", {"dashboard_id": 11, "filters": and_also(YEAR, FAILED)}),
+            ("update_dashboard", {"dashboard_id": 11, "filters": all_of(YEAR, FAILED)}),
         ):
             _, receipt = await ask(context, tool, **arguments)
             assert receipt["outcome"] == "applied"
 
 
 @pytest.mark.parametrize("deep", [{"w": 12}, {"w": 12, "style": {"colour": "red"}}], ids=str)
-async def test_a_part_of_the_layout_keeps_the_rest_of_it(deep: Json) -> None:
+async def test_a_partial_layout_update_keeps_the_rest(deep: Json) -> None:
     app = new_sandbox(count=10)
     metadata: Json = app.state.world.store.widget(203)["metadata"]
     whole: Json = {**metadata, "layout": {**metadata["layout"], "style": {"colour": "blue", "size": 3}}}
@@ -144,7 +146,7 @@ SINCE: list[tuple[str, Json]] = [
     ("today", {"field": "timestamp", "op": "gte", "value": "today"}),
     (
         "yesterday",
-        and_also(
+        all_of(
             {"field": "timestamp", "op": "gte", "value": "today-1d"},
             {"field": "timestamp", "op": "lte", "value": "today-1d"},
         ),
@@ -152,14 +154,14 @@ SINCE: list[tuple[str, Json]] = [
     ("this month", {"field": "timestamp", "op": "gte", "value": "2026-11-01T00:00:00Z"}),
     (
         "2026-11-01 to 2026-11-08",
-        and_also(
+        all_of(
             {"field": "timestamp", "op": "gte", "value": "2026-11-01T00:00:00Z"},
             {"field": "timestamp", "op": "lt", "value": "2026-11-09T00:00:00Z"},
         ),
     ),
     (
         "2026-11-16/2026-11-22",
-        and_also(
+        all_of(
             {"field": "timestamp", "op": "gte", "value": "2026-11-16T00:00:00Z"},
             {"field": "timestamp", "op": "lt", "value": "2026-11-23T00:00:00Z"},
         ),
@@ -171,7 +173,7 @@ SINCE: list[tuple[str, Json]] = [
     ("since now-36h", {"field": "timestamp", "op": "gte", "value": "2026-11-17T03:30:00Z"}),
     (
         "last weekend",
-        and_also(
+        all_of(
             {"field": "timestamp", "op": "gte", "value": "2026-11-14T00:00:00Z"},
             {"field": "timestamp", "op": "lt", "value": "2026-11-16T00:00:00Z"},
         ),
@@ -180,27 +182,27 @@ SINCE: list[tuple[str, Json]] = [
 
 
 @pytest.mark.parametrize(("text", "saved"), SINCE, ids=[text for text, _ in SINCE])
-async def test_a_date_range_in_words_leaves_the_other_filters(text: str, saved: Json) -> None:
+async def test_setting_a_date_range_keeps_other_filters(text: str, saved: Json) -> None:
     app = new_sandbox(count=10)
     agent: Json = {"field": "agent.id", "op": "eq", "value": 33}
     parts = saved.get("conditions", [saved])
     before = stored(app)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "update_dashboard", dashboard_id=12, date_range=text)
-        assert app.state.world.store.dashboard(12)["filters"] == and_also(agent, *parts)
+        assert app.state.world.store.dashboard(12)["filters"] == all_of(agent, *parts)
         await undo(context, receipt)
     assert stored(app) == before
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("7d", True), ("today", True), ("yesterday", True), ("30d", True), ("24h", False)]
+    ("text", "expected"), [("7d", True), ("today", True), ("yesterday", True), ("30d", True), ("24h", False)]
 )
-async def test_a_date_range_that_moves_on_says_that_its_days_are_those_of_utc(text: str, said: bool) -> None:  # noqa: FBT001 - a column of the table
+async def test_a_rolling_date_range_states_that_its_days_are_utc(text: str, expected: bool) -> None:  # noqa: FBT001 - a column of the table
     for zone in ("America/Los_Angeles", "UTC"):
         async with open_tools(new_sandbox(count=10), time_zone=zone) as (context, _):
             _, receipt = await ask(context, "update_dashboard", dashboard_id=11, date_range=text)
-        told = f"days are UTC days, not those of {zone}" in str(receipt)
-        assert told is (said and zone != "UTC" and receipt["outcome"] == "applied")
+        states_utc = f"days are UTC days, not those of {zone}" in str(receipt)
+        assert states_utc is (expected and zone != "UTC" and receipt["outcome"] == "applied")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ async def test_a_date_range_that_moves_on_says_that_its_days_are_those_of_utc(te
         ({"only": FAILED, "clear": ["filters"]}, "only: changes a part of the filters"),
     ],
 )
-async def test_a_date_range_that_cannot_be_is_refused(arguments: Json, message: str) -> None:
+async def test_invalid_date_ranges_are_rejected(arguments: Json, message: str) -> None:
     app = new_sandbox(count=10)
     before = stored(app)
     async with open_tools(app) as (context, recorder):
@@ -226,7 +228,7 @@ async def test_a_date_range_that_cannot_be_is_refused(arguments: Json, message: 
 
 
 @pytest.mark.parametrize("arguments", [{"date_range": "14d"}, {"only": {"agent.id": 33}}])
-async def test_what_is_so_already_changes_nothing(arguments: Json) -> None:
+async def test_an_unchanged_date_range_or_filter_is_nothing_to_do(arguments: Json) -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         text, receipt = await ask(context, "update_dashboard", dashboard_id=12, **arguments)
         assert receipt["outcome"] == "nothing_to_do"
@@ -234,27 +236,27 @@ async def test_what_is_so_already_changes_nothing(arguments: Json) -> None:
         assert not recorder.writes()
 
 
-async def test_only_replaces_what_is_said_of_the_same_field_and_tells_it() -> None:
+async def test_only_replaces_conditions_on_the_same_field_and_reports_it() -> None:
     app = new_sandbox(count=10)
     before = stored(app)
     async with open_tools(app) as (context, _):
         text, receipt = await ask(context, "update_dashboard", dashboard_id=12, only={"agent": "Reception"})
         since = {"field": "timestamp", "op": "gte", "value": "today-14d"}
-        assert app.state.world.store.dashboard(12)["filters"] == and_also(
+        assert app.state.world.store.dashboard(12)["filters"] == all_of(
             since, {"field": "agent.id", "op": "eq", "value": 31}
         )
         assert "replaced: agent.id = 33" in text
         await undo(context, receipt)
         assert stored(app) == before
         _, receipt = await ask(context, "update_dashboard", dashboard_id=11, only={"success": False}, date_range="3d")
-        assert app.state.world.store.dashboard(11)["filters"] == and_also(
+        assert app.state.world.store.dashboard(11)["filters"] == all_of(
             {"field": "timestamp", "op": "gte", "value": "today-3d"}, FAILED
         )
         await undo(context, receipt)
     assert stored(app) == before
 
 
-async def test_an_agent_of_another_project_is_warned_of() -> None:
+async def test_agents_of_another_project_are_warned_about() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         text, _ = await ask(context, "update_dashboard", dashboard_id=12, only={"agent.id": 38})
         assert 'warning: agent 38 "Sales line" is in project 2' in text
@@ -272,9 +274,7 @@ async def test_an_agent_of_another_project_is_warned_of() -> None:
         ("2026-11-10/2026-11-12", "2026-11-10T00:00:00Z", "2026-12-10T00:00:00Z"),
     ],
 )
-async def test_a_date_range_that_will_not_move_on_is_warned_of_before_and_after(
-    text: str, begins: str, refused: str
-) -> None:
+async def test_a_fixed_date_range_is_warned_about_in_plan_and_receipt(text: str, begins: str, refused: str) -> None:
     fixed = (
         f"the date range is fixed from {begins}; it does not move with time, as 7d would; "
         f"from {refused} the API refuses the charts (400)"
@@ -288,7 +288,7 @@ async def test_a_date_range_that_will_not_move_on_is_warned_of_before_and_after(
 
 @pytest.mark.parametrize("text", ["9999-12-20/9999-12-30", "0001-01-01/0001-01-02", "9999-12-31"])
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
-async def test_a_date_range_at_the_end_of_the_calendar_is_refused_in_words(text: str, zone: str) -> None:
+async def test_date_ranges_at_the_limits_of_the_calendar_are_rejected(text: str, zone: str) -> None:
     async with open_tools(new_sandbox(count=10), time_zone=zone) as (context, recorder):
         with pytest.raises(errors.InvalidArguments):
             await ask(context, "update_dashboard", dashboard_id=11, date_range=text)

@@ -1,4 +1,4 @@
-"""Where new widgets go: as they were asked, without anything on top of another; unasked only where a grid is shown."""
+"""Layout: requested places, no overlaps, and automatic placement only on dashboards with a layout."""
 
 from typing import Any
 
@@ -41,15 +41,15 @@ PLACES: list[tuple[Any, Json]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "box"), PLACES, ids=str)
-async def test_a_new_widget_goes_where_it_is_wanted_and_undo_puts_all_back(place: Any, box: Json) -> None:
+@pytest.mark.parametrize(("place", "layout"), PLACES, ids=str)
+async def test_a_new_widget_is_placed_as_requested_and_undo_restores_the_layout(place: Any, layout: Json) -> None:
     app = new_sandbox(count=10)
     before = layouts(app)
     async with open_tools(app) as (context, _):
         new = {**PIE, "place": place} if place else PIE
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[new])
         after = layouts(app)
-        assert after["New"] == box
+        assert after["New"] == layout
         assert_no_overlap(after)
         order = [name for name in sorted(after, key=lambda n: (after[n]["y"], after[n]["x"])) if name != "New"]
         assert order == sorted(before, key=lambda n: (before[n]["y"], before[n]["x"]))
@@ -57,7 +57,7 @@ async def test_a_new_widget_goes_where_it_is_wanted_and_undo_puts_all_back(place
     assert layouts(app) == before
 
 
-async def test_room_on_the_right_is_used_and_several_follow_each_other() -> None:
+async def test_new_widgets_fill_free_space_and_then_new_rows() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         await ask(context, "bulk_edit_dashboard", dashboard_id=12, create=[PIE, {**PIE, "name": "Second"}, STAT])
@@ -67,7 +67,7 @@ async def test_room_on_the_right_is_used_and_several_follow_each_other() -> None
     assert_no_overlap(after)
 
 
-async def test_metadata_is_kept_around_the_place() -> None:
+async def test_placing_a_widget_keeps_its_other_metadata() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.update_widget(
         201, {"metadata": {"layout": {"x": 0, "y": 0, "w": 12, "h": 2, "i": "a"}, "colour": "red"}}
@@ -80,7 +80,7 @@ async def test_metadata_is_kept_around_the_place() -> None:
     assert widgets["This week at a glance"] == {"layout": {"x": 0, "y": 4, "w": 12, "h": 2, "i": "a"}, "colour": "red"}
 
 
-async def test_where_no_grid_is_shown_nothing_is_placed_unasked() -> None:
+async def test_a_dashboard_without_layout_gets_none_unless_requested() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[PIE])
@@ -89,7 +89,7 @@ async def test_where_no_grid_is_shown_nothing_is_placed_unasked() -> None:
     assert {widget["metadata"] for widget in app.state.world.store.dashboard(13)["widgets"]} == {None}
 
 
-async def test_a_new_dashboard_is_laid_out_in_one_call_and_takes_places_afterwards(era: Era) -> None:
+async def test_a_new_dashboard_can_be_laid_out_and_extended(era: Era) -> None:
     app = new_sandbox(count=10)
     before = content(app)
     first = [
@@ -122,7 +122,7 @@ async def test_a_new_dashboard_is_laid_out_in_one_call_and_takes_places_afterwar
     assert content(app) == before
 
 
-async def test_a_narrow_dashboard_is_as_wide_as_the_others() -> None:
+async def test_a_narrow_dashboard_uses_the_width_of_the_others() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         _, made = await ask(
@@ -136,7 +136,7 @@ async def test_a_narrow_dashboard_is_as_wide_as_the_others() -> None:
     }
 
 
-async def test_a_copy_makes_room_for_what_is_placed_in_it() -> None:
+async def test_a_copied_dashboard_makes_room_for_placed_widgets() -> None:
     app = new_sandbox(count=10)
     before, first = content(app), layouts(app, 12)
     async with open_tools(app) as (context, recorder):
@@ -148,8 +148,8 @@ async def test_a_copy_makes_room_for_what_is_placed_in_it() -> None:
         after = layouts(app, made["dashboard_id"])
         assert after["Figures"] == {"x": 0, "y": 0, "w": 6, "h": 4}
         assert after["New"] == {"x": 6, "y": 12, "w": 6, "h": 4}
-        assert {name: box["y"] for name, box in after.items() if box["y"] < 12 and name != "Figures"} == {
-            name: box["y"] + 4 for name, box in first.items() if box["y"] < 8
+        assert {name: layout["y"] for name, layout in after.items() if layout["y"] < 12 and name != "Figures"} == {
+            name: layout["y"] + 4 for name, layout in first.items() if layout["y"] < 8
         }
         assert_no_overlap(after)
         assert layouts(app, 12) == first
@@ -157,7 +157,7 @@ async def test_a_copy_makes_room_for_what_is_placed_in_it() -> None:
     assert content(app) == before
 
 
-async def test_of_a_copy_whose_widgets_fail_the_rest_can_be_done_with_the_room_they_need() -> None:
+async def test_a_copy_with_failed_widgets_can_be_completed_without_overlap() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         recorder.fault = on("bulk_widgets/", Response(500, b""))
@@ -172,7 +172,7 @@ async def test_of_a_copy_whose_widgets_fail_the_rest_can_be_done_with_the_room_t
     assert_no_overlap(after)
 
 
-UNPLACED: list[tuple[Json, str, Json]] = [
+WITHOUT_LAYOUT: list[tuple[Json, str, Json]] = [
     ({"create": [{**PIE, "place": "top"}]}, "New", {"x": 0, "y": 0, "w": 6, "h": 4}),
     ({"create": [{**PIE, "layout": {"x": 3, "y": 1}}]}, "New", {"x": 3, "y": 1, "w": 6, "h": 4}),
     ({"update": [{"id": 218, "place": "top right"}]}, "Outcome", {"x": 6, "y": 0, "w": 6, "h": 4}),
@@ -181,8 +181,8 @@ UNPLACED: list[tuple[Json, str, Json]] = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "name", "box"), UNPLACED, ids=str)
-async def test_a_dashboard_without_positions_gets_them_once_one_is_asked_for(edit: Json, name: str, box: Json) -> None:
+@pytest.mark.parametrize(("edit", "name", "layout"), WITHOUT_LAYOUT, ids=str)
+async def test_requesting_a_place_adds_a_layout_to_the_whole_dashboard(edit: Json, name: str, layout: Json) -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
@@ -191,17 +191,19 @@ async def test_a_dashboard_without_positions_gets_them_once_one_is_asked_for(edi
         assert "widgets 216, 217, 218, 219, 220 had no position before" in dry["warnings"]
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, **edit, plan_id=dry["plan_id"])
         after = layouts(app, 13)
-        assert after[name] == box
+        assert after[name] == layout
         assert_no_overlap(after)
         await undo(context, receipt)
     assert content(app) == before
 
 
-async def test_positions_are_written_as_other_dashboards_hold_them() -> None:
+async def test_layouts_are_written_in_the_format_of_other_dashboards() -> None:
     app = new_sandbox(count=10)
     for widget in [*app.state.world.store.widgets(11), *app.state.world.store.widgets(12)]:
-        box = widget["metadata"]["layout"]
-        app.state.world.store.update_widget(widget["id"], {"metadata": {"ui": {"pos": {**box, "w": box["w"] * 2}}}})
+        layout = widget["metadata"]["layout"]
+        app.state.world.store.update_widget(
+            widget["id"], {"metadata": {"ui": {"pos": {**layout, "w": layout["w"] * 2}}}}
+        )
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[{**PIE, "place": "bottom"}])
     assert app.state.world.store.widget(receipt["changes"][0]["id"])["metadata"] == {
@@ -211,7 +213,7 @@ async def test_positions_are_written_as_other_dashboards_hold_them() -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False], ids=["none shows any", "none can be read"])
-async def test_where_no_dashboard_shows_positions_that_is_warned_of(answered: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_an_unverified_layout_format_is_warned_about(answered: bool) -> None:  # noqa: FBT001 - a parameter
     app = new_sandbox(count=10)
     for number in range(201, 221):
         app.state.world.store.update_widget(number, {"metadata": {"colour": "red"}})
@@ -228,7 +230,7 @@ async def test_where_no_dashboard_shows_positions_that_is_warned_of(answered: bo
     assert_no_overlap(layouts(app))
 
 
-async def test_a_widget_that_is_restored_keeps_its_old_place_or_that_it_had_none() -> None:
+async def test_a_restored_widget_without_a_layout_stays_without_one() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.update_widget(204, {"metadata": None})
     async with open_tools(app) as (context, _):
@@ -238,7 +240,7 @@ async def test_a_widget_that_is_restored_keeps_its_old_place_or_that_it_had_none
     assert app.state.world.store.widget(back["changes"][0]["id"])["metadata"] is None
 
 
-async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_asked_for() -> None:
+async def test_a_widget_without_a_layout_is_placed_last() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.update_widget(204, {"metadata": None})
     before = stored(app)
@@ -247,7 +249,7 @@ async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_
         assert receipt["warnings"] == ["widget 204 had no position before"]
         after = layouts(app)
         assert after["New"] == {"x": 6, "y": 6, "w": 6, "h": 4}
-        assert after["Success rate by agent"]["y"] == max(box["y"] for box in after.values())
+        assert after["Success rate by agent"]["y"] == max(layout["y"] for layout in after.values())
         assert_no_overlap(after)
         await undo(context, receipt)
         assert stored(app) == before
@@ -270,14 +272,14 @@ async def test_one_widget_without_a_position_is_given_the_last_where_a_place_is_
         ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give only one"),
     ],
 )
-async def test_a_place_that_cannot_be_is_refused(new: Json, more: Json, message: str) -> None:
+async def test_invalid_places_are_rejected(new: Json, more: Json, message: str) -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match=message):
             await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[new], **more)
         assert recorder.writes() == []
 
 
-async def test_a_move_by_a_colleague_meanwhile_refuses_the_plan() -> None:
+async def test_a_plan_is_rejected_after_a_concurrent_move() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         edit = {"dashboard_id": 11, "create": [{**PIE, "place": "after 203"}]}
@@ -287,7 +289,7 @@ async def test_a_move_by_a_colleague_meanwhile_refuses_the_plan() -> None:
             await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
 
 
-async def test_several_places_in_one_edit_have_an_undo_and_no_warning() -> None:
+async def test_several_placed_widgets_can_be_undone_without_warnings() -> None:
     app = new_sandbox(count=10)
     before = layouts(app)
     async with open_tools(app) as (context, _):
@@ -314,8 +316,8 @@ MOVES: list[tuple[Json, Json]] = [
 ]
 
 
-@pytest.mark.parametrize(("move", "box"), MOVES, ids=str)
-async def test_a_widget_is_moved_and_sized_others_make_room_and_undo_puts_all_back(move: Json, box: Json) -> None:
+@pytest.mark.parametrize(("move", "layout"), MOVES, ids=str)
+async def test_others_make_room_for_a_moved_widget_and_undo_restores_all(move: Json, layout: Json) -> None:
     app = new_sandbox(count=10)
     before, name = layouts(app), app.state.world.store.widget(move["id"])["name"]
     async with open_tools(app) as (context, _):
@@ -324,7 +326,7 @@ async def test_a_widget_is_moved_and_sized_others_make_room_and_undo_puts_all_ba
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=[move])
         assert [change["id"] for change in receipt["changes"]] == [change["id"] for change in dry["changes"]]
         after = layouts(app)
-        assert after[name] == box
+        assert after[name] == layout
         assert_no_overlap(after)
         rest = sorted(before, key=lambda n: (before[n]["y"], before[n]["x"]))
         assert {n: after[n]["x"] for n in rest if n != name} == {n: before[n]["x"] for n in rest if n != name}
@@ -332,20 +334,20 @@ async def test_a_widget_is_moved_and_sized_others_make_room_and_undo_puts_all_ba
     assert layouts(app) == before
 
 
-async def test_arranging_closes_gaps_and_takes_overlaps_apart() -> None:
+async def test_arrange_closes_gaps_and_resolves_overlaps() -> None:
     app = new_sandbox(count=10)
     for number, y in ((208, 40), (207, 3), (205, 20)):
-        box = app.state.world.store.widget(number)["metadata"]["layout"]
-        app.state.world.store.update_widget(number, {"metadata": {"layout": {**box, "y": y}}})
+        layout = app.state.world.store.widget(number)["metadata"]["layout"]
+        app.state.world.store.update_widget(number, {"metadata": {"layout": {**layout, "y": y}}})
     messy = layouts(app)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
         tidy = layouts(app)
         assert_no_overlap(tidy)
-        assert {name: (box["x"], box["w"], box["h"]) for name, box in tidy.items()} == {
-            name: (box["x"], box["w"], box["h"]) for name, box in messy.items()
+        assert {name: (layout["x"], layout["w"], layout["h"]) for name, layout in tidy.items()} == {
+            name: (layout["x"], layout["w"], layout["h"]) for name, layout in messy.items()
         }
-        rows = {row for box in tidy.values() for row in range(box["y"], box["y"] + box["h"])}
+        rows = {row for layout in tidy.values() for row in range(layout["y"], layout["y"] + layout["h"])}
         assert rows == {*range(max(rows) + 1)}
         _, again = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
         assert again["outcome"] == "nothing_to_do"
@@ -353,7 +355,7 @@ async def test_arranging_closes_gaps_and_takes_overlaps_apart() -> None:
     assert layouts(app) == messy
 
 
-async def test_one_widget_takes_a_part_of_a_position_and_says_what_it_lies_on() -> None:
+async def test_a_partial_layout_update_reports_overlapping_widgets() -> None:
     app = new_sandbox(count=10)
     before = layouts(app)
     async with open_tools(app) as (context, _):

@@ -1,4 +1,4 @@
-"""What the API alone could store or answer, and calls made twice: told as it is, and put back where it can be."""
+"""Malformed data that only the API can store or send: reported as it is, and restored by undo if possible."""
 
 import json
 
@@ -11,29 +11,29 @@ from support import PIE, Fault, Json, Sent, ask, carried_out, content, force, ne
 pytestmark = pytest.mark.anyio
 
 
-def answering(body: Json) -> Fault:
+def fault_with(body: Json) -> Fault:
     def fault(sent: Sent) -> Response | None:
         return Response(200, json.dumps(body).encode()) if sent.path.endswith("bulk_widgets/") else None
 
     return fault
 
 
-async def test_an_answer_that_names_no_operation_is_read_back_and_not_believed() -> None:
+async def test_an_answer_without_operations_is_verified_by_reading_back() -> None:
     app = new_sandbox(count=10)
     nothing: Json = {"created": [], "updated": [], "deleted": []}
     async with open_tools(app) as (context, recorder):
         _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
-        recorder.fault = answering(nothing)
+        recorder.fault = fault_with(nothing)
         with pytest.raises(errors.EditFailed, match="does not list every operation") as caught:
             await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=stopped["plan_id"])
         assert caught.value.outcomes == {"delete of widget 205": "not applied"}
-        recorder.fault, recorder.after = None, answering(nothing)
+        recorder.fault, recorder.after = None, fault_with(nothing)
         _, made = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
         assert made["changes"][0]["id"] == 221
         assert "undo" in made
 
 
-async def test_created_widgets_are_told_apart_by_what_they_hold_and_not_by_their_place() -> None:
+async def test_created_widgets_are_matched_by_content_in_any_order() -> None:
     app = new_sandbox(count=10)
     before = content(app)
 
@@ -57,7 +57,7 @@ async def test_created_widgets_are_told_apart_by_what_they_hold_and_not_by_their
     assert content(app) == before
 
 
-async def test_metadata_that_is_no_object_is_not_replaced_unasked() -> None:
+async def test_metadata_other_than_an_object_is_replaced_only_with_clear() -> None:
     app = new_sandbox(count=10)
     force(app, 203, metadata=["a"])
     async with open_tools(app) as (context, recorder):
@@ -73,7 +73,7 @@ async def test_metadata_that_is_no_object_is_not_replaced_unasked() -> None:
     assert receipt["outcome"] == "applied"
 
 
-async def test_true_and_one_are_not_the_same() -> None:
+async def test_true_and_one_are_different_values() -> None:
     app = new_sandbox(count=10)
     force(app, 203, metadata={"hidden": 1})
     async with open_tools(app) as (context, _):
@@ -81,7 +81,7 @@ async def test_true_and_one_are_not_the_same() -> None:
     assert receipt["changes"][0]["fields"] == {"metadata.hidden": [1, True]}
 
 
-async def test_a_date_range_that_has_grown_too_old_is_mended_and_no_chart_deleted_for_it() -> None:
+async def test_an_outdated_date_range_is_fixed_on_the_dashboard() -> None:
     app = new_sandbox(count=2000)
     old = {"field": "timestamp", "op": "gte", "value": "2026-10-01T00:00:00Z"}
     app.state.world.store.update_dashboard(12, {"filters": {"operator": "and", "conditions": [old, PIE_ONLY]}})
@@ -99,7 +99,7 @@ async def test_a_date_range_that_has_grown_too_old_is_mended_and_no_chart_delete
 PIE_ONLY: Json = {"field": "agent.id", "op": "eq", "value": 33}
 
 
-async def test_a_chart_that_only_the_api_refuses_is_reported_and_not_proposed_for_deletion() -> None:
+async def test_charts_rejected_by_the_api_alone_are_reported_without_a_fix() -> None:
     app = new_sandbox(count=500)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: (
@@ -111,7 +111,7 @@ async def test_a_chart_that_only_the_api_refuses_is_reported_and_not_proposed_fo
 
 
 @pytest.mark.parametrize("status", [403, 500])
-async def test_metrics_that_cannot_be_read_stand_in_the_way_of_nothing(status: int) -> None:
+async def test_unreadable_metrics_cause_warnings_and_block_nothing(status: int) -> None:
     app = new_sandbox(count=2000)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(status, b"") if "metrics" in sent.path else None
@@ -139,14 +139,14 @@ async def test_metrics_that_cannot_be_read_stand_in_the_way_of_nothing(status: i
         ("update_widget", {"widget_id": 203, "changes": {}}),
     ],
 )
-async def test_odd_input_is_refused_in_words(tool: str, arguments: Json) -> None:
+async def test_malformed_arguments_are_rejected_before_any_write(tool: str, arguments: Json) -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises((errors.InvalidArguments, errors.PlanRefused)):
             await ask(context, tool, **arguments)
         assert recorder.writes() == []
 
 
-async def test_filters_nested_without_end_are_refused_in_words() -> None:
+async def test_deeply_nested_filters_are_rejected() -> None:
     deep: Json = {"field": "success", "op": "eq", "value": True}
     for _ in range(600):
         deep = {"operator": "and", "conditions": [deep]}
@@ -155,7 +155,7 @@ async def test_filters_nested_without_end_are_refused_in_words() -> None:
             await ask(context, "update_widget", widget_id=203, changes={"filters": deep})
 
 
-async def test_a_dry_run_tells_of_ignored_nulls_like_the_edit() -> None:
+async def test_a_dry_run_reports_ignored_nulls_like_the_edit() -> None:
     edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "filters": None, "name": "N"}]}
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, dry = await ask(context, "preview_edit", **edit)
@@ -164,7 +164,7 @@ async def test_a_dry_run_tells_of_ignored_nulls_like_the_edit() -> None:
     assert done["notes"] == dry["notes"]
 
 
-async def test_text_that_would_turn_the_line_around_is_shown_escaped_and_stored_as_it_is() -> None:
+async def test_bidi_controls_are_escaped_in_text_and_stored_unchanged() -> None:
     app, topic = new_sandbox(count=10), "abc\u202edef\u2028x"
     async with open_tools(app) as (context, _):
         filters = {"field": "topic", "op": "eq", "value": topic}
@@ -187,7 +187,7 @@ BLANKS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "shown"), BLANKS, ids=[shown for _, shown in BLANKS])
-async def test_a_change_of_blanks_alone_shows_them_before_and_after(name: str, shown: str) -> None:
+async def test_whitespace_only_changes_are_made_visible(name: str, shown: str) -> None:
     app = new_sandbox(count=10)
     async with open_tools(app, confirm="writes") as (context, _):
         change: Json = {"widget_id": 203, "changes": {"name": name}}
@@ -203,7 +203,7 @@ async def test_a_change_of_blanks_alone_shows_them_before_and_after(name: str, s
         assert dry["changes"][0]["fields"] == {"name": ["Success rate", shown]}
 
 
-async def test_a_change_of_blanks_in_a_dashboards_name_or_inside_metadata_shows_them() -> None:
+async def test_whitespace_changes_in_dashboard_names_and_metadata_are_visible() -> None:
     app = new_sandbox(count=10)
     force(app, 203, metadata={"title": "a b", "x": 1})
     async with open_tools(app) as (context, _):
@@ -216,7 +216,7 @@ async def test_a_change_of_blanks_in_a_dashboards_name_or_inside_metadata_shows_
         assert receipt["changes"][0]["fields"] == {"name": ["[U+0020][U+0009][U+0020]", "Success rate"]}
 
 
-async def test_long_values_are_shown_where_they_differ() -> None:
+async def test_long_values_are_shown_around_their_difference() -> None:
     app = new_sandbox(count=10)
     topics = [f"topic number {index}" for index in range(60)]
     old, new = ({"field": "topic", "op": "in", "value": [*topics, last]} for last in ("before", "after"))
@@ -239,9 +239,9 @@ async def test_long_values_are_shown_where_they_differ() -> None:
 
 
 LONG = "A name as long as names are when people explain what they mean, and then some more of it"
-GUESSED = {"type": "column", "column": "duration", "aggregation": "average", "interval": "daily"}
+ALIASED = {"type": "column", "column": "duration", "aggregation": "average", "interval": "daily"}
 LARGE: list[tuple[str, Json]] = [
-    ("bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**GUESSED, "title": f"{LONG} {i}"} for i in range(60)]}),
+    ("bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**ALIASED, "title": f"{LONG} {i}"} for i in range(60)]}),
     ("preview_edit", {"dashboard_id": 13, "create": [
         {**PIE, "name": f"{LONG} {i}", "filters": {"field": "success", "op": "gt", "value": True}} for i in range(60)]}),
     ("delete_dashboard", {"dashboard_id": 14}),
@@ -251,7 +251,7 @@ LARGE: list[tuple[str, Json]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments"), LARGE, ids=[tool for tool, _ in LARGE])
-async def test_no_answer_is_above_the_budget(tool: str, arguments: Json) -> None:
+async def test_answers_of_large_edits_stay_within_the_budget(tool: str, arguments: Json) -> None:
     app = new_sandbox(count=100)
     store = app.state.world.store
     for name, count in (("Large", 110), ("Small", 1)):
@@ -267,7 +267,7 @@ async def test_no_answer_is_above_the_budget(tool: str, arguments: Json) -> None
     assert any("more" in left or "values of" in left for left in answer["omitted"])
 
 
-ODD: dict[str, Json] = {
+MALFORMED: dict[str, Json] = {
     "group_by is [1,2]": {"group_by": [1, 2]},
     'group_by is "agent.id"': {"group_by": "agent.id"},
     "chart_type is 5": {"chart_type": 5},
@@ -276,10 +276,10 @@ ODD: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("problem", ODD)
-async def test_one_odd_widget_hides_neither_its_dashboard_nor_the_others(problem: str) -> None:
+@pytest.mark.parametrize("problem", MALFORMED)
+async def test_a_malformed_widget_hides_no_other_widget(problem: str) -> None:
     app = new_sandbox()
-    force(app, 204, **ODD[problem])
+    force(app, 204, **MALFORMED[problem])
     before = content(app)
     async with open_tools(app) as (context, _):
         setup, found = await ask(context, "get_dashboard", dashboard_id=11)
@@ -296,7 +296,7 @@ async def test_one_odd_widget_hides_neither_its_dashboard_nor_the_others(problem
     assert content(app) == before
 
 
-async def test_an_odd_filter_of_a_dashboard_is_shown_and_no_number_is_told_of_other_calls() -> None:
+async def test_a_malformed_dashboard_filter_is_reported_and_blocks_numbers() -> None:
     def odd(sent: Sent) -> Response | None:
         whole = {"id": 11, "project": 1, "filters": [1], "widgets": [], "name": "Odd"}
         return Response(200, json.dumps(whole).encode()) if sent.path.endswith("/11/") else None
@@ -309,7 +309,7 @@ async def test_an_odd_filter_of_a_dashboard_is_shown_and_no_number_is_told_of_ot
             await ask(context, "preview_widget", widget=PIE, dashboard_id=11, window="7d")
 
 
-async def test_an_odd_ready_made_widget_stands_beside_the_others() -> None:
+async def test_a_malformed_predefined_widget_is_listed_with_the_others() -> None:
     made = [{"name": "Odd", "chart_type": "bar", "group_by": [1]}, {"name": "Overview", "chart_type": "stat"}]
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = lambda _: Response(200, json.dumps(made).encode())
@@ -317,7 +317,7 @@ async def test_an_odd_ready_made_widget_stands_beside_the_others() -> None:
     assert [row[0] for row in found["rows"]] == ["Odd", "Overview"]
 
 
-async def test_the_answer_to_a_preview_is_taken_whatever_widget_it_names() -> None:
+async def test_preview_answers_are_accepted_with_any_widget_id() -> None:
     pie: Json = {"widget_id": 999, "chart_type": "pie", "data": [{"label": "a", "value": 3}], "metadata": {}}
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(200, json.dumps(pie).encode()) if "preview_data" in sent.path else None

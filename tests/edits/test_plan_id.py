@@ -1,4 +1,4 @@
-"""Plan ids: they hold for the same operations on what has not moved, for an hour, for one key."""
+"""Plan ids: valid for the same operations on unchanged objects, for an hour, for one key."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,68 +21,68 @@ COVERED: dict[str, dict[str, Any]] = {
 MANY: dict[str, dict[str, Any]] = {f"widget {i}": {"name": f"W{i}"} for i in range(20)}
 
 
-def refused(plan_id: str, operations: Any = OPERATIONS, covered: Any = COVERED, signer: Signer = SIGNER) -> str:
+def rejection_of(plan_id: str, operations: Any = OPERATIONS, covered: Any = COVERED, signer: Signer = SIGNER) -> str:
     with pytest.raises(PlanRefused) as caught:
         signer.check(plan_id, operations, [covered])
     return str(caught.value)
 
 
-def test_a_plan_holds_whatever_the_order_of_keys() -> None:
+def test_a_plan_is_valid_in_any_order_of_keys() -> None:
     plan_id = SIGNER.issue(OPERATIONS, COVERED)
     SIGNER.check(plan_id, dict(reversed(OPERATIONS.items())), [dict(reversed(COVERED.items()))])
     assert len(plan_id) < 80
 
 
-def test_other_operations_are_refused() -> None:
-    assert "differ from the plan's" in refused(SIGNER.issue(OPERATIONS, COVERED), {"delete": [13]})
+def test_a_plan_is_rejected_for_other_operations() -> None:
+    assert "differ from the plan's" in rejection_of(SIGNER.issue(OPERATIONS, COVERED), {"delete": [13]})
 
 
-def test_what_moved_is_named_with_its_new_value() -> None:
+def test_a_rejected_plan_names_the_changed_value() -> None:
     moved = {**COVERED, "widget 12": {"name": "Newer", "filters": None}}
-    told = refused(SIGNER.issue(OPERATIONS, COVERED), covered=moved)
-    assert 'widget 12 changed: name is now "Newer"' in told
-    assert "filters" not in told
-    assert "Nothing was changed" in told
+    message = rejection_of(SIGNER.issue(OPERATIONS, COVERED), covered=moved)
+    assert 'widget 12 changed: name is now "Newer"' in message
+    assert "filters" not in message
+    assert "Nothing was changed" in message
 
 
-def test_of_many_widgets_the_one_that_moved_is_named() -> None:
-    told = refused(SIGNER.issue(OPERATIONS, MANY), covered={**MANY, "widget 7": {"name": "x"}})
-    assert "widget 7 changed" in told
-    assert "widget 8" not in told
+def test_a_rejected_plan_names_the_changed_widget_among_many() -> None:
+    message = rejection_of(SIGNER.issue(OPERATIONS, MANY), covered={**MANY, "widget 7": {"name": "x"}})
+    assert "widget 7 changed" in message
+    assert "widget 8" not in message
 
 
-def test_a_plan_ends_after_an_hour() -> None:
+def test_a_plan_expires_after_an_hour() -> None:
     plan_id = SIGNER.issue(OPERATIONS, COVERED)
     later = Signer(SIGNER.key, NOW + timedelta(minutes=59))
     later.check(plan_id, OPERATIONS, [COVERED])
-    assert "more than an hour old" in refused(plan_id, signer=Signer(SIGNER.key, NOW + timedelta(hours=1)))
+    assert "more than an hour old" in rejection_of(plan_id, signer=Signer(SIGNER.key, NOW + timedelta(hours=1)))
 
 
-def test_a_plan_of_another_key_is_refused() -> None:
-    assert "is not valid for this key" in refused(
+def test_a_plan_of_another_key_is_rejected() -> None:
+    assert "is not valid for this key" in rejection_of(
         SIGNER.issue(OPERATIONS, COVERED), signer=Signer(SecretStr("other"), NOW)
     )
 
 
-def test_a_prolonged_expiry_does_not_fit() -> None:
+def test_a_plan_with_a_forged_expiry_is_rejected() -> None:
     head, *rest = SIGNER.issue(OPERATIONS, COVERED).split(".")
-    assert "is not valid" in refused(".".join(["dzzzzzzz", *rest]))
+    assert "is not valid" in rejection_of(".".join(["dzzzzzzz", *rest]))
     assert head != "dzzzzzzz"
 
 
-def test_a_plan_says_signed_whether_it_is_of_a_dry_run_or_of_an_undo() -> None:
+def test_the_origin_of_a_plan_is_part_of_its_signature() -> None:
     dry, undo = SIGNER.issue(OPERATIONS, COVERED), SIGNER.issue(OPERATIONS, COVERED, origin="undo")
     assert SIGNER.check(dry, OPERATIONS, [COVERED]) == "dry run"
     assert SIGNER.check(undo, OPERATIONS, [COVERED]) == "undo"
-    assert "is not valid" in refused("u" + dry[1:])
+    assert "is not valid" in rejection_of("u" + dry[1:])
 
 
 @given(
     st.text(max_size=60)
     | st.from_regex(r"[du][0-9a-z]{1,12}\.[A-Za-z0-9_-]{0,8}\.[A-Za-z0-9_-]{0,30}\.[A-Za-z0-9_-]{0,24}", fullmatch=True)
 )
-def test_any_other_text_is_refused(text: str) -> None:
-    assert refused(text)
+def test_arbitrary_text_is_rejected_as_a_plan_id(text: str) -> None:
+    assert rejection_of(text)
 
 
 covered_things = st.dictionaries(
@@ -95,9 +95,9 @@ covered_things = st.dictionaries(
 
 
 @given(covered_things, covered_things)
-def test_a_plan_holds_exactly_for_what_it_covers(first: Any, second: Any) -> None:
+def test_a_plan_is_valid_only_for_the_objects_that_it_covers(first: Any, second: Any) -> None:
     plan_id = SIGNER.issue(OPERATIONS, first)
     if first == second:
         SIGNER.check(plan_id, OPERATIONS, [second])
     else:
-        refused(plan_id, covered=second)
+        rejection_of(plan_id, covered=second)

@@ -32,8 +32,8 @@ WRITES: list[tuple[str, Json]] = [
 ]
 
 
-async def planned(context: ToolContext, tool: str, arguments: Json) -> Json:
-    """The arguments, with the plan that a deletion needs."""
+async def with_plan(context: ToolContext, tool: str, arguments: Json) -> Json:
+    """The arguments, with a plan_id for a delete."""
     if tool != "delete_dashboard" and arguments.get("action") != "delete":
         return arguments
     _, stopped = await ask(context, tool, **arguments)
@@ -48,7 +48,7 @@ def on_write(outcome: Any) -> Fault:
 
 
 @pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
-async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_lost(lost: Any) -> None:
+async def test_applied_widget_edits_with_a_lost_answer_are_reported_as_applied(lost: Any) -> None:
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, recorder):
@@ -73,7 +73,7 @@ async def test_an_edit_that_was_applied_is_reported_so_though_its_answer_was_los
 @pytest.mark.parametrize(
     "lost", [Response(500, b""), Response(503, b""), Response(200, b"<html>", "text/html")], ids=["500", "503", "html"]
 )
-async def test_an_edit_that_the_api_failed_at_is_reported_as_not_applied(lost: Any) -> None:
+async def test_failed_edits_are_reported_as_not_applied(lost: Any) -> None:
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, recorder):
@@ -90,7 +90,7 @@ async def test_an_edit_that_the_api_failed_at_is_reported_as_not_applied(lost: A
 
 
 @pytest.mark.parametrize("lost", LOST[:3], ids=LOST_IDS[:3])
-async def test_an_edit_that_is_not_there_but_may_still_arrive_is_unknown(lost: Any) -> None:
+async def test_edits_that_may_still_arrive_are_reported_as_unknown(lost: Any) -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
         recorder.fault = on_write(lost)
@@ -101,7 +101,7 @@ async def test_an_edit_that_is_not_there_but_may_still_arrive_is_unknown(lost: A
         assert recorder.paths().count("GET /dashboards/dashboards/11/") == 4
 
 
-async def test_what_cannot_be_read_back_is_unknown() -> None:
+async def test_edits_that_cannot_be_read_back_are_reported_as_unknown() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
         reads = iter([None])
@@ -113,7 +113,7 @@ async def test_what_cannot_be_read_back_is_unknown() -> None:
     assert caught.value.outcomes == {"create 1": "unknown", "update of widget 203": "unknown"}
 
 
-async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> None:
+async def test_errors_in_a_successful_answer_are_reported_after_reading_back() -> None:
     def partly(sent: Sent) -> Response | None:
         body = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "error": "locked"}]}'
         return Response(200, body) if sent.path.endswith("bulk_widgets/") else None
@@ -128,8 +128,8 @@ async def test_errors_in_a_success_are_reported_in_full_after_reading_back() -> 
 ERRORS = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, "name": ["locked", "by Q3"]}, "busy"]}'
 
 
-@pytest.mark.parametrize("answered", [True, False], ids=["errors", "broken"])
-async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answered: bool) -> None:  # noqa: FBT001 - a parameter
+@pytest.mark.parametrize("has_answer", [True, False], ids=["errors", "broken"])
+async def test_a_partly_applied_edit_lists_its_parts_and_can_be_undone(has_answer: bool) -> None:  # noqa: FBT001 - a parameter
     app = new_sandbox(count=10)
     before, store = stored(app), app.state.world.store
     old = dict(store._widgets[203])  # noqa: SLF001 - what the API did not carry out
@@ -140,7 +140,7 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
         store._widgets[203] = dict(old)  # noqa: SLF001 - see above
         [first] = [widget["id"] for widget in store.dashboard(11)["widgets"] if widget["name"] == "First"]
         del store._widgets[first]  # noqa: SLF001 - see above
-        return Response(200, ERRORS) if answered else errors.ConnectionBroken("x")
+        return Response(200, ERRORS) if has_answer else errors.ConnectionBroken("x")
 
     async with open_tools(app) as (context, recorder):
         edit: Json = {
@@ -156,9 +156,9 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
         assert text.startswith("Partly done.")
         done = [(change["op"], change.get("name")) for change in receipt["changes"]]
         assert done == [("create", "Second"), ("update", "y"), ("delete", "Why calls end")]
-        outcome = "not applied" if answered else "unknown"
+        outcome = "not applied" if has_answer else "unknown"
         assert receipt["not_applied"][:2] == ["create 1: unknown", f"update of widget 203: {outcome}"]
-        if answered:
+        if has_answer:
             assert 'id 203, name "locked" "by Q3"; "busy".' in receipt["not_applied"][2]
         assert "differences" not in receipt
         recorder.after = None
@@ -169,11 +169,13 @@ async def test_of_a_part_that_landed_the_receipt_tells_and_brings_the_undo(answe
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
 @pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
-async def test_an_edit_whose_answer_was_lost_is_read_back(lost: Any, tool: str, arguments: Json) -> None:
+async def test_every_edit_with_a_lost_answer_is_read_back_and_can_be_undone(
+    lost: Any, tool: str, arguments: Json
+) -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        arguments = await planned(context, tool, arguments)
+        arguments = await with_plan(context, tool, arguments)
         recorder.after = lambda sent: lost if sent in recorder.writes() else None
         _, receipt = await ask(context, tool, **arguments)
         assert receipt["outcome"] == "applied"
@@ -185,20 +187,20 @@ async def test_an_edit_whose_answer_was_lost_is_read_back(lost: Any, tool: str, 
 
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
-async def test_an_edit_that_did_not_arrive_is_not_called_done(tool: str, arguments: Json) -> None:
+async def test_edits_that_did_not_arrive_are_reported_as_failed(tool: str, arguments: Json) -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        arguments = await planned(context, tool, arguments)
-        for lost, told in ((Response(500, b""), "not applied"), (errors.DeadlinePassed(30), "unknown")):
+        arguments = await with_plan(context, tool, arguments)
+        for lost, outcome in ((Response(500, b""), "not applied"), (errors.DeadlinePassed(30), "unknown")):
             recorder.fault = lambda sent, lost=lost: lost if sent in recorder.writes() else None
             with pytest.raises(errors.EditFailed) as caught:
                 await ask(context, tool, **arguments)
-            assert set(caught.value.outcomes.values()) == {told}
+            assert set(caught.value.outcomes.values()) == {outcome}
     assert content(app) == before
 
 
-SPOILED: list[Response] = [
+UNREADABLE: list[Response] = [
     Response(200, b'{"id": 1'),
     Response(200, b"<html>", "text/html"),
     Response(200, b'{"id": "x", "widgets": "none", "results": {"0": 1}}'),
@@ -215,12 +217,12 @@ ALL_IDS = [f"{tool}-{index}" for index, (tool, _) in enumerate(ALL_WRITES)]
 
 @pytest.mark.parametrize("arrived", [True, False], ids=["applied", "not applied"])
 @pytest.mark.parametrize(("tool", "arguments"), ALL_WRITES, ids=ALL_IDS)
-async def test_a_read_back_that_is_spoiled_is_made_again(tool: str, arguments: Json, arrived: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_an_unreadable_read_back_is_repeated(tool: str, arguments: Json, arrived: bool) -> None:  # noqa: FBT001 - a parameter
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        arguments = await planned(context, tool, arguments)
-        for spoiled in SPOILED:
+        arguments = await with_plan(context, tool, arguments)
+        for spoiled in UNREADABLE:
             spoil = iter([spoiled])
 
             def lost(sent: Sent, spoil: Iterator[Response] = spoil) -> Any:
@@ -241,10 +243,10 @@ async def test_a_read_back_that_is_spoiled_is_made_again(tool: str, arguments: J
                 back = await undo(context, receipt)
                 assert content(app) == before
                 if tool == "delete_dashboard":
-                    arguments = await planned(context, tool, {"dashboard_id": back["dashboard_id"]})
+                    arguments = await with_plan(context, tool, {"dashboard_id": back["dashboard_id"]})
                 if arguments.get("action") == "delete":
                     number = back["changes"][0]["id"]
-                    arguments = await planned(context, tool, {"alert_id": number, "action": "delete"})
+                    arguments = await with_plan(context, tool, {"alert_id": number, "action": "delete"})
             else:
                 recorder.fault = lost
                 with pytest.raises(errors.EditFailed) as caught:
@@ -255,7 +257,7 @@ async def test_a_read_back_that_is_spoiled_is_made_again(tool: str, arguments: J
     assert content(app) == before
 
 
-async def test_a_copy_whose_widgets_cannot_be_read_is_not_said_to_lack_them() -> None:
+async def test_a_copy_with_unreadable_widgets_reports_no_missing_ones() -> None:
     app = new_sandbox(count=10)
     made = b'{"id": 14, "name": "C", "project": 1, "filters": null, "widgets": []}'
     for spoiled, differences in ((1, False), (9, True)):

@@ -1,4 +1,4 @@
-"""Which charts a widget can be: told before it is drawn and before it is saved."""
+"""Which charts a metric supports: checked before reading and before saving."""
 
 import pytest
 
@@ -16,7 +16,7 @@ METRIC_BAR: Json = {
 }
 
 
-async def test_the_type_of_a_metric_decides_its_charts_before_it_is_drawn_and_before_it_is_saved() -> None:
+async def test_charts_unsupported_by_a_metric_type_are_rejected_early() -> None:
     line = {"chart_type": "line", "field": "metric_evaluations.value", "metric": 504}
     async with open_tools(new_sandbox(count=300)) as (context, recorder):
         for tool, arguments in (

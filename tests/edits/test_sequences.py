@@ -1,4 +1,4 @@
-"""Any sequence of edits, undone from the last to the first, leads back to where it began."""
+"""Any sequence of edits, undone in reverse order, restores the initial content."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cekura_dashboards.context import ToolContext
-from support import Json, ask, content, new_sandbox, open_tools, some, take_back_sandboxes
+from support import Json, ask, content, new_sandbox, open_tools, draw_dashboard, take_back_sandboxes
 
 pytestmark = pytest.mark.no_cover
 EDITS = 7
 THEIRS = "Of a colleague"
-names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
+dashboard_names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
 filters = st.sampled_from(
     [
         {"field": "success", "op": "eq", "value": True},
@@ -26,23 +26,23 @@ filters = st.sampled_from(
 group_bys = st.sampled_from([{"type": "field", "field": "agent.id"}, {"type": "bucket", "interval": 3_600_000}])
 metadata = st.sampled_from([{"colour": "red"}, {"layout": {"x": 1, "y": 50, "w": 3, "h": 2}}, {"a": {"b": [1, None]}}])
 changes = st.fixed_dictionaries(
-    {}, optional={"name": names, "filters": filters, "group_by": group_bys, "metadata": metadata}
+    {}, optional={"name": dashboard_names, "filters": filters, "group_by": group_bys, "metadata": metadata}
 )
 clears = st.lists(st.sampled_from(["name", "filters", "group_by", "metadata"]), max_size=2, unique=True)
 widgets = st.fixed_dictionaries(
     {"chart_type": st.just("pie"), "field": st.sampled_from(["topic", "success"])},
-    optional={"name": names, "filters": filters, "metadata": metadata},
+    optional={"name": dashboard_names, "filters": filters, "metadata": metadata},
 )
 
 
-def on_purpose(new: Json, clear: list[str]) -> list[str]:
-    """What says that a date range may go, where filters without one replace others."""
+def cleared_date_range(new: Json, clear: list[str]) -> list[str]:
+    """The names to clear if new filters drop the date range on purpose."""
     touched = "filters" in new or "filters" in clear
     return ["date_range"] if touched and "timestamp" not in str(new.get("filters")) else []
 
 
 class Editing(RuleBasedStateMachine):
-    """Edits one sandbox; ``done`` are the receipts, and what was restored since each."""
+    """Edits one sandbox; ``done`` holds each receipt with the lines restored since then."""
 
     portal: BlockingPortal
     context: ToolContext
@@ -79,17 +79,17 @@ class Editing(RuleBasedStateMachine):
     def dashboards(self) -> list[int]:
         return [row["id"] for row in self.app.state.world.store.dashboards()]
 
-    def on(self, dashboard: int) -> list[int]:
+    def widgets_on(self, dashboard: int) -> list[int]:
         return [widget["id"] for widget in self.app.state.world.store.dashboard(dashboard)["widgets"]]
 
-    def some(self, data: st.DataObject) -> int:
+    def draw_dashboard(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(self.dashboards()))
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data(), new=changes, clear=clears)
     def change_a_widget(self, data: st.DataObject, new: Json, clear: list[str]) -> None:
-        ids = self.on(self.some(data))
-        clear = [name for name in clear if name not in new or name == "metadata"] + on_purpose(new, clear)
+        ids = self.widgets_on(self.draw_dashboard(data))
+        clear = [name for name in clear if name not in new or name == "metadata"] + cleared_date_range(new, clear)
         if ids and (new or clear):
             optional = {"changes": new, "clear": clear}
             given = {name: value for name, value in optional.items() if value}
@@ -98,57 +98,59 @@ class Editing(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data(), create=st.lists(widgets, max_size=2), new=changes)
     def edit_a_dashboards_widgets(self, data: st.DataObject, create: list[Json], new: Json) -> None:
-        dashboard = self.some(data)
-        ids = data.draw(st.permutations(self.on(dashboard)))
+        dashboard = self.draw_dashboard(data)
+        ids = data.draw(st.permutations(self.widgets_on(dashboard)))
         lost, changed = ids[: data.draw(st.integers(0, 2))], ids[2:3]
-        changes = {**new, **({"clear": on_purpose(new, [])} if on_purpose(new, []) else {})}
+        changes = {**new, **({"clear": cleared_date_range(new, [])} if cleared_date_range(new, []) else {})}
         optional = {"create": create, "delete": lost, "update": [{"id": number, **changes} for number in changed]}
         given = {name: value for name, value in optional.items() if value}
         if given:
             self.edit("bulk_edit_dashboard", dashboard_id=dashboard, **given)
 
-    @rule(name=names, project=st.sampled_from([1, 2]), first=st.lists(widgets, max_size=2))
+    @rule(name=dashboard_names, project=st.sampled_from([1, 2]), first=st.lists(widgets, max_size=2))
     def create_a_dashboard(self, name: str, project: int, first: list[Json]) -> None:
         given = {"widgets": first} if first else {}
         self.edit("create_dashboard", name=name, project_id=project, **given)
 
     @precondition(lambda self: bool(self.dashboards()))
-    @rule(data=st.data(), name=names)
+    @rule(data=st.data(), name=dashboard_names)
     def copy_a_dashboard(self, data: st.DataObject, name: str) -> None:
-        self.edit("create_dashboard", name=name, copy_of=self.some(data))
+        self.edit("create_dashboard", name=name, copy_of=self.draw_dashboard(data))
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(
-        data=st.data(), new=st.fixed_dictionaries({}, optional={"name": names, "filters": filters}), clear=st.booleans()
+        data=st.data(),
+        new=st.fixed_dictionaries({}, optional={"name": dashboard_names, "filters": filters}),
+        clear=st.booleans(),
     )
     def change_a_dashboard(self, data: st.DataObject, new: Json, clear: bool) -> None:  # noqa: FBT001 - drawn
         lost = ["filters"] if clear and "filters" not in new else []
-        lost += on_purpose(new, lost)
+        lost += cleared_date_range(new, lost)
         given = {**new, **({"clear": lost} if lost else {})}
         if given:
-            self.edit("update_dashboard", dashboard_id=self.some(data), **given)
+            self.edit("update_dashboard", dashboard_id=self.draw_dashboard(data), **given)
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data())
     def delete_a_dashboard(self, data: st.DataObject) -> None:
-        self.edit("delete_dashboard", dashboard_id=self.some(data))
+        self.edit("delete_dashboard", dashboard_id=self.draw_dashboard(data))
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data())
     def copy_some_widgets(self, data: st.DataObject) -> None:
-        source = self.some(data)
+        source = self.draw_dashboard(data)
         project = self.app.state.world.store.dashboard(source)["project"]
         near = [n for n in self.dashboards() if self.app.state.world.store.dashboard(n)["project"] == project]
-        if ids := self.on(source)[:2]:
+        if ids := self.widgets_on(source)[:2]:
             self.edit("copy_widgets", widget_ids=ids, dashboard_ids=data.draw(st.permutations(near))[:3])
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data())
     def move_some_widgets(self, data: st.DataObject) -> None:
-        source = self.some(data)
+        source = self.draw_dashboard(data)
         project = self.app.state.world.store.dashboard(source)["project"]
         near = [n for n in self.dashboards() if self.app.state.world.store.dashboard(n)["project"] == project]
-        if ids := self.on(source)[:2]:
+        if ids := self.widgets_on(source)[:2]:
             self.edit("copy_widgets", widget_ids=ids, dashboard_ids=[data.draw(st.sampled_from(near))], move=True)
 
     @precondition(lambda self: 11 in self.dashboards())
@@ -186,4 +188,4 @@ class Editing(RuleBasedStateMachine):
 
 
 TestEditing = Editing.TestCase
-TestEditing.settings = settings(max_examples=some(200), stateful_step_count=EDITS)
+TestEditing.settings = settings(max_examples=draw_dashboard(200), stateful_step_count=EDITS)

@@ -1,4 +1,4 @@
-"""Undos: all comes back that this server can write, once, and what cannot is told before."""
+"""Undo: restores everything that this server can write, once, and reports limits before the edit."""
 
 import re
 
@@ -12,7 +12,7 @@ from support import PIE, Json, ask, carried_out, content, force, new_sandbox, on
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_deleted_dashboard_is_brought_back_once_and_not_twice() -> None:
+async def test_a_deleted_dashboard_is_restored_only_once() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
@@ -24,7 +24,7 @@ async def test_a_deleted_dashboard_is_brought_back_once_and_not_twice() -> None:
     assert content(app) == before
 
 
-async def test_dashboards_of_one_name_that_were_deleted_one_by_one_all_come_back() -> None:
+async def test_deleted_dashboards_of_equal_names_are_all_restored() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.report_daily(1, {"daily_report_dashboard_ids": []})  # no undo puts one back there
     app.state.world.store.create_dashboard({"name": "Operations overview", "project": 1})
@@ -41,7 +41,7 @@ async def test_dashboards_of_one_name_that_were_deleted_one_by_one_all_come_back
     assert content(app) == before
 
 
-async def test_a_large_dashboard_is_deleted_and_comes_back_whole() -> None:
+async def test_a_large_dashboard_is_restored_completely() -> None:
     app = new_sandbox(count=10)
     for index in range(70):
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
@@ -54,7 +54,7 @@ async def test_a_large_dashboard_is_deleted_and_comes_back_whole() -> None:
     assert content(app) == before
 
 
-async def test_a_large_dashboard_that_comes_back_without_its_widgets_can_be_completed() -> None:
+async def test_a_partly_restored_dashboard_can_be_completed() -> None:
     app = new_sandbox(count=10)
     for index in range(70):
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
@@ -74,7 +74,7 @@ async def test_a_large_dashboard_that_comes_back_without_its_widgets_can_be_comp
             await ask(context, rest["tool"], **rest["arguments"])
 
 
-async def test_what_an_undo_cannot_put_back_is_told_before_the_edit_and_the_rest_is_put_back() -> None:
+async def test_values_that_undo_cannot_restore_are_reported_before_the_edit() -> None:
     app = new_sandbox(count=10)
     force(app, 203, filters={"field": "success", "op": "sounds_like", "value": "x"})
     edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "clear": ["filters"]}], "delete": [205]}
@@ -93,7 +93,7 @@ async def test_what_an_undo_cannot_put_back_is_told_before_the_edit_and_the_rest
         (203, {"group_by": {"type": "field", "field": "agent_id"}}, {"group_by": {"type": "field", "field": "topic"}}),
     ],
 )
-async def test_an_undo_puts_back_even_what_could_not_be_asked_for_anew(number: int, forced: Json, change: Json) -> None:
+async def test_undo_restores_values_that_an_edit_could_not_set(number: int, forced: Json, change: Json) -> None:
     app = new_sandbox(count=10)
     force(app, number, **forced)
     async with open_tools(app) as (context, recorder):
@@ -105,7 +105,7 @@ async def test_an_undo_puts_back_even_what_could_not_be_asked_for_anew(number: i
         assert recorder.writes()[-1].body == forced
 
 
-async def test_a_receipt_of_an_undo_lists_new_ids_that_its_own_undo_takes_too() -> None:
+async def test_restored_ids_of_an_undo_are_accepted_by_its_own_undo() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         deleted = await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]})
@@ -127,7 +127,7 @@ async def test_a_receipt_of_an_undo_lists_new_ids_that_its_own_undo_takes_too() 
         ),
     ],
 )
-async def test_what_was_never_deleted_cannot_be_restored(tool: str, arguments: Json, path: str) -> None:
+async def test_old_ids_are_rejected_outside_an_undo(tool: str, arguments: Json, path: str) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         with pytest.raises(InvalidArguments, match=re.escape(f"{path}: is only allowed in an undo")):
             await ask(context, tool, **arguments)
@@ -138,7 +138,7 @@ async def test_what_was_never_deleted_cannot_be_restored(tool: str, arguments: J
     assert recorder.writes() == []
 
 
-BOOKED: Json = {"name": "Booked", "chart_type": "stat"}
+NEW_WIDGET: Json = {"name": "Booked", "chart_type": "stat"}
 COVERED: list[tuple[str, Json]] = [
     ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE]}),
     ("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE, {**PIE, "name": "Second", "layout": {"x": 0, "y": 14}}]}),
@@ -155,23 +155,23 @@ COVERED: list[tuple[str, Json]] = [
 
 
 @pytest.mark.parametrize(("tool", "arguments"), COVERED, ids=[f"{tool}-{i}" for i, (tool, _) in enumerate(COVERED)])
-async def test_what_others_made_meanwhile_stands_in_the_way_of_no_undo_and_stays(tool: str, arguments: Json) -> None:
+async def test_undo_keeps_changes_that_others_made_meanwhile(tool: str, arguments: Json) -> None:
     app = new_sandbox(count=10)
     store, before = app.state.world.store, content(app)
     async with open_tools(app) as (context, _):
         receipt = await carried_out(context, tool, arguments)
         others = list[int]()
 
-        def made_by_others() -> None:
+        def edit_as_others() -> None:
             there = [row["id"] for row in store.dashboards()]
-            others.extend(store.create_widget({**BOOKED, "dashboard": number})["id"] for number in there)
+            others.extend(store.create_widget({**NEW_WIDGET, "dashboard": number})["id"] for number in there)
             store.update_widget(202, {"name": f"Renamed {len(others)}"})
 
-        made_by_others()
+        edit_as_others()
         redo = await undo(context, receipt)
-        made_by_others()
+        edit_as_others()
         again = await undo(context, redo)
-        made_by_others()
+        edit_as_others()
         await undo(context, again)
     for number in others:
         assert store.widget(number)["name"] == "Booked"
@@ -181,12 +181,12 @@ async def test_what_others_made_meanwhile_stands_in_the_way_of_no_undo_and_stays
 
 
 @pytest.mark.parametrize("arguments", [{"project_id": 1, "widgets": [PIE]}, {"copy_of": 12}], ids=["new", "copy"])
-async def test_a_new_dashboard_on_which_others_made_a_widget_is_not_undone_blindly(arguments: Json) -> None:
+async def test_undoing_a_create_is_rejected_if_others_added_widgets(arguments: Json) -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
         _, made = await ask(context, "create_dashboard", name="New", **arguments)
-        app.state.world.store.create_widget({**BOOKED, "dashboard": made["dashboard_id"]})
+        app.state.world.store.create_widget({**NEW_WIDGET, "dashboard": made["dashboard_id"]})
         call, writes = made["undo"], len(recorder.writes())
         with pytest.raises(errors.PlanRefused, match=r"things were added or removed; now: dashboard 14, widget 221"):
             await ask(context, call["tool"], **call["arguments"])
@@ -197,7 +197,7 @@ async def test_a_new_dashboard_on_which_others_made_a_widget_is_not_undone_blind
     assert content(app) == before
 
 
-@pytest.mark.parametrize("since", [{}, {"name": "Other"}, {"field": "topic"}], ids=["as it was", "renamed", "changed"])
+@pytest.mark.parametrize("change", [{}, {"name": "Other"}, {"field": "topic"}], ids=["as it was", "renamed", "changed"])
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
@@ -205,25 +205,25 @@ async def test_a_new_dashboard_on_which_others_made_a_widget_is_not_undone_blind
         ("copy_widgets", {"widget_ids": [205], "dashboard_ids": [12, 13]}),
     ],
 )
-async def test_what_an_undo_brought_back_is_not_brought_back_again(tool: str, arguments: Json, since: Json) -> None:
+async def test_a_repeated_undo_of_a_delete_is_rejected(tool: str, arguments: Json, change: Json) -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         receipt = await carried_out(context, tool, arguments)
         if tool == "copy_widgets":
             receipt = await undo(context, receipt)
         back = await undo(context, receipt)
-        app.state.world.store.update_widget(back["changes"][0]["id"], since)
+        app.state.world.store.update_widget(back["changes"][0]["id"], change)
         writes = len(recorder.writes())
         with pytest.raises(errors.PlanRefused, match="widgets like those that were deleted is now"):
             await undo(context, receipt)
         assert len(recorder.writes()) == writes
 
 
-async def test_what_comes_back_to_a_place_that_is_taken_says_so() -> None:
+async def test_a_restored_widget_that_overlaps_another_is_warned_about() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         gone = await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [208]})
-        new = {**BOOKED, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
+        new = {**NEW_WIDGET, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
         number = app.state.world.store.create_widget(new)["id"]
         back = await undo(context, gone)
     assert back["warnings"] == [f'"Calls per hour" overlaps widget {number} if restored; arrange makes room']
