@@ -102,7 +102,7 @@ async def test_drop_offs_against_the_rest_by_topic() -> None:
             assert shown[topic]["baseline_pct"] == pytest.approx(100 * others / rest, abs=0.06)
 
 
-async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
+async def test_a_profile_reports_the_busiest_hour_in_local_time() -> None:
     _, found = await answer_to("The busiest hour on weekdays in Los Angeles?")
     hours = dict(
         sql(

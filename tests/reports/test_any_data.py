@@ -1,4 +1,4 @@
-"""Whatever the API sends, an answer keeps its budget, is valid JSON, and hides nothing behind a crash."""
+"""Arbitrary data from the API: answers stay within the budget and are valid JSON, without a crash."""
 
 import csv
 import io
@@ -30,8 +30,8 @@ times: Drawn = st.one_of(
     st.builds(CLOCK_CHANGE.format, st.integers(0, 59), st.integers(1, 2)),
     st.sampled_from([None, "", "never", 17, LONG]),
 )
-odd: list[Any] = ["", "12", "NaN", "2026-11-01", LONG, [], {}, 10**400, -(10**30)]
-values: Drawn = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.sampled_from(odd))
+odd_values: list[Any] = ["", "12", "NaN", "2026-11-01", LONG, [], {}, 10**400, -(10**30)]
+values: Drawn = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.sampled_from(odd_values))
 labels: Drawn = st.one_of(st.text(max_size=20), st.none(), st.just(LONG), st.integers(), st.just("\u202e\x1b[31m"))
 columns: dict[str, Drawn] = {
     "id": labels, "timestamp": times, "time_interval": times, "sample_count": values, "label": labels,
@@ -57,11 +57,11 @@ data: Drawn = st.one_of(
     st.just(many),
 )
 types = st.sampled_from(["numeric", "boolean", "string", "datetime", "dynamic"])
-few = settings(max_examples=some(25))
+few_examples = settings(max_examples=some(25))
 
 
-def answering(sides: list[Any], data_type: str) -> Callable[[Sent], Response | None]:
-    """The sides in turn, for whatever chart is asked for."""
+def fault_with(sides: list[Any], data_type: str) -> Callable[[Sent], Response | None]:
+    """Answers every chart with the given sides in turn."""
     asked = 0
 
     def fake(sent: Sent) -> Response | None:
@@ -78,17 +78,17 @@ def answering(sides: list[Any], data_type: str) -> Callable[[Sent], Response | N
     return fake
 
 
-async def answered(tool: str, sides: list[Any], data_type: str, arguments: Json) -> tuple[str, Json]:
-    """An error of ours is an answer too."""
+async def answer_of(tool: str, sides: list[Any], data_type: str, arguments: Json) -> tuple[str, Json]:
+    """The answer, or the text of an error of this project."""
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = answering(sides, data_type)
+        recorder.fault = fault_with(sides, data_type)
         try:
             return await ask(context, tool, **arguments)
         except DashboardsError as refused:
             return str(refused), {}
 
 
-def check(found: tuple[str, Json], budget: int) -> None:
+def assert_within_budget(found: tuple[str, Json], budget: int) -> None:
     text, answer = found
     assert len(text) <= (budget if answer else ERROR)
     assert len(json.dumps(answer, allow_nan=False, ensure_ascii=False)) <= 2 * STRUCTURED * budget
@@ -98,19 +98,19 @@ def check(found: tuple[str, Json], budget: int) -> None:
 @pytest.mark.parametrize("widget", CHARTS.values(), ids=CHARTS)
 @given(sides=st.lists(data, min_size=1, max_size=2), data_type=types)
 @example(sides=[[{"value": 17, "timestamp": "2026-11-14T00:00:00Z", "id": "\u202e\x1b[31m"}]], data_type="boolean")
-@few
-def test_a_comparison_keeps_its_budget(widget: int, sides: list[Any], data_type: str) -> None:
+@few_examples
+def test_comparisons_of_arbitrary_data_stay_within_the_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_ids": [widget], "compare_to": "previous_period"}
-    check(anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments)), ONE_WIDGET)
+    assert_within_budget(anyio.run(partial(answer_of, "get_widgets_data", sides, data_type, arguments)), ONE_WIDGET)
 
 
 @given(widget=st.sampled_from([201, 204, 205, 207]), sides=st.lists(data, min_size=1, max_size=2), data_type=types)
 @example(widget=204, sides=[many], data_type="numeric")
-@few
-def test_a_table_keeps_its_budget_and_its_columns(widget: int, sides: list[Any], data_type: str) -> None:
+@few_examples
+def test_tables_of_arbitrary_data_stay_within_the_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_ids": [widget], "compare_to": "previous_period", "table": "csv"}
-    text, answer = anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments))
-    check((text, answer), WHOLE_ANSWER)
+    text, answer = anyio.run(partial(answer_of, "get_widgets_data", sides, data_type, arguments))
+    assert_within_budget((text, answer), WHOLE_ANSWER)
     for table in [report["table"] for report in answer.get("widgets", []) if report.get("table", {}).get("rows")]:
         records = [*csv.reader(io.StringIO('"' + text.partition(':\n"')[2].strip()), strict=True)]
         assert {len(record) for record in records} <= {len(table["columns"])}
@@ -118,16 +118,16 @@ def test_a_table_keeps_its_budget_and_its_columns(widget: int, sides: list[Any],
 
 
 @given(sides=st.lists(data, min_size=1, max_size=3), data_type=types)
-@few
-def test_a_whole_dashboard_keeps_its_budget(sides: list[Any], data_type: str) -> None:
+@few_examples
+def test_dashboards_of_arbitrary_data_stay_within_the_budget(sides: list[Any], data_type: str) -> None:
     arguments: Json = {"dashboard_id": 11, "compare_to": "previous_week", "window": "5d"}
-    check(anyio.run(partial(answered, "get_widgets_data", sides, data_type, arguments)), WHOLE_OF_EIGHT)
+    assert_within_budget(anyio.run(partial(answer_of, "get_widgets_data", sides, data_type, arguments)), WHOLE_OF_EIGHT)
 
 
 @pytest.mark.parametrize("widget", [202, 203, 207])
 @given(sides=st.lists(data, min_size=1, max_size=3), data_type=types)
 @example(sides=[many], data_type="numeric")
-@few
-def test_an_explanation_keeps_its_budget(widget: int, sides: list[Any], data_type: str) -> None:
+@few_examples
+def test_explanations_of_arbitrary_data_stay_within_the_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_id": widget, "window": "5d"}
-    check(anyio.run(partial(answered, "explain_change", sides, data_type, arguments)), EXPLAINED)
+    assert_within_budget(anyio.run(partial(answer_of, "explain_change", sides, data_type, arguments)), EXPLAINED)

@@ -1,4 +1,4 @@
-"""Answers keep to their budget, and say what they left out."""
+"""Answers stay within their budget and state omissions."""
 
 import json
 import re
@@ -32,7 +32,7 @@ AWKWARD: list[tuple[str, str, Any]] = [
 
 @pytest.mark.parametrize(("chart_type", "data"), [case[1:] for case in AWKWARD], ids=[case[0] for case in AWKWARD])
 @pytest.mark.parametrize("several", [False, True], ids=["alone", "among others"])
-async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_awkward_data_stays_within_the_budget(chart_type: str, data: Any, several: bool) -> None:  # noqa: FBT001 - a parameter
     grouped = data and isinstance(data, list) and "group" in data[0]
     group_by = {"type": "field", "field": "topic"} if grouped else None
 
@@ -69,14 +69,14 @@ async def test_any_answer_fits_its_budget(chart_type: str, data: Any, several: b
     assert not {"\x1b", "\u202e"} & set(text + json.dumps(answer, ensure_ascii=False))
 
 
-async def test_a_dashboard_of_eight_widgets_fits_six_thousand_characters() -> None:
+async def test_a_dashboard_of_eight_widgets_fits_in_6000_characters() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
         assert len(answer["widgets"]) == 8
         assert len(text) <= 6000
 
 
-async def test_what_holds_for_several_widgets_is_said_once() -> None:
+async def test_notes_shared_by_all_widgets_are_printed_once() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, compare_to="previous_period")
         assert "note: all widgets: the windows cover different weekdays" in text
@@ -93,7 +93,7 @@ async def test_what_holds_for_several_widgets_is_said_once() -> None:
     )
 
 
-async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:
+async def test_sixty_widgets_show_one_figure_each_within_the_budget() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         many: list[Json] = [
@@ -107,7 +107,7 @@ async def test_sixty_widgets_still_answer_with_a_figure_each() -> None:
     assert all("n" in report and report["omitted"] for report in answer["widgets"])
 
 
-async def test_points_choose_the_length_of_the_series() -> None:
+async def test_points_limits_the_length_of_the_series() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         facts_only = await report_of(context, widget_ids=[208], points=0)
         short = await report_of(context, widget_ids=[208], points=5)
@@ -117,7 +117,7 @@ async def test_points_choose_the_length_of_the_series() -> None:
     assert sum(long["series"]["value"]) == sum(short["series"]["value"]) == facts_only["facts"]["total"]
 
 
-async def test_a_series_without_room_is_coarser_before_it_is_gone() -> None:
+async def test_a_series_is_coarsened_before_it_is_omitted() -> None:
     app = new_sandbox(count=6000)
     lines: list[Json] = [{"name": f"Line {i}", "chart_type": "line", "field": "duration"} for i in range(12)]
     async with open_tools(app) as (context, _):
@@ -135,9 +135,9 @@ async def test_a_series_without_room_is_coarser_before_it_is_gone() -> None:
     assert len(chosen["series"]["value"]) <= 5
 
 
-async def test_what_was_left_out_names_how_to_get_it() -> None:
+async def test_omissions_state_how_to_get_the_rest() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_week")
-    told = [report["omitted"] for report in answer["widgets"] if "omitted" in report]
-    assert told
-    assert all(left[-1] == "request the widget alone" and f"omitted: {'; '.join(left)}" in text for left in told)
+    omissions = [report["omitted"] for report in answer["widgets"] if "omitted" in report]
+    assert omissions
+    assert all(left[-1] == "request the widget alone" and f"omitted: {'; '.join(left)}" in text for left in omissions)

@@ -1,4 +1,4 @@
-"""compare_to and compare_filters against the sandbox: the same figures as asking for both sides by hand."""
+"""compare_to and compare_filters: the same figures as querying both sides separately."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from cekura_sandbox import ApiVariant
 from support import Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
-READINGS = [
+VARIANTS = [
     ApiVariant(override=override, preview=preview)
     for override in ("replace", "merge")
     for preview in ("alone", "merge")
@@ -33,8 +33,8 @@ def rate(readings: ApiVariant, where: str) -> tuple[int, float]:
     return int(n), float(mean)
 
 
-@pytest.mark.parametrize("readings", READINGS, ids=str)
-async def test_the_period_before_is_the_same_as_asking_for_it(readings: ApiVariant) -> None:
+@pytest.mark.parametrize("readings", VARIANTS, ids=str)
+async def test_previous_period_equals_querying_that_window(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[203], window="7d", compare_to="previous_period")
     found = report["comparison"]
@@ -46,7 +46,7 @@ async def test_the_period_before_is_the_same_as_asking_for_it(readings: ApiVaria
     assert "notes" in found
 
 
-COMPARED: list[tuple[str, str, str, str]] = [
+WINDOWS: list[tuple[str, str, str, str]] = [
     ("today", "previous_period", "2026-11-17T00:00Z", "2026-11-17T15:30Z"),
     ("24h", "previous_week", "2026-11-10T15:30Z", "2026-11-11T15:30Z"),
     ("yesterday", "previous_period", "2026-11-16T00:00Z", "2026-11-17T00:00Z"),
@@ -55,8 +55,8 @@ COMPARED: list[tuple[str, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("window", "to", "start", "end"), COMPARED)
-async def test_each_form_names_the_other_window(window: str, to: str, start: str, end: str) -> None:
+@pytest.mark.parametrize(("window", "to", "start", "end"), WINDOWS)
+async def test_every_form_of_compare_to_resolves_to_its_window(window: str, to: str, start: str, end: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[202], window=window, compare_to=to)
     assert (report["comparison"]["from"], report["comparison"]["to"]) == (start, end)
@@ -66,7 +66,7 @@ async def test_each_form_names_the_other_window(window: str, to: str, start: str
     )
 
 
-async def test_one_agent_against_another_over_the_same_time() -> None:
+async def test_compare_filters_compare_two_agents_in_one_window() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         arguments: Json = {"widget_ids": [203], "window": "7d", "filters": BOOKING}
         report = await report_of(context, **arguments, compare_filters=RECEPTION)
@@ -77,7 +77,7 @@ async def test_one_agent_against_another_over_the_same_time() -> None:
     assert same["comparison"] == report["comparison"]
 
 
-async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
+async def test_the_agent_of_the_release_is_the_top_contributor() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         report = await report_of(context, widget_ids=[204], window="7d", compare_to="previous_week")
         unlike = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-10")
@@ -90,7 +90,7 @@ async def test_the_release_of_one_agent_is_what_contributed_most() -> None:
     assert split["rate_effect"] + split["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
 
 
-async def test_every_chart_of_a_dashboard_is_compared_in_one_call() -> None:
+async def test_all_charts_of_a_dashboard_are_compared_in_one_call() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(
             context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_period"
@@ -101,7 +101,7 @@ async def test_every_chart_of_a_dashboard_is_compared_in_one_call() -> None:
     assert text.count("compared with 2026-11-04T15:30Z") == len(answer["widgets"])
 
 
-WRONG: list[tuple[Json, str]] = [
+INVALID: list[tuple[Json, str]] = [
     ({"window": "20d", "compare_to": "previous_period"}, "compare like this is the last 15 days"),
     ({"window": "10d", "compare_to": "previous_week"}, "overlaps a window longer than a week"),
     ({"window": "7d", "compare_to": "previous_month"}, "is not a comparison; did you mean previous_period"),
@@ -110,14 +110,14 @@ WRONG: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG)
-async def test_what_cannot_be_compared_is_refused_with_what_can(arguments: Json, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "message"), INVALID)
+async def test_invalid_comparisons_are_rejected_with_a_valid_alternative(arguments: Json, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        with pytest.raises(errors.InvalidArguments, match=said.replace("compare like", "compared like")):
+        with pytest.raises(errors.InvalidArguments, match=message.replace("compare like", "compared like")):
             await ask(context, "get_widgets_data", widget_ids=[202], **arguments)
 
 
-async def test_an_unsaved_widget_is_compared_likewise() -> None:
+async def test_an_unsaved_widget_can_be_compared() -> None:
     pie: Any = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         text, answer = await ask(
@@ -129,14 +129,14 @@ async def test_an_unsaved_widget_is_compared_likewise() -> None:
     assert "shares (label, current %, baseline %, points, verdict): " in text
 
 
-COUNTED: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
+COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
 
 
-async def test_the_share_of_calls_that_match_is_a_rate_with_its_interval_per_bucket() -> None:
+async def test_share_where_reports_a_rate_with_intervals_per_bucket() -> None:
     billing: Json = {"field": "topic", "op": "eq", "value": "billing question"}
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(
-            context, "preview_widget", widget=COUNTED, dashboard_id=11, window="7d", share_where=billing, compare_to="previous_period"
+            context, "preview_widget", widget=COUNT, dashboard_id=11, window="7d", share_where=billing, compare_to="previous_period"
         )  # fmt: skip
         assert recorder.writes() == []
     report = answer["report"]
@@ -157,11 +157,11 @@ async def test_the_share_of_calls_that_match_is_a_rate_with_its_interval_per_buc
     )
     assert report["comparison"]["baseline"] == {"value": pytest.approx(matching / n, abs=1e-4), "n": n}
     assert 'share of calls where topic = "billing question"' in text
-    assert answer["widget"] == COUNTED
+    assert answer["widget"] == COUNT
 
 
-async def test_the_other_side_of_a_share_counts_the_same_field() -> None:
-    by_dropoff: Json = {**COUNTED, "field": "dropoff_point"}
+async def test_the_baseline_of_a_share_counts_the_same_field() -> None:
+    by_dropoff: Json = {**COUNT, "field": "dropoff_point"}
     voicemail: Json = {"field": "call_ended_reason", "op": "eq", "value": "voicemail-reached"}
     asked: Json = {"widget": by_dropoff, "dashboard_id": 11, "share_where": voicemail}
     async with open_tools(shared_sandbox()) as (context, _):
@@ -172,15 +172,15 @@ async def test_the_other_side_of_a_share_counts_the_same_field() -> None:
     assert that["value"] == pytest.approx(alone["report"]["facts"]["overall"], abs=1e-4)
 
 
-async def test_a_share_of_what_is_not_counted_is_refused() -> None:
+async def test_share_where_is_rejected_for_charts_that_count_no_calls() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match="share_where: needs a widget that counts calls"):
             await ask(context, "preview_widget", widget={"chart_type": "pie", "field": "topic"}, share_where=BOOKING)
         assert recorder.sent == []
 
 
-async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tested() -> None:
-    """An agent that is not listed any more: what is kept to the agents of its project lacks its calls."""
+async def test_windows_read_with_different_scopes_are_not_tested() -> None:
+    """With an agent that is no longer listed, reads limited to the agents of the project lack its calls."""
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         whole = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
@@ -198,7 +198,7 @@ async def test_sides_that_were_read_in_two_ways_and_hold_other_calls_are_not_tes
     assert "not tested" not in {row["verdict"] for row in whole[1]["comparison"]["shares"]["top"]}
 
 
-async def test_figures_of_a_stat_that_was_read_in_two_ways_are_not_tested_and_that_is_told() -> None:
+async def test_stat_figures_read_with_different_scopes_are_not_tested() -> None:
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         listed = Response(200, json.dumps(agents).encode())
@@ -208,7 +208,7 @@ async def test_figures_of_a_stat_that_was_read_in_two_ways_are_not_tested_and_th
     assert "agents that are no longer listed" in report["not_tested"][0]
 
 
-async def test_bars_for_the_tests_come_out_of_the_same_dozen_of_requests_as_histories() -> None:
+async def test_test_data_and_histories_share_a_limit_of_twelve_requests() -> None:
     fields = ["topic", "call_ended_reason", "dropoff_point", "metadata.region", "metadata.app_version"]
     pies: list[Json] = [{"name": field, "chart_type": "pie", "field": field} for field in fields]
     bars: list[Json] = [
@@ -240,7 +240,7 @@ DAYS_BEFORE = [
 
 
 @pytest.mark.parametrize(("widget", "part", "window", "until", "measure"), DAYS_BEFORE)
-async def test_whole_days_of_the_same_calls_up_to_the_window_show_how_much_days_vary(
+async def test_daily_variation_is_estimated_from_whole_days_before_the_window(
     widget: int, part: str | None, window: str | None, until: str, measure: str
 ) -> None:
     app = shared_sandbox(count=60_000)
@@ -263,7 +263,7 @@ async def test_whole_days_of_the_same_calls_up_to_the_window_show_how_much_days_
     assert [cell.value for cell in cells] == pytest.approx([value for _, value in rows[-len(cells) :]])
 
 
-async def test_without_history_or_for_other_calls_days_before_are_not_used() -> None:
+async def test_history_is_used_only_for_comparisons_over_time() -> None:
     found = list[Json]()
     for history in (True, False):
         async with open_tools(shared_sandbox(count=60_000), history=history) as (context, _):
@@ -275,9 +275,9 @@ async def test_without_history_or_for_other_calls_days_before_are_not_used() -> 
     assert found[1] == found[3]
 
 
-@pytest.mark.parametrize("readings", READINGS, ids=str)
-async def test_other_calls_stand_for_what_the_dashboard_says_of_the_same_field(readings: ApiVariant) -> None:
-    """Widget 209 is Booking's alone, by a filter of its dashboard."""
+@pytest.mark.parametrize("readings", VARIANTS, ids=str)
+async def test_compare_filters_replace_dashboard_filters_on_the_same_field(readings: ApiVariant) -> None:
+    """A filter of its dashboard limits widget 209 to the agent Booking."""
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[209], window="7d", compare_filters={"agent": "Reception"})
     found = report["comparison"]
@@ -289,7 +289,7 @@ async def test_other_calls_stand_for_what_the_dashboard_says_of_the_same_field(r
     assert 'replaced in the baseline: agent.id = "Booking" (33)' in found["notes"]
 
 
-async def test_a_version_that_replaced_another_within_the_window_is_compared_and_a_note_says_so() -> None:
+async def test_comparing_a_version_with_its_successor_adds_a_note() -> None:
     versions = [[{"agent": "Booking", "metadata.app_version": version}, version] for version in ("2.4.0", "2.3.1")]
     async with open_tools(shared_sandbox(count=20_000)) as (context, _):
         report = await report_of(
@@ -302,7 +302,7 @@ async def test_a_version_that_replaced_another_within_the_window_is_compared_and
     assert not any("replaced the other" in note for note in same["comparison"].get("notes", []))
 
 
-async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
+async def test_filters_apply_to_both_sides_of_a_comparison() -> None:
     failed: Json = {"field": "success", "op": "eq", "value": False}
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(
@@ -318,28 +318,28 @@ async def test_what_is_asked_of_both_sides_holds_on_both() -> None:
     assert report["comparison"]["baseline"]["value"] == counts[31]
 
 
-CUT = "cut to the same hour, as the window is under way"
-UNEQUAL = "the windows differ in length, and so in hours or weekdays"
+CUT_NOTE = "cut to the same hour, as the window is under way"
+UNEQUAL_NOTE = "the windows differ in length, and so in hours or weekdays"
 
 
 @pytest.mark.parametrize(
     ("other", "note"),
     [
-        ("2026-11-11", CUT),
-        ("2026-11-11T00:00Z/2026-11-12T00:00Z", UNEQUAL),
-        ("2026-11-16/2026-11-17", UNEQUAL),
-        ("2026-11-11T00:00Z/2026-11-11T10:00Z", UNEQUAL),
+        ("2026-11-11", CUT_NOTE),
+        ("2026-11-11T00:00Z/2026-11-12T00:00Z", UNEQUAL_NOTE),
+        ("2026-11-16/2026-11-17", UNEQUAL_NOTE),
+        ("2026-11-11T00:00Z/2026-11-11T10:00Z", UNEQUAL_NOTE),
     ],
 )
-async def test_an_interval_beside_a_day_under_way_lies_about_its_difference(other: str, note: str) -> None:
+async def test_partial_days_are_compared_with_equal_hours_or_per_day(other: str, note: str) -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         comparison = (await report_of(context, widget_ids=[202], window="today", compare_to=other))["comparison"]
     assert comparison["ci95"][0] < comparison["difference"] < comparison["ci95"][1]
     assert note in comparison["notes"]
-    assert comparison.get("per") == (None if note == CUT else "day")
+    assert comparison.get("per") == (None if note == CUT_NOTE else "day")
 
 
-async def test_a_part_against_the_whole_is_said_to_be_one() -> None:
+async def test_comparing_a_subset_with_the_whole_adds_a_note() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[203], window="7d", compare_filters=RECEPTION)
         apart = await report_of(context, widget_ids=[203], window="7d", filters=BOOKING, compare_filters=RECEPTION)
@@ -348,13 +348,13 @@ async def test_a_part_against_the_whole_is_said_to_be_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "why"),
+    ("other", "pattern"),
     [
         ({"topic": "no such topic"}, 'none of the \\d+ calls in this window has topic = "no such topic"'),
         ({"agent.id": 38}, "agent 38 .*project 2"),
     ],
 )
-async def test_a_side_that_can_hold_no_calls_is_refused_by_name(other: Json, why: str) -> None:
+async def test_an_empty_baseline_is_reported_with_its_cause(other: Json, pattern: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(
             context, "get_widgets_data", widget_ids=[202, 203, 205], window="7d", compare_filters=other
@@ -362,11 +362,11 @@ async def test_a_side_that_can_hold_no_calls_is_refused_by_name(other: Json, why
     for report in answer["widgets"]:
         assert report["comparison"]["not_compared"].startswith("no calls match in the baseline: ")
         assert "difference" not in report["comparison"]
-        assert re.search(why, report["comparison"]["not_compared"])
+        assert re.search(pattern, report["comparison"]["not_compared"])
     assert "baseline 0" not in text
 
 
-async def test_drop_offs_against_the_rest_by_topic_for_a_widget_that_is_not_saved() -> None:
+async def test_an_unsaved_pie_compares_drop_offs_with_other_calls() -> None:
     pie: Json = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(
@@ -396,7 +396,7 @@ async def test_drop_offs_against_the_rest_by_topic_for_a_widget_that_is_not_save
     assert "filters" not in answer["widget"]
 
 
-SEVERAL: list[Json] = [
+COMPARISONS: list[Json] = [
     {"dashboard_id": number, "points": 0, **window}
     for number in (11, 12)
     for window in (
@@ -409,9 +409,9 @@ SEVERAL: list[Json] = [
 ]
 
 
-async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
+async def test_intervals_and_verdicts_agree_in_every_comparison() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        for arguments in SEVERAL:
+        for arguments in COMPARISONS:
             _, answer = await ask(context, "get_widgets_data", **arguments)
             found = [report["comparison"] for report in answer["widgets"]]
             for one in found:
@@ -421,7 +421,7 @@ async def test_interval_and_verdict_agree_however_many_are_compared() -> None:
                     assert "explained_by" in one or (not low <= 0 <= high) == significant, (arguments, one)
 
 
-async def test_what_else_is_compared_weakens_no_verdict_and_is_said_beside_it() -> None:
+async def test_verdicts_are_independent_of_other_charts_in_the_call() -> None:
     together: Json = {"dashboard_id": 11, "points": 0, "window": "3d", "compare_to": "previous_period"}
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "get_widgets_data", **together)
@@ -434,14 +434,14 @@ async def test_what_else_is_compared_weakens_no_verdict_and_is_said_beside_it() 
     assert not any("possible_among" in report["comparison"] for report in alone)
 
 
-def test_a_clear_difference_that_is_one_of_many_is_possible_among_them_unless_a_step_explains_it() -> None:
+def test_a_clear_difference_among_many_tests_is_marked_as_possible() -> None:
     clear = Comparison(verdict="clear").with_p_value(0.004)
     assert [clear.among(tests).possible_among for tests in (1, 2, 3)] == [None, None, 3]
     assert Comparison(verdict="clear").with_p_value(0.004, is_explained=True).among(9).possible_among is None
     assert Comparison(verdict="possible").with_p_value(0.04).among(9).possible_among is None
 
 
-FEW: list[Json] = [
+FEW_CALLS: list[Json] = [
     {"field": "success", "op": "eq", "value": True},
     {"field": "success", "op": "eq", "value": False},
     {"field": "id", "op": "gte", "value": 1_005_989},
@@ -449,8 +449,8 @@ FEW: list[Json] = [
 
 
 @pytest.mark.parametrize("readings", [ApiVariant(), ApiVariant(rates="percent"), ApiVariant(booleans="1")], ids=str)
-@pytest.mark.parametrize("filters", FEW, ids=range(len(FEW)))
-async def test_success_over_a_few_calls_has_a_unit_and_an_interval(readings: ApiVariant, filters: Json) -> None:
+@pytest.mark.parametrize("filters", FEW_CALLS, ids=range(len(FEW_CALLS)))
+async def test_success_of_few_calls_has_a_unit_and_an_interval(readings: ApiVariant, filters: Json) -> None:
     widget: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
     [(n, mean)] = sql(
         shared_sandbox(readings),
@@ -470,7 +470,7 @@ async def test_success_over_a_few_calls_has_a_unit_and_an_interval(readings: Api
     assert 0 <= low <= one * mean <= high <= one
 
 
-async def test_a_rate_is_read_by_all_charts_of_a_call_that_show_it() -> None:
+async def test_the_unit_of_a_rate_is_inferred_from_all_its_charts() -> None:
     async with open_tools(shared_sandbox(ApiVariant(rates="percent"))) as (context, recorder):
         rows = [{"time_interval": "2026-11-17T00:00:00Z", "value": 0.8, "sample_count": 125}]
         body = json.dumps({"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}).encode()
@@ -484,7 +484,7 @@ async def test_a_rate_is_read_by_all_charts_of_a_call_that_show_it() -> None:
     assert (report["unit"], report["facts"]["overall"]) == ("percent", 0.8)
 
 
-async def test_the_calls_of_a_stat_differ_per_day_where_the_windows_differ_in_length() -> None:
+async def test_total_calls_are_compared_per_day_for_unequal_windows() -> None:
     windows = {"window": "2026-11-12/2026-11-17", "compare_to": "2026-11-09/2026-11-10"}
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[201, 202], **windows)

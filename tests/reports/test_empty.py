@@ -1,4 +1,4 @@
-"""A chart without a call says what excludes them all, found out by counting."""
+"""A chart without calls names the condition that excludes all of them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
-READINGS = [ApiVariant(), ApiVariant(override="merge", preview="merge", booleans="1", rates="percent", stat="array")]
+VARIANTS = [ApiVariant(), ApiVariant(override="merge", preview="merge", booleans="1", rates="percent", stat="array")]
 LAWSUIT: Json = {"field": "topic", "op": "eq", "value": "lawsuit"}
 LONG: Json = {"field": "duration", "op": "gt", "value": 90_000}
 SUCCESS: Json = {"field": "success", "op": "eq", "value": True}
@@ -24,7 +24,7 @@ def all_of(*conditions: Json) -> Json:
     return {"operator": "and", "conditions": [*conditions]}
 
 
-def of_metric(metric: int | str, value: str, by: str = "id") -> Json:
+def metric_condition(metric: int | str, value: str, by: str = "id") -> Json:
     conditions = [
         {"field": f"metric_evaluations.metric.{by}", "op": "eq", "value": metric},
         {"field": "metric_evaluations.value", "op": "eq", "value": value},
@@ -41,8 +41,8 @@ CASES: list[tuple[Json, str]] = [
         {"field": "agent.agent_name", "op": "eq", "value": "Recepton"},
         'has agent.agent_name = "Recepton"; did you mean "Reception"?; agents: ',
     ),
-    (of_metric(504, "positiv"), 'did you mean "positive"?; values that occur: "positive", '),
-    (of_metric("Sentimnt", "positive", by="name"), "calls in this window has one evaluation with"),
+    (metric_condition(504, "positiv"), 'did you mean "positive"?; values that occur: "positive", '),
+    (metric_condition("Sentimnt", "positive", by="name"), "calls in this window has one evaluation with"),
     (
         {"field": "metric_evaluations.metric.name", "op": "eq", "value": "Sentimnt"},
         'did you mean "Sentiment"?; metrics: ',
@@ -60,9 +60,11 @@ CASES: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize("readings", READINGS, ids=["plainest", "merging"])
-@pytest.mark.parametrize(("filters", "said"), CASES, ids=range(len(CASES)))
-async def test_the_condition_that_excludes_all_calls_is_named(readings: ApiVariant, filters: Json, said: str) -> None:
+@pytest.mark.parametrize("readings", VARIANTS, ids=["plainest", "merging"])
+@pytest.mark.parametrize(("filters", "note_part"), CASES, ids=range(len(CASES)))
+async def test_an_empty_chart_names_the_condition_that_matches_no_call(
+    readings: ApiVariant, filters: Json, note_part: str
+) -> None:
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, _):
         shown = [(await report_of(context, widget_ids=[203], filters=filters))["notes"][0]]
@@ -71,20 +73,20 @@ async def test_the_condition_that_excludes_all_calls_is_named(readings: ApiVaria
         shown.append(preview["report"]["notes"][0])
         _, calls = await ask(context, "list_calls", widget_id=202, filters=filters)
         shown.append(calls["notes"][0])
-    assert all(said in note for note in shown), shown
+    assert all(note_part in note for note in shown), shown
     assert not any("longer window" in note for note in shown)
     [(every,)] = sql(app, "SELECT count(*) FROM calls WHERE ts >= '2026-11-11' AND agent_id IN (31,32,33,34,35,36,37)")
     counted = [note for note in shown if "calls in this window" in note]
     assert all(f"{every} calls in this window" in note for note in counted)
 
 
-async def test_an_agent_of_the_project_without_a_call_that_matches_is_not_blamed() -> None:
+async def test_an_empty_chart_blames_no_agent_with_matching_calls() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[203], filters=all_of(agent(33), LAWSUIT))
     assert 'has topic = "lawsuit"' in report["notes"][0]
 
 
-async def test_calls_without_a_value_are_told_from_no_calls() -> None:
+async def test_an_empty_chart_distinguishes_no_calls_from_no_values() -> None:
     app = shared_sandbox()
 
     def no_rows(sent: Sent) -> Response | None:
@@ -103,7 +105,7 @@ async def test_calls_without_a_value_are_told_from_no_calls() -> None:
     assert preview["report"]["notes"][0] == f"{every} matching calls, none with a value of this metric"
 
 
-async def test_the_reason_is_looked_for_once_for_all_widgets_and_its_failure_does_not_fail_them() -> None:
+async def test_the_cause_of_empty_charts_is_determined_once_for_all() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=11, filters=LAWSUIT)
         stats = [s.body for s in recorder.sent if s.path.endswith("preview_data/") and s.body["chart_type"] == "stat"]
@@ -120,7 +122,7 @@ async def test_the_reason_is_looked_for_once_for_all_widgets_and_its_failure_doe
 
 @pytest.mark.parametrize("window", ["30d", None], ids=["asked", "saved"])
 @pytest.mark.parametrize("function", ["avg", "count"])
-async def test_calls_that_begin_inside_the_window_are_no_gap(window: str | None, function: str) -> None:
+async def test_a_series_that_starts_within_the_window_is_not_an_outage(window: str | None, function: str) -> None:
     app = shared_sandbox(count=60_000)
     [(first,)] = sql(
         app,

@@ -1,4 +1,4 @@
-"""Groups of a chart over time: who moved unlike the others, with the figures that SQL gives."""
+"""Groups of a chart over time: which one changed, with the same figures as SQL."""
 
 import pytest
 from benchmarks.verdicts import quiet_calls
@@ -18,7 +18,7 @@ BY_TOPIC: Json = {
 }
 
 
-async def test_which_agent_got_worse_is_said_against_the_week_before() -> None:
+async def test_group_changes_name_the_agent_that_got_worse() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
         report = await report_of(context, widget_ids=[204], window="2026-11-11/2026-11-17", compare_to="previous_week")
@@ -34,7 +34,7 @@ async def test_which_agent_got_worse_is_said_against_the_week_before() -> None:
     assert report["group_changes"]["not_significant"] == 6
 
 
-async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves_of_its_window() -> None:
+async def test_group_changes_of_an_unsaved_widget_compare_window_halves() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=BY_TOPIC, dashboard_id=11)
@@ -51,7 +51,7 @@ async def test_which_topic_rises_is_said_of_a_widget_that_is_not_saved_by_halves
     assert "6 not significant" in text
 
 
-async def test_a_group_that_is_new_is_said_to_be() -> None:
+async def test_a_new_group_is_marked_as_new() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         report = await report_of(context, widget_ids=[215], window="2026-11-05/2026-11-17")
     rows = {row["group"]: row for row in report["group_changes"]["top"]}
@@ -59,7 +59,7 @@ async def test_a_group_that_is_new_is_said_to_be() -> None:
     assert "baseline" not in rows["2.4.0"]
 
 
-async def test_the_days_before_both_weeks_make_a_small_fall_of_an_agent_clear_in_few_requests_more() -> None:
+async def test_history_makes_a_small_drop_of_an_agent_clear() -> None:
     app = next(iter(quiet_calls.quiet_worlds([2], 12_000, KEY)))
     app.state.world.con.execute(
         "UPDATE calls SET success = success AND u(id, 'fall') >= 0.065 WHERE ts >= TIMESTAMP '2026-11-11' "
@@ -79,19 +79,19 @@ async def test_the_days_before_both_weeks_make_a_small_fall_of_an_agent_clear_in
     assert requests[1] == requests[0] + 3, "a history of the measure, and by each field; one of them checks the calls"
 
 
-async def test_windows_too_short_for_halves_say_nothing_of_them() -> None:
+async def test_short_windows_have_no_group_changes() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         report = await report_of(context, widget_ids=[204], window="3d")
     assert "group_changes" not in report
 
 
 @pytest.mark.no_cover
-def test_where_nothing_moves_groups_are_rarely_said_to() -> None:
-    """``python -m benchmarks.verdicts`` asks more worlds."""
+def test_quiet_data_rarely_yields_group_changes() -> None:
+    """``python -m benchmarks.verdicts`` runs more seeds."""
     assert quiet_calls.quiet_answers(quiet_calls.GROUPS, range(700, 706)).holds
 
 
-async def test_groups_are_compared_where_the_level_changed_and_not_by_halves_that_do_not_meet_there() -> None:
+async def test_groups_are_compared_at_the_step_of_their_chart() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         fortnight = await report_of(context, widget_ids=[204], window="14d")
         week = await report_of(context, widget_ids=[204], window="7d")
@@ -112,7 +112,7 @@ def _bar(field: str, function: str, by: str | None = None) -> Json:
 COUNT, BY_AGENT = _bar("agent_id", "count"), _bar("success", "avg", "agent.id")
 
 
-async def test_a_pie_of_true_and_false_has_its_own_verdict_beside_a_chart_of_the_same_by_group() -> None:
+async def test_a_boolean_pie_has_the_same_verdict_alone_and_beside_others() -> None:
     compared: Json = {"window": "7d", "compare_to": "previous_period"}
     async with open_tools(new_sandbox(count=9000)) as (context, _):
         pie = {"name": "Success", "chart_type": "pie", "field": "success"}
@@ -124,7 +124,7 @@ async def test_a_pie_of_true_and_false_has_its_own_verdict_beside_a_chart_of_the
     assert "possible" in str(shares[0])
 
 
-async def test_groups_are_compared_where_their_days_before_cannot_be_read_and_the_answer_says_so() -> None:
+async def test_groups_with_unreadable_history_are_compared_with_a_note() -> None:
     def fails_by_group(sent: Sent) -> Response | None:
         asks_group = sent.path.endswith("preview_data/") and sent.body.get("group_by")
         return Response(403, b"{}", "application/json") if asks_group and "2026-10-" in str(sent.body) else None
@@ -138,7 +138,7 @@ async def test_groups_are_compared_where_their_days_before_cannot_be_read_and_th
             assert "not tested" not in text, "what is read of all groups is tested"
 
 
-async def test_groups_of_more_charts_than_histories_are_read_are_compared_without_and_counted() -> None:
+async def test_group_charts_beyond_the_history_limit_are_counted() -> None:
     measures = [("agent_id", "count"), ("success", "avg"), *(("duration", f) for f in ("avg", "sum", "min", "max"))]
     charts = [_bar(*measure, by) for measure in measures for by in ("agent.id", "topic", "metadata.language")]
     async with open_tools(new_sandbox()) as (context, recorder):
@@ -150,7 +150,7 @@ async def test_groups_of_more_charts_than_histories_are_read_are_compared_withou
     assert "note: groups of 7 charts compared without the days before: at most 12 histories are read" in text
 
 
-async def test_a_count_that_few_calls_on_one_side_keep_from_a_test_is_named_as_not_tested() -> None:
+async def test_a_group_with_few_calls_on_one_side_is_not_tested() -> None:
     app = new_sandbox(count=9000)
     app.state.world.con.cursor().execute(
         "UPDATE calls SET topic = 'rare' WHERE id % 20 = 5 AND (ts >= '2026-11-11 15:30' OR id % 100 = 5)"
@@ -168,7 +168,7 @@ async def test_a_count_that_few_calls_on_one_side_keep_from_a_test_is_named_as_n
     assert "; not tested: too few calls on one side" in text
 
 
-async def test_a_group_that_other_calls_lack_is_not_called_new() -> None:
+async def test_a_group_missing_from_compared_calls_is_not_marked_new() -> None:
     booking = {"field": "agent.id", "op": "eq", "value": 33}
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[204], window="7d", compare_filters=booking)

@@ -1,4 +1,4 @@
-"""Looks one after the other: what is new, what was told before, and what becomes clear when."""
+"""Series of looks: which changes are new, which were reported before, and when one becomes clear."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,25 +33,25 @@ def look(
 
 
 def verdicts(*changes: RankedChange, pauses: list[timedelta], tests: int = 5) -> list[tuple[bool, bool]]:
-    """Of the first row of each look, whether it is clear, and whether it was told before."""
+    """For the first row of each look: whether it is clear, and whether it was reported before."""
     at, token, answers = NOW, None, list[tuple[bool, bool]]()
     for pause in [timedelta(0), *pauses]:
         at += pause
-        rows, told = look(*changes, at=at, token=token, tests=tests)
-        token = told.token
+        rows, result = look(*changes, at=at, token=token, tests=tests)
+        token = result.token
         answers.append((rows[0].is_clear, rows[0].told_before))
     return answers
 
 
-def test_a_new_level_is_possible_at_first_and_clear_when_it_has_lasted_for_seven_daily_looks() -> None:
+def test_a_step_becomes_clear_after_seven_daily_looks() -> None:
     assert verdicts(row(STEP), pauses=[DAY] * 7) == [
         (False, False), *[(False, True)] * 5, (True, False), (True, True),
     ]  # fmt: skip
-    told = look(row(STEP))[0][0].change
-    assert (told.verdict, told.limited_by) == ("possible", "clear to a single look, not yet over the looks")
+    result = look(row(STEP))[0][0].change
+    assert (result.verdict, result.limited_by) == ("possible", "clear to a single look, not yet over the looks")
 
 
-def test_looking_every_hour_makes_nothing_clear_sooner() -> None:
+def test_hourly_looks_make_no_change_clear_sooner() -> None:
     weak = row(Change(
         how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))  # fmt: skip
     assert not any(clear for clear, _ in verdicts(weak, pauses=[timedelta(hours=1)] * 150))
@@ -59,7 +59,7 @@ def test_looking_every_hour_makes_nothing_clear_sooner() -> None:
     assert [clear for clear, _ in hourly].index(True) >= 5.5 * 24
 
 
-def test_a_second_look_of_a_morning_makes_a_new_level_clear_no_later() -> None:
+def test_two_looks_a_day_make_no_change_clear_later() -> None:
     level = row(Change(how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))
     minute = timedelta(minutes=1)
     twice = verdicts(level, pauses=[minute, *[DAY - minute, minute] * 6])
@@ -67,15 +67,15 @@ def test_a_second_look_of_a_morning_makes_a_new_level_clear_no_later() -> None:
     assert not any(clear for clear, _ in verdicts(level, pauses=[minute] * 30))
 
 
-def test_a_break_starts_the_seven_looks_anew() -> None:
+def test_an_interruption_restarts_the_seven_looks() -> None:
     token = None
     for day in range(11):
-        rows, told = look(*([] if day == 5 else [row(STEP)]), at=NOW + day * DAY, token=token)
-        token = told.token
+        rows, result = look(*([] if day == 5 else [row(STEP)]), at=NOW + day * DAY, token=token)
+        token = result.token
         assert not any(one.is_clear for one in rows)
 
 
-def test_what_is_over_soon_is_clear_at_once_and_only_the_same_event_is_told_before() -> None:
+def test_a_short_event_is_clear_at_once_and_recognized_later() -> None:
     _, first = look(row(OUTAGE))
     again = Change(how="outage", p_value=1e-9, size=3.0, before=9, after=0, at="2026-11-18T14:00Z", still=True)
     rows, second = look(row(again), row(OUTAGE), at=NOW + DAY, token=first.token)
@@ -85,7 +85,7 @@ def test_what_is_over_soon_is_clear_at_once_and_only_the_same_event_is_told_befo
     assert (second.number, second.new, second.told_before) == (2, 1, 1)
 
 
-def test_each_of_ninety_looks_spends_its_share_over_all_its_tests() -> None:
+def test_each_of_ninety_looks_spends_its_share_of_the_error_rate() -> None:
     share = 0.05 / 90
     for tests in (1, 40):
         for factor, is_clear in ((0.99, True), (1.01, False)):
@@ -97,14 +97,14 @@ def test_each_of_ninety_looks_spends_its_share_over_all_its_tests() -> None:
     assert not look(row(half), at=NOW + DAY / 2, token=first.token, tests=1)[0][0].is_clear
 
 
-def test_a_rise_is_another_event_than_a_fall_and_another_chart_than_the_first() -> None:
+def test_changes_of_other_direction_or_chart_are_new_events() -> None:
     _, first = look(row(STEP))
     rise = Change(how="step", p_value=1e-9, size=1.0, before=0.8, after=0.9, at="2026-11-10")
     for other in (row(rise), row(STEP, widget=2)):
         assert not look(other, at=NOW + DAY, token=first.token)[0][0].told_before
 
 
-def test_a_difference_between_windows_is_the_same_a_week_later_and_a_step_of_another_week_is_not() -> None:
+def test_a_share_is_recognized_a_week_later_and_another_step_is_new() -> None:
     share = Change(how="share", p_value=1e-3, size=1.0, before=10, after=20, part="billing")
     _, first = look(row(share), row(STEP))
     later = Change(how="step", p_value=1e-9, size=1.0, before=0.9, after=0.8, at="2026-11-17")
@@ -112,7 +112,7 @@ def test_a_difference_between_windows_is_the_same_a_week_later_and_a_step_of_ano
     assert {one.change.how: one.told_before for one in rows} == {"share": True, "step": False}
 
 
-def test_a_token_is_short_however_much_was_told_and_remembers_the_latest() -> None:
+def test_a_token_is_bounded_and_keeps_the_latest_changes() -> None:
     days = [f"2026-11-{1 + place % 17:02}" for place in range(200)]
     many = [row(Change(how="step", p_value=1e-9, size=1.0, before=1, after=2, at=at), widget=place)
             for place, at in enumerate(days)]  # fmt: skip
@@ -124,7 +124,7 @@ def test_a_token_is_short_however_much_was_told_and_remembers_the_latest() -> No
 
 
 @pytest.mark.parametrize(("old", "new"), [("look1.", "look2."), (".1.", ".2."), ("look1.", "ünlesbar\x1b"), (".", "")])
-def test_a_token_that_cannot_be_read_says_what_to_do(old: str, new: str) -> None:
+def test_an_invalid_token_is_rejected_with_a_next_step(old: str, new: str) -> None:
     _, first = look(row(STEP))
     for token in (first.token.replace(old, new, 1), first.token[:-1]):
         with pytest.raises(InvalidArguments) as refused:
@@ -135,7 +135,7 @@ def test_a_token_that_cannot_be_read_says_what_to_do(old: str, new: str) -> None
         assert "or omit token to start a new series" in str(refused.value)
 
 
-def test_a_token_of_other_dashboards_or_of_the_future_is_refused() -> None:
+def test_tokens_of_other_dashboards_or_the_future_are_rejected() -> None:
     _, first = look(row(STEP))
     with pytest.raises(InvalidArguments, match="about something else than dashboards 11; look at the same again"):
         read_token(first.token, scope_of("others"), NOW, about="dashboards 11")

@@ -1,4 +1,4 @@
-"""Calls without a value: asked for, counted, or at least not left out in silence."""
+"""Calls without a value: included, counted, or reported as omitted."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ HAS_CAMPAIGN: Json = {**NO_CAMPAIGN, "value": False}
 NOT_COMPLAINT: Json = {"field": "topic", "op": "neq", "value": "complaint"}
 COUNT: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
 RECALL = "metadata['campaign'] = 'recall'"
-IN_WEEK = "project = 1 AND ts >= '2026-11-11'"
+PROJECT_WEEK = "project = 1 AND ts >= '2026-11-11'"
 
 
 def count(where: str, *, of: str = "*") -> int:
-    [(found,)] = sql(shared_sandbox(), f"SELECT count({of}) FROM calls WHERE {IN_WEEK} AND {where}")
+    [(found,)] = sql(shared_sandbox(), f"SELECT count({of}) FROM calls WHERE {PROJECT_WEEK} AND {where}")
     return int(found)
 
 
@@ -26,7 +26,7 @@ def all_of(*conditions: Json) -> Json:
     return {"operator": "and", "conditions": [*conditions]}
 
 
-async def test_the_share_of_calls_that_are_not_something_counts_those_without_a_value() -> None:
+async def test_share_where_with_neq_counts_calls_without_a_value() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11, share_where=NOT_RECALL)
         _, those_with = await ask(
@@ -43,7 +43,7 @@ async def test_the_share_of_calls_that_are_not_something_counts_those_without_a_
     assert "share_where: neq also counts calls without a value of metadata.campaign" in text
 
 
-async def test_a_question_about_all_but_something_is_one_about_calls_without_a_value_too_in_every_tool() -> None:
+async def test_neq_counts_calls_without_a_value_in_every_tool() -> None:
     expected = count("coalesce(topic, '') <> 'complaint'")
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[202], filters=NOT_COMPLAINT)
@@ -56,7 +56,7 @@ async def test_a_question_about_all_but_something_is_one_about_calls_without_a_v
     assert against["comparison"]["baseline"]["value"] == expected
 
 
-async def test_a_saved_neq_stays_as_it_is_and_says_how_many_calls_have_no_value() -> None:
+async def test_a_saved_neq_is_kept_and_the_calls_without_a_value_are_counted() -> None:
     app = new_sandbox(count=6000)
     async with open_tools(app) as (context, recorder):
         receipt = await carried_out(
@@ -87,7 +87,7 @@ async def test_a_saved_neq_stays_as_it_is_and_says_how_many_calls_have_no_value(
         ("metadata.campaign", "metadata['campaign']"),
     ],
 )
-async def test_a_count_of_a_field_says_that_it_leaves_out_calls_without_one(field: str, column: str) -> None:
+async def test_counting_a_field_states_that_calls_without_a_value_are_omitted(field: str, column: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget={**COUNT, "field": field}, dashboard_id=11)
         share, _ = await ask(
@@ -100,7 +100,7 @@ async def test_a_count_of_a_field_says_that_it_leaves_out_calls_without_one(fiel
     assert "omits calls without one; field agent_id counts all calls" in text
 
 
-async def test_a_count_of_all_calls_says_nothing_of_that() -> None:
+async def test_counting_all_calls_omits_the_note_on_missing_values() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11)
     assert answer["report"]["where"] == "all calls"
@@ -131,14 +131,14 @@ async def test_a_count_of_all_calls_says_nothing_of_that() -> None:
         ),
     ],
 )  # fmt: skip
-def test_only_what_could_mean_calls_without_a_value_asks_for_them(given: Json, sent: Json | None) -> None:
+def test_missing_values_are_added_only_to_neq_on_optional_fields(given: Json, sent: Json | None) -> None:
     found, notes = with_missing(Filter.model_validate(given))
     assert found == (sent or given)
     assert bool(notes) == (sent is not None)
     assert any("may exclude" in text for text in filter_warnings(given)) == (sent is not None)
 
 
-async def test_a_neq_that_leaves_out_no_call_says_nothing() -> None:
+async def test_neq_on_a_complete_field_adds_no_note() -> None:
     widget: Any = {**COUNT, "filters": {"field": "metadata.region", "op": "neq", "value": "north"}}
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11)

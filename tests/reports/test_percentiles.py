@@ -1,4 +1,4 @@
-"""Percentiles of all calls of a window and of each group, where the API can compute them."""
+"""Percentiles of all calls of a window and of each group, if the API can compute them."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def p95(start: str, end: str, by: str = "1") -> dict[object, float]:
     return dict(rows)
 
 
-async def test_a_percentile_is_that_of_all_calls_in_the_window_and_in_the_one_before() -> None:
+async def test_percentiles_cover_all_calls_of_window_and_baseline() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(
             context, "preview_widget", widget=P95, dashboard_id=11, window="7d", compare_to="previous_period"
@@ -32,7 +32,7 @@ async def test_a_percentile_is_that_of_all_calls_in_the_window_and_in_the_one_be
     assert report["comparison"]["baseline"]["value"] == pytest.approx(before, rel=1e-3)
 
 
-async def test_each_group_has_the_percentile_of_its_calls_and_all_together_have_theirs() -> None:
+async def test_each_group_has_the_percentile_of_its_own_calls() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=BY_AGENT, dashboard_id=11, window="7d")
     report = answer["report"]
@@ -43,7 +43,7 @@ async def test_each_group_has_the_percentile_of_its_calls_and_all_together_have_
     assert report["facts"]["p95"] == pytest.approx(whole, rel=1e-3)
 
 
-async def test_a_percentile_of_a_window_in_two_months_lies_between_theirs_and_a_note_says_so() -> None:
+async def test_a_percentile_across_two_months_is_bounded_with_a_note() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=P95, dashboard_id=11, window="2026-10-28/2026-11-05")
     [october] = p95("2026-10-28", "2026-11-01").values()
@@ -54,7 +54,7 @@ async def test_a_percentile_of_a_window_in_two_months_lies_between_theirs_and_a_
     assert note == f"p95 of all calls lies between those of the two months, {october:.4g} and {november:.4g}"
 
 
-async def test_a_week_across_two_months_has_its_percentile() -> None:
+async def test_a_week_across_two_months_has_an_exact_percentile() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=P95, dashboard_id=11, window="2026-10-26/2026-11-01")
     [whole] = p95("2026-10-26", "2026-11-02").values()

@@ -1,4 +1,4 @@
-"""When in the day or week, on the user's own clock; and days that are the user's own: all as SQL counts them."""
+"""Profiles by hour and weekday in local time, and local days: the same figures as SQL."""
 
 import pytest
 from benchmarks.verdicts import quiet_calls
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.anyio
 LARGE = 60_000
 FOUR_WEEKS = "2026-10-21/2026-11-17"
 LOCAL = "timezone('America/Los_Angeles', timezone('UTC', ts))"
-IN_TIME = f"project = 1 AND {LOCAL} >= '2026-10-21' AND {LOCAL} < '2026-11-18'"
+LOCAL_WINDOW = f"project = 1 AND {LOCAL} >= '2026-10-21' AND {LOCAL} < '2026-11-18'"
 
 
-async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
+async def test_a_profile_reports_the_busiest_hour_in_local_time() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
         text, answer = await ask(
@@ -31,7 +31,7 @@ async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
     [report] = answer["widgets"]
     found = report["profile"]
     hours = sql(
-        app, f"SELECT hour({LOCAL}), count(*) / 20 FROM calls WHERE {IN_TIME} AND isodow({LOCAL}) < 6 GROUP BY 1"
+        app, f"SELECT hour({LOCAL}), count(*) / 20 FROM calls WHERE {LOCAL_WINDOW} AND isodow({LOCAL}) < 6 GROUP BY 1"
     )
     busiest = max(hours, key=lambda row: row[1])
     assert found["highest_on_weekdays"] == {
@@ -39,11 +39,11 @@ async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
         "value": pytest.approx(busiest[1], rel=1e-3),
     }
     assert found["weekdays"] == [pytest.approx(value, rel=1e-3) for _, value in sorted(hours)]
-    every = sql(app, f"SELECT hour({LOCAL}), count(*) / 28 FROM calls WHERE {IN_TIME} GROUP BY 1 ORDER BY 1")
+    every = sql(app, f"SELECT hour({LOCAL}), count(*) / 28 FROM calls WHERE {LOCAL_WINDOW} GROUP BY 1 ORDER BY 1")
     assert found["value"] == [pytest.approx(value, rel=1e-3) for _, value in every]
     assert (found["time_zone"], found["verdict"]) == ("America/Los_Angeles", "clear")
     assert found["above"][0] == found["highest"]["slot"]
-    assert report["n"] == sql(app, f"SELECT count(*) FROM calls WHERE {IN_TIME}")[0][0]
+    assert report["n"] == sql(app, f"SELECT count(*) FROM calls WHERE {LOCAL_WINDOW}")[0][0]
     assert f"highest on weekdays {busiest[0]:02d}:00" in text
 
 
@@ -60,14 +60,14 @@ async def test_the_busiest_hour_on_weekdays_in_los_angeles() -> None:
         ({"chart_type": "line", "field": "duration"}, "hour_of_week", "avg(duration)"),
     ],
 )
-async def test_means_are_of_all_calls_of_an_hour_or_weekday(widget: Json, by: str, measure: str) -> None:
+async def test_profile_means_cover_all_calls_of_a_slot(widget: Json, by: str, measure: str) -> None:
     app = shared_sandbox(count=LARGE)
     slot = {
         "weekday": f"isodow({LOCAL}) - 1",
         "hour_of_day": f"hour({LOCAL})",
         "hour_of_week": f"(isodow({LOCAL}) - 1) * 24 + hour({LOCAL})",
     }[by]
-    rows = sql(app, f"SELECT {slot}, {measure}, count(*) FROM calls WHERE {IN_TIME} GROUP BY 1 ORDER BY 1")
+    rows = sql(app, f"SELECT {slot}, {measure}, count(*) FROM calls WHERE {LOCAL_WINDOW} GROUP BY 1 ORDER BY 1")
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, profile=by, window=FOUR_WEEKS)
     found = answer["report"]["profile"]
@@ -78,7 +78,7 @@ async def test_means_are_of_all_calls_of_an_hour_or_weekday(widget: Json, by: st
         assert found["slots"][0] == "Monday"
 
 
-async def test_days_of_the_user_begin_at_their_midnight_under_each_reading_of_the_api() -> None:
+async def test_local_days_start_at_local_midnight_for_every_api_variant() -> None:
     for readings in (ApiVariant(), ApiVariant(preview="merge", override="merge"), ApiVariant(grouped="nested")):
         app = shared_sandbox(readings)
         async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
@@ -104,7 +104,7 @@ async def test_days_of_the_user_begin_at_their_midnight_under_each_reading_of_th
         assert {row[0]: row[1] for row in grouped["groups"]["top"]}["Reception (31)"] == agents[31]
 
 
-async def test_one_yesterday_is_the_users_and_another_utcs() -> None:
+async def test_yesterday_by_local_day_is_the_local_day() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         theirs = await report_of(context, widget_ids=[202], by="local day", window="yesterday", time_zone="Tokyo")
     assert theirs["window"] == {"from": "2026-11-17T15:00Z", "to": "2026-11-18T15:00Z", "source": "asked"}
@@ -112,7 +112,7 @@ async def test_one_yesterday_is_the_users_and_another_utcs() -> None:
     assert theirs["series"]["value"][0] == theirs["n"]
 
 
-WRONG: list[tuple[Json, str]] = [
+INVALID: list[tuple[Json, str]] = [
     ({"profile": "hour_of_day", "compare_to": "previous_week"}, "compare_to: and profile exclude each other"),
     ({"profile": "hour_of_day", "by": "local_day"}, "by: and profile exclude each other"),
     ({"profile": "fortnight"}, '"fortnight" is not allowed'),
@@ -121,15 +121,15 @@ WRONG: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[said for _, said in WRONG])
-async def test_what_does_not_go_together_is_refused_before_anything_is_sent(arguments: Json, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "message"), INVALID, ids=[message for _, message in INVALID])
+async def test_conflicting_arguments_are_rejected_before_any_request(arguments: Json, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        with pytest.raises(InvalidArguments, match=said):
+        with pytest.raises(InvalidArguments, match=message):
             await ask(context, "get_widgets_data", widget_ids=[202], **arguments)
         assert recorder.sent == []
 
 
-async def test_a_profile_says_how_its_filters_were_read() -> None:
+async def test_a_profile_reports_how_its_filters_were_interpreted() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(
             context,
@@ -143,7 +143,7 @@ async def test_a_profile_says_how_its_filters_were_read() -> None:
     assert note in text
 
 
-def test_a_flat_measure_is_said_to_be_flat_and_too_few_days_say_nothing() -> None:
+def test_a_profile_of_too_few_days_is_not_tested() -> None:
     few = [Bucket(hour * 3600.0, 5, 5) for hour in range(24)]
     found = profile(few, "hour_of_day", function="count", clock=Clock(), zone="UTC")
     assert found is not None
@@ -152,8 +152,8 @@ def test_a_flat_measure_is_said_to_be_flat_and_too_few_days_say_nothing() -> Non
 
 
 @pytest.mark.no_cover
-def test_success_that_has_no_rhythm_is_rarely_said_to_have_one() -> None:
-    """``python -m benchmarks.verdicts`` asks more worlds."""
+def test_success_without_seasonality_rarely_gets_a_clear_profile() -> None:
+    """``python -m benchmarks.verdicts`` runs more seeds."""
     assert quiet_calls.quiet_answers(quiet_calls.PROFILES, range(900, 906)).holds
 
 
@@ -166,7 +166,7 @@ def test_success_that_has_no_rhythm_is_rarely_said_to_have_one() -> None:
         ("Europe/Berlin", "2026-10-24/2026-10-27", 4),
     ],
 )
-async def test_no_call_of_a_window_is_lost_where_clocks_change_or_are_odd(zone: str, window: str, days: int) -> None:
+async def test_local_windows_count_every_call_across_clock_changes(zone: str, window: str, days: int) -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app, time_zone=zone) as (context, _):
         theirs = await report_of(context, widget_ids=[202], by="local_day", window=window)
@@ -183,7 +183,7 @@ async def test_no_call_of_a_window_is_lost_where_clocks_change_or_are_odd(zone: 
     ("zone", "day"),
     [("Europe/Berlin", "2026-10-25"), ("America/New_York", "2026-11-01"), ("Australia/Lord_Howe", "2026-11-15")],
 )
-async def test_a_day_with_a_clock_change_is_whole(zone: str, day: str) -> None:
+async def test_a_day_with_a_clock_change_is_complete(zone: str, day: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE), time_zone=zone) as (context, _):
         one = await report_of(context, widget_ids=[202], by="local_day", window=day)
         week = await report_of(context, widget_ids=[202], by="local_day", window=f"2026-10-22/{day}")
@@ -194,14 +194,14 @@ async def test_a_day_with_a_clock_change_is_whole(zone: str, day: str) -> None:
 
 @pytest.mark.parametrize("window", ["yesterday", "last_week", "2026-11-12T18:30Z/2026-11-13T18:30Z"])
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham"])
-async def test_days_that_begin_within_an_hour_of_utc_are_tested(zone: str, window: str) -> None:
+async def test_local_days_with_fractional_offsets_are_tested(zone: str, window: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE), time_zone=zone) as (context, _):
         theirs = await report_of(context, widget_ids=[203], by="local_day", window=window)
     assert "not_tested" not in theirs, "no agent is missing: the window cuts an hour that the history holds whole"
     assert "findings" in theirs
 
 
-async def test_groups_of_local_days_are_compared_over_the_days_that_are_named() -> None:
+async def test_groups_of_local_days_are_compared_over_the_stated_days() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
         report = await report_of(context, widget_ids=[215], by="local_day", window="2026-11-05/2026-11-17")
@@ -218,7 +218,7 @@ async def test_groups_of_local_days_are_compared_over_the_days_that_are_named() 
     assert (rows["2.4.0"]["n"][1], rows["2.4.0"]["current"]) == (n, pytest.approx(rate, abs=1e-3))
 
 
-async def test_hours_that_the_window_cuts_are_counted_and_said_to_be_left_out() -> None:
+async def test_partial_hours_are_excluded_from_a_profile_with_a_note() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         short = await report_of(context, widget_ids=[202], profile="hour_of_day", window="1h")
         week = await report_of(context, widget_ids=[203], profile="hour_of_week", window="14d")

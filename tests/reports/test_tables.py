@@ -1,4 +1,4 @@
-"""Rows of a chart, as aligned text and as CSV: complete, page by page, with n, and safe in a spreadsheet."""
+"""Tables as aligned text and CSV: complete, paged, with n, and safe in a spreadsheet."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def numbers_in(rows: list[list[Any]]) -> list[str]:
     return [repr(cell) for row in rows for cell in row if isinstance(cell, int | float)]
 
 
-async def test_groups_by_day_have_a_row_for_each_pair_with_the_rate_and_n_of_the_calls() -> None:
+async def test_a_table_has_a_row_with_rate_and_n_per_day_and_group() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         text, answer = await ask(
@@ -68,7 +68,7 @@ async def test_groups_by_day_have_a_row_for_each_pair_with_the_rate_and_n_of_the
         assert number in text
 
 
-async def test_all_hours_of_a_week_can_be_read_page_by_page_and_each_page_says_where_the_next_begins() -> None:
+async def test_a_long_table_is_paged_and_each_page_names_the_next_row() -> None:
     widget: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}
     widget |= {"group_by": {"type": "field", "field": "topic"}}
     rows, first, pages = list[list[Any]](), 1, 0
@@ -95,7 +95,7 @@ async def test_all_hours_of_a_week_can_be_read_page_by_page_and_each_page_says_w
     assert {row[0] for row in rows if row[3] == "yes"} == {rows[0][0], rows[-1][0]}
 
 
-async def test_pages_written_to_one_file_are_of_one_window_while_time_goes_on() -> None:
+async def test_all_pages_of_a_csv_file_cover_the_same_window() -> None:
     times = (NOW + min(i - 40, 0) * timedelta(minutes=20) for i in count())
     connection = Connection(settings(), app_factory=shared_sandbox, now=lambda: next(times))
     widget = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}
@@ -106,7 +106,7 @@ async def test_pages_written_to_one_file_are_of_one_window_while_time_goes_on() 
     assert hours == [hours[0] + i * timedelta(hours=1) for i in range(28 * 24 + 1)]
 
 
-async def test_csv_is_that_of_the_standard_with_missing_values_empty_zeros_kept_and_no_formula() -> None:
+async def test_csv_follows_the_standard_and_contains_no_formulas() -> None:
     groups = ['=HYPERLINK("http://a.example")', "+1", "-2", "@sum", "a,b", 'say "hi"', "two\nlines", None]
     stamps = ["2026-11-16T00:00:00Z", "2026-11-17T00:00:00Z"]
     rows: list[Json] = [{"time_interval": stamps[0], "value": 0, "sample_count": 9, "group": name} for name in groups]
@@ -128,7 +128,7 @@ async def test_csv_is_that_of_the_standard_with_missing_values_empty_zeros_kept_
     assert "(http://" not in text
 
 
-async def test_shares_of_a_pie_are_those_of_each_group_and_sum_to_100_in_it() -> None:
+async def test_pie_shares_sum_to_100_within_each_group() -> None:
     widget = {"chart_type": "pie", "field": "topic", "group_by": {"type": "field", "field": "agent.id"}}
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, window="7d", table="text")
@@ -143,7 +143,7 @@ async def test_shares_of_a_pie_are_those_of_each_group_and_sum_to_100_in_it() ->
     assert f"table, {table['total_rows']} rows:" in text
 
 
-async def test_a_comparison_has_the_rows_of_both_periods_and_a_line_those_of_its_buckets() -> None:
+async def test_tables_of_comparisons_hold_the_rows_of_both_periods() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(
             context, "get_widgets_data", widget_ids=[203, 207], window="7d", compare_to="previous_period", table="text"
@@ -157,7 +157,7 @@ async def test_a_comparison_has_the_rows_of_both_periods_and_a_line_those_of_its
     assert line["total_rows"] == 2 * 169
 
 
-async def test_the_figures_of_a_stat_and_the_slots_of_a_profile_are_rows_too() -> None:
+async def test_stat_figures_and_profile_slots_are_available_as_tables() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, stat = await ask(context, "get_widgets_data", widget_ids=[201], window="7d", table="csv")
         _, folded = await ask(
@@ -172,7 +172,7 @@ async def test_the_figures_of_a_stat_and_the_slots_of_a_profile_are_rows_too() -
     assert row_report["table"]["rows"][0][0] == "Monday"
 
 
-async def test_tables_of_a_whole_dashboard_share_the_room_of_one_answer() -> None:
+async def test_tables_of_a_dashboard_share_the_budget_of_one_answer() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         for how in ("text", "csv"):
             text, answer = await ask(context, "get_widgets_data", dashboard_id=11, table=how)
@@ -186,7 +186,7 @@ async def test_tables_of_a_whole_dashboard_share_the_room_of_one_answer() -> Non
                 assert f"table of widget {number}, {f'{shown} rows:' if shown == table['total_rows'] else cut}" in text
 
 
-async def test_what_has_no_rows_is_said_and_a_row_without_a_table_is_refused() -> None:
+async def test_missing_rows_are_reported_and_from_row_needs_a_table() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, "get_widgets_data", widget_ids=[202], window="7d", table="text", from_row=99)
         assert "table of widget 202: no row 99, as there are 8" in text

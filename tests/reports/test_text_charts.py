@@ -1,4 +1,4 @@
-"""Charts in plain text: beside one widget, narrow, aligned, and gone first where there is no room."""
+"""Charts in plain text: for a single widget, narrow, aligned, and omitted first if space is short."""
 
 import re
 from itertools import pairwise
@@ -24,7 +24,7 @@ def series(values: list[float | None], measure: str = "avg") -> Series:
     ("widget", "window"),
     [(BAR, "7d"), ({**BAR, "time_period": "hour"}, "29d"), ({"chart_type": "line", "field": "duration"}, "14d")],
 )
-async def test_one_chart_over_time_comes_with_axes(widget: Json, window: str) -> None:
+async def test_a_single_time_series_is_drawn_with_axes(widget: Json, window: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=widget, window=window)
     chart = [line for line in text.splitlines() if re.match(r" *\S* [┤│]", line)]
@@ -38,7 +38,7 @@ async def test_one_chart_over_time_comes_with_axes(widget: Json, window: str) ->
 
 
 @pytest.mark.anyio
-async def test_slices_are_aligned_and_those_of_several_widgets_are_a_list() -> None:
+async def test_a_single_pie_is_drawn_and_several_are_listed() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         alone, _ = await ask(context, "preview_widget", widget=PIE, window="7d")
         among, _ = await ask(context, "get_widgets_data", widget_ids=[205, 206])
@@ -50,7 +50,7 @@ async def test_slices_are_aligned_and_those_of_several_widgets_are_a_list() -> N
 
 
 @pytest.mark.anyio
-async def test_the_figures_of_a_stat_stand_below_each_other() -> None:
+async def test_stat_figures_are_aligned_in_columns() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[201])
     lines = text.splitlines()
@@ -62,7 +62,7 @@ async def test_the_figures_of_a_stat_stand_below_each_other() -> None:
         assert line.index(line.split()[1]) + len(line.split()[1]) == head.index("current") + 7
 
 
-def test_a_chart_gives_way_before_anything_that_is_said() -> None:
+def test_a_text_chart_is_omitted_if_it_does_not_fit() -> None:
     named = [SliceShown(UntrustedText("x" * 60), 5, 50.0), SliceShown(UntrustedText("y"), 5, 50.0)]
     assert pie_chart(PieFacts(total=10, categories=2, top=named)) == []
     assert pie_chart(PieFacts(total=0, categories=0)) == []
@@ -73,7 +73,7 @@ def test_a_chart_gives_way_before_anything_that_is_said() -> None:
 
 
 @given(st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from(["count", "avg"]))
-def test_a_higher_value_is_never_drawn_lower(values: list[float | None], measure: str) -> None:
+def test_higher_values_are_never_drawn_lower(values: list[float | None], measure: str) -> None:
     lines = column_chart(series(values, measure), "2026-11-08")
     known = [value for value in values if value is not None]
     if len(known) < 2 or (not lines and max(len(repr(value)) for value in known) + len(values) > 70):
@@ -105,7 +105,7 @@ def test_a_higher_value_is_never_drawn_lower(values: list[float | None], measure
         (208, "2026-11-14/2026-11-17", ["2026-11-14T00:00Z", "2026-11-17"]),
     ],
 )
-async def test_the_axis_names_the_first_and_the_last_bucket(widget: int, window: str, ends: list[str]) -> None:
+async def test_the_axis_labels_the_first_and_last_bucket(widget: int, window: str, ends: list[str]) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[widget], window=window)
     lines = text.splitlines()
@@ -116,7 +116,7 @@ async def test_the_axis_names_the_first_and_the_last_bucket(widget: int, window:
 
 
 @pytest.mark.anyio
-async def test_the_axis_of_months_and_of_local_days_names_the_last_one() -> None:
+async def test_the_axis_of_months_and_local_days_labels_the_last_bucket() -> None:
     months = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "month"}
     async with open_tools(shared_sandbox()) as (context, _):
         text, _ = await ask(context, "preview_widget", widget=months, window="30d")
