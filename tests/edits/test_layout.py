@@ -392,7 +392,7 @@ async def test_a_partial_layout_update_reports_overlapping_widgets() -> None:
         ("bulk_edit_dashboard", {"dashboard_id": 11, "update": [{"id": 203, "layout": {"w": -1}}]}, "at least 1"),
     ],
 )
-async def test_impossible_moves_are_rejected(tool: str, arguments: Json, message: str) -> None:
+async def test_impossible_layouts_are_rejected(tool: str, arguments: Json, message: str) -> None:
     async with open_tools(new_sandbox(count=10)) as (context, recorder):
         with pytest.raises(errors.InvalidArguments, match=message):
             await ask(context, tool, **arguments)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cekura_dashboards.context import ToolContext
-from support import Json, ask, content, new_sandbox, open_tools, draw_dashboard, take_back_sandboxes
+from support import Json, ask, content, new_sandbox, open_tools, some, take_back_sandboxes
 
 pytestmark = pytest.mark.no_cover
 EDITS = 7
@@ -188,4 +188,4 @@ class Editing(RuleBasedStateMachine):
 
 
 TestEditing = Editing.TestCase
-TestEditing.settings = settings(max_examples=draw_dashboard(200), stateful_step_count=EDITS)
+TestEditing.settings = settings(max_examples=some(200), stateful_step_count=EDITS)
