@@ -319,7 +319,7 @@ async def test_a_new_level_fails_over_looks_once_it_has_lasted_and_a_single_look
         second = await assert_board(context, 12, lines, looks=True, token=earlier)
         third = await assert_board(context, 12, lines, looks=True, token=second.token)
     assert (single.status, first.checks[0].status, soon.checks[0].status) == ("fail", "ok", "ok")
-    assert first.checks[0].text == f"{single.text}: a failure to a single look, not yet over the looks"
+    assert first.checks[0].text == f"{single.text}: a failure in this look, not yet over the series"
     assert [(one.checks[0].status, one.checks[0].told_before) for one in (second, third)] == [
         ("fail", False), ("fail", True),
     ]  # fmt: skip
@@ -337,11 +337,11 @@ async def test_a_few_hours_with_as_many_calls_each_do_not_show_that_no_more_come
 
 async def test_a_percentage_is_expected_of_a_rate_only_and_lines_are_read_before_the_dashboard() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
-        with pytest.raises(DashboardsError, match=r'expect "Calls per day": "many" is no expectation; write it as'):
+        with pytest.raises(DashboardsError, match=r'expect "Calls per day": "many" is not an expectation; write it as'):
             await assert_board(context, 11, {"Calls per day": "many"})
         assert not recorder.sent
         [check] = (await assert_board(context, 11, {"Calls per day": "> 5 %"})).checks
-    assert (check.status, check.text.endswith("is no rate; expect it without %")) == ("not tested", True)
+    assert (check.status, check.text.endswith("is not a rate; write it without %")) == ("not tested", True)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def allowed_tools(text: str, *, core_client: bool = False) -> Mapping[str, froze
         for name in (name.strip() for name in listed.split(",")):
             if name not in groups and name not in existing:
                 hint = did_you_mean(name, [*existing, *groups])
-                raise SettingsError(f'CEKURA_TOOLS names "{quoted(name, limit=60)}", which is no tool; {hint}')
+                raise SettingsError(f'CEKURA_TOOLS names "{quoted(name, limit=60)}", which is not a tool; {hint}')
             tools |= groups.get(name, frozenset({name}))
         tools_by_key[digest.strip() if sign else EVERY_KEY] = tools
     return tools_by_key

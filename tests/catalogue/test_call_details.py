@@ -104,7 +104,7 @@ async def test_explain_change_counts_failed_rules_of_its_examples() -> None:
     assert {side: row[side] for side in counted} == counted
     assert row["current"] == 3
     assert answer["failed_rules"]["of"] == [3, 3]
-    line = f'rules failed in the examples, no sample (rule, of 3 current, of 3 baseline): "Next step confirmed" {row["current"]} '
+    line = f'rules failed in the examples, not a sample (rule, of 3 current, of 3 baseline): "Next step confirmed" {row["current"]} '
     assert line in text
 
 

@@ -262,6 +262,5 @@ async def test_a_possible_change_without_a_date_lists_no_edits() -> None:
 def test_edits_of_other_kinds_are_summarized_in_one_line() -> None:
     edits = Edits(start="2026-11-11", end="2026-11-13", edits=[], others={"dashboard": 1}, looked_at=["audit log"])
     assert edits_text(edits) == (
-        "edited around the change, 2026-11-11 to 2026-11-13: no edit in what was looked at; others: dashboard 1; "
-        "looked at: audit log"
+        "edited around the change, 2026-11-11 to 2026-11-13: no edits found; others: dashboard 1; looked at: audit log"
     )

@@ -24,19 +24,19 @@ async def test_a_second_look_marks_known_changes_as_reported_before() -> None:
             context, "find_changes", since="last look", token=first["look"]["token"], **TWO_DASHBOARDS
         )
     assert len(first["look"]["token"]) <= 500
-    assert "look 1 of a series: at most 5 % of series of 90 looks tell any false clear that is new" in text
+    assert "look 1 of a series: at most 5 % of series of 90 looks report any false new clear change" in text
     assert {change["widgets"][0] for change in first["changes"]} == {
         change["widgets"][0] for change in alone["changes"]
     }
     clear_alone = {change["widgets"][0] for change in alone["changes"] if change["verdict"] == "clear"}
     lasting = [change for change in first["changes"] if change["kind"] in {"step", "trend"}]
     assert {(change["verdict"], change["limited_by"]) for change in lasting if change["widgets"][0] in clear_alone} == {
-        ("possible", "clear to a single look, not yet over the looks")
+        ("possible", "clear in this look, not yet over the series")
     }
     assert not any("told_before" in change for change in first["changes"])
     assert all(change["told_before"] and "next" not in change for change in second["changes"])
     assert (second["look"]["number"], second["look"]["new"]) == (2, 0)
-    assert "nothing new since the last look\n1. clear, told before and still so: widget" in again
+    assert "nothing new since the last look\n1. clear, reported before, ongoing: widget" in again
     assert len(again) < len(text)
     assert "look" not in alone
 
@@ -45,7 +45,10 @@ async def test_a_token_of_other_dashboards_is_rejected_before_any_request() -> N
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         _, first = await ask(context, "find_changes", since="last look", **TWO_DASHBOARDS)
         sent = len(recorder.sent)
-        for token, why in ((first["look"]["token"], "about something else than dashboard 11;"), ("x", "is no token")):
+        for token, why in (
+            (first["look"]["token"], "about something other than dashboard 11;"),
+            ("x", "is not a complete token"),
+        ):
             with pytest.raises(DashboardsError, match=why):
                 await ask(context, "find_changes", since="last look", token=token, dashboard_ids=[11])
         assert len(recorder.sent) == sent

@@ -40,7 +40,7 @@ async def test_unwatched_metrics_are_stated_only_for_charts_that_were_read() -> 
         recorder.fault = more
         text, answer = await ask(context, "get_dashboard", dashboard_id=11)
     assert answer["charts_unread"] is True
-    assert "which no chart that was looked at shows" in text
+    assert "which none of the charts checked shows" in text
 
 
 @pytest.mark.no_cover
@@ -60,7 +60,7 @@ async def test_find_changes_lists_alerts_that_fired_in_the_last_seven_days() -> 
             assert count > 0
         _, early = await ask(context, "find_changes", window="14d")
         assert (
-            early["notes"][0] == "alerts were not looked at: the API tells how often they fired in the last 7 days only"
+            early["notes"][0] == "alerts were not read: the API reports how often they fired for the last 7 days only"
         )
 
 
@@ -90,7 +90,7 @@ async def test_a_key_without_alert_rights_gets_the_rest_of_the_answer(tool: str,
             _, answer = await ask(context, tool, **arguments)
             answers.append(answer)
     allowed, forbidden = answers
-    assert forbidden[place][0] == "alerts were not looked at (403)"
+    assert forbidden[place][0] == "alerts were not read (403)"
     alert_keys = {"alerts", "requests", place}
     assert {k: v for k, v in forbidden.items() if k not in alert_keys} == {
         k: v for k, v in allowed.items() if k not in alert_keys

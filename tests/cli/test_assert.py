@@ -113,9 +113,9 @@ LATENCY = "12", "Response latency p95"
         (("11", "Calls per day", "> 1 call"), r"ok   .* > 1 calls over 7d: [\d.]+ per day,"),
         (("11", RATE, ">= 1%"), r"ok   .* >= 1 % over 7d: 0\.\d+,"),
         (("11", RATE, ">= 99 percent"), r"FAIL .* >= 99 % over 7d: 0\.\d+,"),
-        (("11", "Calls per day", "< 2 s"), r"\?    .*: not tested: .*: its unit is calls; expect a number without s"),
-        (("11", RATE, "> 2 s"), r"\?    .*: not tested: .*: its unit is ratio; expect a number without s"),
-        (("12", "Customer satisfaction", "> 3 s"), r"\?    .*: its unit is not known; expect a number without s"),
+        (("11", "Calls per day", "< 2 s"), r"\?    .*: not tested: .*: its unit is calls; write the number without s"),
+        (("11", RATE, "> 2 s"), r"\?    .*: not tested: .*: its unit is ratio; write the number without s"),
+        (("12", "Customer satisfaction", "> 3 s"), r"\?    .*: its unit is not known; write the number without s"),
     ],
 )
 def test_a_value_may_have_a_unit_that_the_chart_can_be_compared_in(
@@ -147,8 +147,8 @@ def test_a_number_that_no_rate_can_be_is_not_taken_as_held(run: Any, line: str, 
         ((RATE, "never below 80%"), 'did you mean ">= 80 % over 7d"?'),
         (("Calls per day", "not more than 1.5k calls"), 'did you mean "<= 1500 calls over 7d"?'),
         (("Call length", "under 3 minutes on average"), 'did you mean "< 3 min over 7d"?'),
-        (("Call length", "< 3 m"), '"m" is no unit; use `%`, `ms`, `s`, `min`, `h` or `calls`, or none.'),
-        (("Call length", "< 3 parsecs over 24h"), '"parsecs" is no unit; use `%`, `ms`'),
+        (("Call length", "< 3 m"), '"m" is not a unit; use `%`, `ms`, `s`, `min`, `h` or `calls`, or none.'),
+        (("Call length", "< 3 parsecs over 24h"), '"parsecs" is not a unit; use `%`, `ms`'),
         (("Calls per day", "max 1 000 over 24h"), 'did you mean "<= 1000 over 24h"?'),
         (("Calls per day", "> 1" + 400 * "0"), 'write it as ">= 0.85 over 7d",'),
         ((RATE, "fine"), 'write it as ">= 0.85 over 7d",'),
@@ -189,17 +189,17 @@ def test_other_commands_leave_what_a_file_expects(run: Any, tmp_path: Path) -> N
 
 def test_a_file_keeps_the_last_look_and_what_failed_then_is_told_as_still_so(run: Any, tmp_path: Path) -> None:
     arguments = ("assert", "11", "--expect", RATE, ">= 0.99", "--since", "look.txt")
-    assert "told before" not in run(*arguments, code=1).stdout
+    assert "reported before" not in run(*arguments, code=1).stdout
     first = (tmp_path / "look.txt").read_text(encoding="utf-8")
     assert len(first) <= 500
-    assert run(*arguments, code=1).stdout.endswith(", told before and still so\n")
+    assert run(*arguments, code=1).stdout.endswith(", reported before, ongoing\n")
     unwritten = run(*arguments, "--junit", "missing/results.xml", code=2)
     assert "results.xml cannot be written" in unwritten.stderr
     assert (tmp_path / "look.txt").read_text(encoding="utf-8").split(".")[2] == "3"  # the look counts all the same
     refused = run("assert", "12", "--expect", "Booking success", "> 0", "--since", "look.txt", code=2)
     assert "look at the same again, or delete the file to start a new series" in refused.stderr
     (tmp_path / "look.txt").write_bytes(b"\xff\xfelook1")
-    assert "is no token of a look" in run(*arguments, code=2).stderr
+    assert "is not a complete token of a look" in run(*arguments, code=2).stderr
 
 
 @pytest.mark.anyio
@@ -235,4 +235,4 @@ def test_over_many_looks_a_failure_must_be_surer_than_for_one(run: Any) -> None:
     expected = f">= {float(numbers[3]) + 0.0003:.5f}"
     assert run("assert", "11", "--expect", RATE, expected, code=1).stdout.startswith("FAIL")
     out = run("assert", "11", "--expect", RATE, expected, "--since", "look.txt").stdout
-    assert out.endswith(": a failure to a single look, not yet over the looks\n")
+    assert out.endswith(": a failure in this look, not yet over the series\n")

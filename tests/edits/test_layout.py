@@ -268,7 +268,7 @@ async def test_a_widget_without_a_layout_is_placed_last() -> None:
             {"delete": [205]},
             "widget 205 is the same one, or not on this dashboard after the edit",
         ),
-        ({**PIE, "place": "left"}, {}, '"left" is no place; use top, top left, top right, bottom, or'),
+        ({**PIE, "place": "left"}, {}, '"left" is not a place; use top, top left, top right, bottom, or'),
         ({**PIE, "place": "top", "metadata": {"layout": {"x": 0, "y": 0, "w": 1, "h": 1}}}, {}, "give only one"),
     ],
 )

@@ -94,7 +94,7 @@ class Worker:
         text, facts = self.truth[place]
         if answer[1].get("charts_unread"):
             text, facts = (
-                text.replace("no chart shows", "no chart that was looked at shows"),
+                text.replace("no chart shows", "none of the charts checked shows"),
                 facts | {"charts_unread": True},
             )
             self.counts["right, charts missing and told"] += 1

@@ -146,7 +146,10 @@ def test_a_client_that_gave_up_discovery_before_the_start_is_served_from_its_ini
             refusal, greeting, tools = wire.until("last")
         finally:
             process.kill()
-    assert (refusal["id"], refusal["error"]["message"]) == ("first", "Given up for initialize, which is answered.")
+    assert (refusal["id"], refusal["error"]["message"]) == (
+        "first",
+        "Abandoned by the client, which sent initialize instead.",
+    )
     assert (greeting["id"], greeting["result"]["protocolVersion"]) == ("second", "2025-11-25")
     assert len(tools["result"]["tools"]) == 18
 

@@ -329,7 +329,7 @@ async def test_resources_and_completions_open_no_way_round(era: Era) -> None:
 
 def test_a_name_that_is_no_tool_is_a_wrong_setting() -> None:
     for text in ("list_dashbords", "aaaaaaaaaaaa=reads"):
-        with pytest.raises(SettingsError, match=r"CEKURA_TOOLS names .* which is no tool; did you mean"):
+        with pytest.raises(SettingsError, match=r"CEKURA_TOOLS names .* which is not a tool; did you mean"):
             allowed_tools(text)
     with pytest.raises(SettingsError):
         create_server(Connection(settings(tools="nothing")))

@@ -350,7 +350,7 @@ async def test_comparing_a_subset_with_the_whole_adds_a_note() -> None:
 @pytest.mark.parametrize(
     ("other", "pattern"),
     [
-        ({"topic": "no such topic"}, 'none of the \\d+ calls in this window has topic = "no such topic"'),
+        ({"topic": "no such topic"}, 'none of the \\d+ calls in this window matches topic = "no such topic"'),
         ({"agent.id": 38}, "agent 38 .*project 2"),
     ],
 )

@@ -33,13 +33,13 @@ def metric_condition(metric: int | str, value: str, by: str = "id") -> Json:
 
 
 CASES: list[tuple[Json, str]] = [
-    (LAWSUIT, 'has topic = "lawsuit"; values that occur: "billing question", '),
-    (all_of(SUCCESS, LAWSUIT), 'has topic = "lawsuit"; values'),
-    ({"field": "topic", "op": "in", "value": ["lawsuit", "theft"]}, 'has topic in ("lawsuit", "theft"); values'),
-    ({"field": "metadata.app_version", "op": "eq", "value": "9.9"}, 'has "metadata.app_version" = "9.9"; values'),
+    (LAWSUIT, 'matches topic = "lawsuit"; values that occur: "billing question", '),
+    (all_of(SUCCESS, LAWSUIT), 'matches topic = "lawsuit"; values'),
+    ({"field": "topic", "op": "in", "value": ["lawsuit", "theft"]}, 'matches topic in ("lawsuit", "theft"); values'),
+    ({"field": "metadata.app_version", "op": "eq", "value": "9.9"}, 'matches "metadata.app_version" = "9.9"; values'),
     (
         {"field": "agent.agent_name", "op": "eq", "value": "Recepton"},
-        'has agent.agent_name = "Recepton"; did you mean "Reception"?; agents: ',
+        'matches agent.agent_name = "Recepton"; did you mean "Reception"?; agents: ',
     ),
     (metric_condition(504, "positiv"), 'did you mean "positive"?; values that occur: "positive", '),
     (metric_condition("Sentimnt", "positive", by="name"), "calls in this window has one evaluation with"),
@@ -48,8 +48,8 @@ CASES: list[tuple[Json, str]] = [
         'did you mean "Sentiment"?; metrics: ',
     ),
     ({"field": "agent.id", "op": "isnull", "value": True}, "calls in this window has no value of agent.id"),
-    (all_of(SUCCESS, LONG), "calls in this window has duration > 90000"),
-    ({"field": "topic", "op": "contains", "value": "lawsuit"}, 'has topic contains "lawsuit"'),
+    (all_of(SUCCESS, LONG), "calls in this window matches duration > 90000"),
+    ({"field": "topic", "op": "contains", "value": "lawsuit"}, 'matches topic contains "lawsuit"'),
     (agent(41), 'agent 41 "Number porting" is in project 2, but these are calls of project 1'),
     (
         {"field": "agent.id", "op": "in", "value": [41, 4100]},
@@ -83,7 +83,7 @@ async def test_an_empty_chart_names_the_condition_that_matches_no_call(
 async def test_an_empty_chart_blames_no_agent_with_matching_calls() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[203], filters=all_of(agent(33), LAWSUIT))
-    assert 'has topic = "lawsuit"' in report["notes"][0]
+    assert 'matches topic = "lawsuit"' in report["notes"][0]
 
 
 async def test_an_empty_chart_distinguishes_no_calls_from_no_values() -> None:

@@ -48,7 +48,7 @@ def test_a_step_becomes_clear_after_seven_daily_looks() -> None:
         (False, False), *[(False, True)] * 5, (True, False), (True, True),
     ]  # fmt: skip
     result = look(row(STEP))[0][0].change
-    assert (result.verdict, result.limited_by) == ("possible", "clear to a single look, not yet over the looks")
+    assert (result.verdict, result.limited_by) == ("possible", "clear in this look, not yet over the series")
 
 
 def test_hourly_looks_make_no_change_clear_sooner() -> None:
@@ -129,15 +129,13 @@ def test_an_invalid_token_is_rejected_with_a_next_step(old: str, new: str) -> No
     for token in (first.token.replace(old, new, 1), first.token[:-1]):
         with pytest.raises(InvalidArguments) as refused:
             read_token(token, SCOPE, NOW, about="these")
-        assert "is no token of a look, or not all of one; give the last answer's look.token unchanged" in str(
-            refused.value
-        )
+        assert "is not a complete token of a look; give the last answer's look.token unchanged" in str(refused.value)
         assert "or omit token to start a new series" in str(refused.value)
 
 
 def test_tokens_of_other_dashboards_or_the_future_are_rejected() -> None:
     _, first = look(row(STEP))
-    with pytest.raises(InvalidArguments, match="about something else than dashboards 11; look at the same again"):
+    with pytest.raises(InvalidArguments, match="about something other than dashboards 11; look at the same again"):
         read_token(first.token, scope_of("others"), NOW, about="dashboards 11")
     with pytest.raises(InvalidArguments, match="2026-11-18T15:30Z, which has not come yet; check the clock"):
         read_token(first.token, SCOPE, NOW - DAY, about="these")

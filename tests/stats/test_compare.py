@@ -154,7 +154,7 @@ def test_a_day_of_an_outage_in_the_baseline_is_left_out_on_both_sides_and_a_note
     assert (found.current.value, found.baseline.value) == tuple(map(int, totals))
     assert found.verdict == "clear"
     assert found.notes
-    assert found.notes[0].startswith("without 1970-01-18, an outage in the baseline, and the same days")
+    assert found.notes[0].startswith("excluding 1970-01-18, an outage in the baseline, and the same days")
 
 
 def test_none_of_six_calls_is_possible_and_none_of_three_is_not() -> None:

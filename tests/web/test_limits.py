@@ -439,7 +439,7 @@ async def test_a_pause_that_the_api_asks_of_one_call_is_kept_by_all_of_that_key(
         ("CEKURA_SERVER_TOKEN", "short", "CEKURA_SERVER_TOKEN must be different tokens of at least 24 characters"),
         ("CEKURA_SERVER_TOKEN", f"{OLD},{OLD}", "must be different tokens"),
         ("CEKURA_SERVER_TOKEN", f"{OLD}, ", "must be different tokens"),
-        ("CEKURA_ALLOWED_HOSTS", "https://x.example", "must be names as they stand in Host"),
+        ("CEKURA_ALLOWED_HOSTS", "https://x.example", "must be names as in the Host header"),
         ("CEKURA_ALLOWED_ORIGINS", "x.example", "must be origins such as https://chat.example"),
         ("CEKURA_ALLOWED_ORIGINS", "https://x.example/path", "must be origins"),
         ("CEKURA_MAX_IN_FLIGHT", "0", "greater than or equal to 1"),

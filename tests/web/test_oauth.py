@@ -487,9 +487,9 @@ async def test_the_keys_are_found_where_either_standard_puts_the_metadata(path: 
         (
             {OPENID: {"issuer": "https://other.example"}},
             "",
-            f'{OPENID} is about another issuer, "https://other.example"',
+            f'{OPENID} names another issuer, "https://other.example"',
         ),
-        ({OPENID: {"issuer": None}}, "", f'{OPENID} is about another issuer, "None"'),
+        ({OPENID: {"issuer": None}}, "", f'{OPENID} names another issuer, "None"'),
         ({OPENID: {"jwks_uri": "file:///keys"}}, "", f"{OPENID} names no jwks_uri"),
         ({OPENID: {"jwks_uri": "http://127.0.0.1:99999/"}}, "", f"{OPENID} names no jwks_uri"),
         ({}, "http://127.0.0.1:9/keys", "http://127.0.0.1:9/keys cannot be reached"),
@@ -516,7 +516,7 @@ async def test_the_start_ends_in_one_line_that_names_the_issuer() -> None:
         )  # fmt: skip
     assert ended.returncode == 2
     [line] = ended.stderr.decode().splitlines()
-    assert line.startswith(f'cekura-dashboards: CEKURA_OAUTH_ISSUER is "{issuer.name}": {issuer.address}{OPENID} is')
+    assert line.startswith(f'cekura-dashboards: CEKURA_OAUTH_ISSUER is "{issuer.name}": {issuer.address}{OPENID} names')
 
 
 @pytest.mark.parametrize("claim", [None, "", " ", "two words", 17, True, ["a", "b"], {"key": KEY}])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FILE = click.argument("file", type=click.File("rb"))
 DASHBOARD = click.option(
-    "--dashboard", metavar="ID|NAME", help="The dashboard to change; default: the one with the file's name."
+    "--dashboard", metavar="ID|NAME", help="The dashboard to use; default: the one with the file's name."
 )
 PROJECT = click.option("--project", metavar="ID|NAME", help="The project to use instead of the file's.")
 CHANGED = 3
@@ -145,13 +145,13 @@ def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
 @PROJECT
 @click.option(
     "--expect", "lines", nargs=2, multiple=True, metavar="CHART EXPECTATION",
-    help="Check this too, in place of what the file expects of that chart; may be repeated.",
+    help="Check this too; it replaces what the file expects of that chart. May be repeated.",
 )  # fmt: skip
 @click.option("--junit", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write JUnit XML here.")
 @click.option(
     "--since",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Keep here what was told at the last look, so that looking every day tells no more by chance.",
+    help="Keep state between runs here, so that false failures do not add up over daily runs.",
 )
 @SANDBOX
 def assert_(

@@ -143,7 +143,7 @@ def _boards(listed: CallToolResult, dashboards: Sequence[int | str]) -> tuple[li
     cut = len(boards) < len(names) or bool(data.get("more"))
     return (
         boards,
-        f" Of the dashboards only the first {len(boards)} are drawn; the changes are those of all." if cut else "",
+        f" Only the first {len(boards)} dashboards are drawn; the changes cover all." if cut else "",
     )
 
 

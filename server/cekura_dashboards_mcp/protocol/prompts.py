@@ -31,9 +31,9 @@ ARGUMENTS = {
     "widget": "name or id of a bar or line chart",
     "window": "7d, last_week, yesterday, 2026-11-01/2026-11-08 …",
     "compare_to": "previous_period, previous_week or a window",
-    "about": "what it is to show, in your words",
+    "about": "what it should show, in your words",
     "agent": "name or id of an agent; default: all",
-    "metric": "name or id of a metric to have on it",
+    "metric": "name or id of a metric to include",
     "name": "its name",
     "audience": "who reads it, e.g. the support team",
 }

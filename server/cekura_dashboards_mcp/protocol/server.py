@@ -334,7 +334,7 @@ async def _without_abandoned(
         with anyio.move_on_after(NEXT_LINE_S):
             second = await anext(rest, None)
         if _request(second, INITIALIZE) is not None:
-            error = ErrorData(code=METHOD_NOT_FOUND, message="Given up for initialize, which is answered.")
+            error = ErrorData(code=METHOD_NOT_FOUND, message="Abandoned by the client, which sent initialize instead.")
             await answers.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=discover.id, error=error)))
             first = None
     for line in (first, second):

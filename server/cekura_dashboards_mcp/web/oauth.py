@@ -84,20 +84,20 @@ class IssuerKeys(jwt.PyJWKClient):
         except TimeoutError:
             raise jwt.PyJWKClientConnectionError(f"no whole answer within {self.timeout:g} s") from None
         except (WrongNetworkSetting, OSError, ValueError) as error:
-            raise jwt.PyJWKClientConnectionError(f"it cannot be asked: {error}") from None
+            raise jwt.PyJWKClientConnectionError(f"it cannot be reached: {error}") from None
         try:
             return jwt.PyJWKSet(keys)
         except jwt.PyJWKSetError:
             if self.jwk_set_cache is not None:
                 self.jwk_set_cache.put(None)  # all keys are withdrawn
-            raise jwt.PyJWKClientError("it publishes no key that can be used") from None
+            raise jwt.PyJWKClientError("it publishes no usable key") from None
 
     async def _published(self) -> list[dict[str, Any]]:
         with anyio.fail_after(self.timeout):
             address = self._address or await self._address_in_metadata()
             keys = as_list((await _read(address, self.timeout)).get("keys"))
         if keys is None:
-            raise jwt.PyJWKClientError(f"{address} holds no list of keys")
+            raise jwt.PyJWKClientError(f"{address} contains no list of keys")
         keys_by_algorithm = [each for key in keys for each in _for_each_algorithm(_public(key))]
         return [key for key in keys_by_algorithm if key.get("kty") in KINDS and key.get("alg", "ES256") in SIGNED_WITH]
 
@@ -120,7 +120,7 @@ class IssuerKeys(jwt.PyJWKClient):
                 continue
             issuer, keys = metadata.get("issuer"), metadata.get("jwks_uri")
             if issuer != self.issuer:
-                wrong.append(f'{address} is about another issuer, "{quoted(str(issuer), limit=100)}"')
+                wrong.append(f'{address} names another issuer, "{quoted(str(issuer), limit=100)}"')
             elif not isinstance(keys, str) or not is_web_address(keys):
                 wrong.append(f"{address} names no jwks_uri")
             else:
@@ -171,7 +171,7 @@ async def _read(address: str, timeout_s: float) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         data = None
     if data is None:
-        raise jwt.PyJWKClientError(f"{address} holds no JSON object")
+        raise jwt.PyJWKClientError(f"{address} is not a JSON object")
     return data
 
 
@@ -250,7 +250,7 @@ class SignIn(TokenVerifier):
                 raise jwt.InvalidAlgorithmError
             claims = await self._claims(token, header)
         except jwt.PyJWTError as error:
-            log.info("a token is not accepted: %s", type(error).__name__)
+            log.info("token rejected: %s", type(error).__name__)
             return None
         subject: str = claims["sub"]
         return AccessToken(
@@ -358,7 +358,7 @@ def _keys_by_subject(file: str) -> dict[str, str]:
         raise SettingsError("CEKURA_OAUTH_KEYS_FILE must contain a JSON object of subjects and their Cekura keys")
     keys = {subject: _usable(key) if isinstance(key, str) else "" for subject, key in content.items()}
     if unusable := [subject for subject, key in keys.items() if not key]:
-        raise SettingsError(f'CEKURA_OAUTH_KEYS_FILE holds no usable key for "{quoted(unusable[0], limit=60)}"')
+        raise SettingsError(f'CEKURA_OAUTH_KEYS_FILE contains no usable key for "{quoted(unusable[0], limit=60)}"')
     return keys
 
 

@@ -56,7 +56,7 @@ class ServerSettings(BaseModel):
     def _hosts(cls, value: str) -> str:
         for host in _parts(value):
             if not NETLOC.fullmatch(host):
-                raise ValueError(f'must be names as they stand in Host, separated by commas; "{host[:60]}" is none')
+                raise ValueError(f'must be names as in the Host header, separated by commas; "{host[:60]}" is not one')
         return value
 
     @field_validator("allowed_origins")

@@ -50,7 +50,7 @@ OF_FAMILIES: dict[AlertKind, frozenset[str]] = {
 class AlertRequest(Request):
     """What to watch, and for what."""
 
-    alert_id: AlertId | None = Field(default=None, description="an alert there is, with the changes below")
+    alert_id: AlertId | None = Field(default=None, description="an existing alert, with the changes below")
     widget_id: WidgetId | None = Field(default=None, description="a chart of a metric; its filters apply")
     metric: MetricId | None = Field(default=None, description="or a metric")
     project_id: ProjectId | None = None
@@ -66,9 +66,9 @@ class AlertRequest(Request):
     ewma_alpha: float | None = Field(default=None, ge=0, le=1)
     direction: Direction | None = None
     operator: Operator | None = None
-    value: float | None = Field(default=None, description="of outside, the lower one")
+    value: float | None = Field(default=None, description="for outside, the lower one")
     high: float | None = None
-    min_breaches: int | None = Field(default=None, ge=1, description="so many calls of the window")
+    min_breaches: int | None = Field(default=None, ge=1, description="breaches needed in a window")
 
     @property
     def is_complete(self) -> bool:

@@ -134,10 +134,8 @@ class Explanation(Result):
     examples: dict[str, list[CallShown]] | None = Field(default=None, description="calls of current and of baseline")
     failed_rules: FailedRules | None = None
     failure_modes: FailureModes | None = None
-    edits: Edits | None = Field(
-        default=None, description="made when the change can have begun; absent: none looked for"
-    )
-    requests: int = Field(description="made for chart data, calls and edits")
+    edits: Edits | None = Field(default=None, description="from when the change can have begun; absent: not searched")
+    requests: int = Field(description="for chart data, calls and edits")
 
 
 async def run(context: ToolContext, request: ExplainRequest) -> Explanation:

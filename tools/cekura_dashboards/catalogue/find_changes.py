@@ -93,8 +93,8 @@ class FindRequest(Request):
     compare_to: str | None = COMPARE_TO
     limit: int = Field(default=USUAL_CHARTS, ge=1, le=MOST_CHARTS, description="charts")
     edits: EditAmount | None = None
-    since: Literal["last look"] | None = Field(default=None, description="tells first what is new since then")
-    token: str | None = Field(default=None, max_length=MAX_TOKEN, description="of the last look; omit at the first")
+    since: Literal["last look"] | None = Field(default=None, description="what is new since then comes first")
+    token: str | None = Field(default=None, max_length=MAX_TOKEN, description="of the last look; omit it at first")
 
 
 class ChartCounts(Result):
@@ -116,7 +116,7 @@ class Changes(Result):
     charts: ChartCounts
     requests: int
     look: Look | None = None
-    next: NextCall | None = Field(default=None, description="for the dashboards that were not looked at")
+    next: NextCall | None = Field(default=None, description="for the dashboards not covered")
 
 
 class _Scope(Struct, frozen=True):
@@ -478,7 +478,7 @@ def render(result: Changes) -> str:
 def _line(place: int, row: ReportedChange) -> str:
     """``1. clear: widget 203 "Success rate" (dashboard 11 …), avg of success: step at …: 0.901 → 0.812 …``."""
     ruler = f", {words}" if (words := measure_words(row.edits)) else ""
-    before = ", told before and still so" if row.told_before else ""
+    before = ", reported before, ongoing" if row.told_before else ""
     verdict = verdict_words(row.verdict, row.possible_among)
     head = f"{place}. {verdict}{before}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
@@ -508,7 +508,7 @@ def _what(row: ReportedChange) -> str:
     early = " (in the baseline)" if row.before_window else ""
     match row.kind:
         case "outage" if row.still:
-            return f"no calls since {row.at}, expected {plain(row.before)} by now; still so"
+            return f"no calls since {row.at}, expected {plain(row.before)} by now; ongoing"
         case "outage":
             return f"no calls from {row.at} to {row.until}, expected {plain(row.before)}{early}"
         case "outlier":
@@ -524,7 +524,7 @@ def _what(row: ReportedChange) -> str:
         case "trend":
             return f"trend from {row.at}: {moved}"
         case "step" if row.still:
-            return f"{'trend or step ' if row.or_trend else ''}since {row.at}, before the window: {moved}{n}; still so"
+            return f"{'trend or step ' if row.or_trend else ''}since {row.at}, before the window: {moved}{n}; ongoing"
         case "step" | "evaluated":
             return f"{'trend or ' if row.or_trend else ''}step at {row.at}: {moved}{n}"
         case _:

@@ -42,7 +42,7 @@ class DashboardSetup(Result):
     updated_at: SafeText | None = None
     widgets: list[WidgetShown]
     alerts: list[AlertShown] | None = Field(default=None, description="on these charts, or on what no chart shows")
-    charts_unread: bool | None = Field(default=None, description="not all charts were looked at for the latter")
+    charts_unread: bool | None = Field(default=None, description="for the latter, not all charts were checked")
     omitted: list[str] | None = None
 
 

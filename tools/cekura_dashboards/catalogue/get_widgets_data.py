@@ -68,7 +68,7 @@ class WidgetsData(Result):
     dashboard: str | None = None
     window: WindowShown | None = Field(default=None, description="of all widgets")
     where: str | None = Field(default=None, description="which calls all widgets count")
-    shared_notes: list[str] | None = Field(default=None, description="said of several widgets")
+    shared_notes: list[str] | None = Field(default=None, description="notes that several widgets share")
     widgets: list[WidgetReport]
 
 

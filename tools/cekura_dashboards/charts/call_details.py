@@ -159,4 +159,4 @@ def failed_rules(
 def failed_rules_line(failed: FailedRules) -> str:
     current, baseline = failed.of
     rows = "; ".join(f"{row.rule} {row.current} {row.baseline}" for row in failed.rules)
-    return f"rules failed in the examples, no sample (rule, of {current} current, of {baseline} baseline): {rows}"
+    return f"rules failed in the examples, not a sample (rule, of {current} current, of {baseline} baseline): {rows}"

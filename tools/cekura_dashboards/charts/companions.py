@@ -573,7 +573,7 @@ def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | N
         return None
     return (
         f"without its dashboard, as an earlier window requires, the chart counts {counted(exact(alone), 'call')} "
-        f"instead of {exact(own)}: those of agents that are no longer listed may be missing"
+        f"instead of {exact(own)}: calls of agents that are no longer listed may be missing"
     )
 
 

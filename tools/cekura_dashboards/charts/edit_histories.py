@@ -93,7 +93,7 @@ async def _read_log(context: ToolContext, scopes: Sequence[EditScope]) -> EditSo
     except DashboardsError as error:
         return EditSources(log_gaps=[f"{AUDIT} (the projects could not be read: {_reason(error)})"])
     if project is None or project.organization is None:
-        unknown = "of several projects" if len(numbers) > 1 else "of a project that is not known"
+        unknown = "of several projects" if len(numbers) > 1 else "of an unknown project"
         why = f"the charts are {unknown}" if project is None else "the project names no organization"
         return EditSources(project=project, log_gaps=[f"{AUDIT} ({why})"])
     start, end = min(scope.start for scope in scopes), max(scope.end for scope in scopes)

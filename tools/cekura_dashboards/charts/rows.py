@@ -396,7 +396,7 @@ _HOUR_OF_DAY = re.compile(r"^(\d{4}-\d\d-\d\d[T ])[\d:.]+(.*)$", re.ASCII)
 """The time of day in a time."""
 HALF = 1800.0
 """Half an hour: an hour belongs to the day that its midpoint lies in."""
-ODD_OFFSET = "days are merged from UTC hours, which midnight in that zone cuts: each is up to half an hour off"
+ODD_OFFSET = "days are merged from UTC hours, and midnight in that zone is within one: they are up to half an hour off"
 
 
 def in_local_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:

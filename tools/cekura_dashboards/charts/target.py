@@ -217,7 +217,7 @@ def _as_far(window: Window, other: Window, now: datetime, zone: ZoneInfo) -> Win
         end = _back(window.end, (walls[0][0] - walls[1][0]) // day, zone)
         return other if end == other.end else replace(other, end=end, notes=(*other.notes, note))
     if other.end == now and days[0] == days[1]:
-        note = "the baseline is under way; as the window, with the other as `compare_to`, both end at the same hour"
+        note = "the baseline is under way; if you swap the window and `compare_to`, both end at the same hour"
         return replace(other, notes=(*other.notes, note))
     return other
 

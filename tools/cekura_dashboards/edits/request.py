@@ -60,7 +60,7 @@ def _place(value: Any) -> Any:
     folded = " ".join(re.split(r"[\s_-]+", text.strip().lower())) if isinstance(text, str) else ""
     if not PLACE.fullmatch(folded):
         text = 'use top, top left, top right, bottom, or "after ID" of a widget.'
-        raise fault("", f"{short_json(value)} is no place; {text}")
+        raise fault("", f"{short_json(value)} is not a place; {text}")
     return folded
 
 
@@ -241,7 +241,7 @@ class RestoredIds(Struct, frozen=True):
         for text in lines:
             match = LINE.fullmatch(text.strip())
             if match is None or restored_line(signer, match[1], int(match[2]), int(match[3])) != text.strip():
-                raise PlanRefused("restored has a line from no receipt for this key. Nothing was changed.")
+                raise PlanRefused("restored has a line that is not from a receipt for this key. Nothing was changed.")
             new_ids[match[1], int(match[2])] = int(match[3])
         return cls(new_ids)
 

@@ -75,14 +75,14 @@ class ReplayedAlert(BaseModel):
     by_agent: dict[SafeText, int] | None = None
     more_agents: int | None = None
     changes: list[SafeText] | None = Field(default=None, description="of the metric in this time")
-    within_changes: int | None = Field(default=None, description="scores, where those without a change are the fewer")
+    within_changes: int | None = Field(default=None, description="scores, if more than half lie within changes")
     more_changes: int | None = None
     calls: list[CallShown] | None = Field(default=None, description="at which it would have fired, the newest")
     beside: list[SettingResult] = Field(description="the presets")
     quieter: SettingResult | None = Field(default=None, description="fires at most once a month without a change")
-    shorter: bool | None = Field(default=None, description="less than a month was replayed; quieter did not fire in it")
+    shorter: bool | None = Field(default=None, description="under a month was replayed, and quieter did not fire")
     none_quieter: bool | None = Field(default=None, description="no setting like this one fires so rarely")
-    read_otherwise: dict[str, int] | None = Field(default=None, description="firings, where the guide leaves it open")
+    read_otherwise: dict[str, int] | None = Field(default=None, description="firings under other readings of the guide")
 
 
 class Interval(Struct, frozen=True):
@@ -355,7 +355,7 @@ def replay_lines(answer: ReplayedAlert) -> list[str]:
         lines.append(f"omitted: {counted(answer.more_changes, 'change')}")
     if answer.within_changes:
         count = f"{answer.within_changes} of the {answer.scores} scores"
-        lines.append(f"{count} lie within changes, so few are left to show what it does without one")
+        lines.append(f"{count} lie within changes, so few are left to judge it without a change")
     if answer.calls:
         lines += [f"calls at which it would have fired, the newest {len(answer.calls)}:", *call_table(answer.calls)]
     lines += ["setting | fired | days | within clear | within possible | without change"]
@@ -363,11 +363,11 @@ def replay_lines(answer: ReplayedAlert) -> list[str]:
     if answer.none_quieter:
         lines.append("no setting of this kind would have fired at most once a month without a change")
     if answer.quieter:
-        often = "not once in this time, less than a month," if answer.shorter else "at most once a month"
+        often = "not once in less than a month" if answer.shorter else "at most once a month"
         lines.append(f"{often} without a change: {_row(answer.quieter)}")
     if answer.read_otherwise:
         counts = "; ".join(f"{words}: {count}" for words, count in answer.read_otherwise.items())
-        lines.append(f"where the API's guide is silent, other readings fire this often: {counts}")
+        lines.append(f"where the API's guide is silent, other readings give: {counts}")
     return lines
 
 

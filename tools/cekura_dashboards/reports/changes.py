@@ -73,7 +73,7 @@ class NextCall(BaseModel):
 class ReportedChange(BaseModel):
     """One change: where, what, how much, how significant, and the next call."""
 
-    widgets: list[int] = Field(description="that show it; the first is meant by next")
+    widgets: list[int] = Field(description="that show it; next uses the first")
     name: UntrustedText | None = Field(default=None, description="of the first")
     dashboard_id: int | None = None
     dashboard: UntrustedText | None = None
@@ -90,15 +90,15 @@ class ReportedChange(BaseModel):
     at: str | None = None
     until: str | None = None
     still: bool | None = Field(default=None, description="an outage that goes on, or a level since before the window")
-    or_trend: bool | None = Field(default=None, description="a step that the days do not tell from a trend")
-    before_window: bool | None = Field(default=None, description="it lies in the time that is compared with")
+    or_trend: bool | None = Field(default=None, description="the days do not distinguish a step from a trend")
+    before_window: bool | None = Field(default=None, description="it lies in the baseline")
     verdict: Literal["clear", "possible"]
     possible_among: int | None = Field(
-        default=None, description="a clear change that is only possible if corrected for so many tests of this list"
+        default=None, description="a clear change, only possible when corrected for this many tests"
     )
-    edits: Edits | None = Field(default=None, description="made when it can have begun; absent: none looked for")
+    edits: Edits | None = Field(default=None, description="from when it can have begun; absent: not searched")
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
-    told_before: bool | None = Field(default=None, description="at an earlier look, and still so")
+    told_before: bool | None = Field(default=None, description="by an earlier look, and ongoing")
     next: NextCall | None = None
 
 
@@ -204,7 +204,7 @@ def _measures(widget: Widget, step: str) -> list[tuple[Parts, dict[str, Any]]]:
 
 def _bar(field: str, function: str | None, period: str) -> dict[str, Any]:
     if period not in TESTED_PERIODS:
-        raise ValueError(f"a course has steps of an hour or a day, not {period}")
+        raise ValueError(f"buckets are hours or days, not {period}")
     return {"field": field, "aggregation_function": function, "time_period": period}
 
 

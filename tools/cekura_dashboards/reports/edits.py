@@ -88,7 +88,7 @@ class EditShown(BaseModel):
     at: str
     object: str
     operation: Operation
-    fields: list[EditedField] | None = Field(default=None, description="absent: not known which")
+    fields: list[EditedField] | None = Field(default=None, description="absent: unknown")
     more_fields: int | None = None
     version: UntrustedText | None = None
     reason: UntrustedText | None = None
@@ -101,7 +101,7 @@ class EditShown(BaseModel):
 class Edits(BaseModel):
     """The edits in an interval. None of them is known to have changed anything."""
 
-    start: str = Field(serialization_alias="from", description="a day before the change can have begun")
+    start: str = Field(serialization_alias="from", description="a day before the earliest possible start of the change")
     end: str = Field(serialization_alias="to", description="a day after")
     edits: list[EditShown]
     more: int | None = None
@@ -164,9 +164,9 @@ def edits_within(
     """The edits in the time of the scope. ``names``: of agents, by id."""
     edits, looked_at, unread = list[_Edit](), list[str](), list[str]()
     if kind == "success" and not scope.metrics:
-        unread.append("metrics of the rubric (not known which)")
+        unread.append("metrics of the rubric (unknown)")
     if not scope.agents:
-        unread.append("agents (not known which lead; explain_change finds them)")
+        unread.append("agents (the leading ones are unknown; explain_change finds them)")
     for thing, numbers, histories, reasons in (
         ("metric", scope.metrics, sources.metrics, sources.unread_metrics),
         ("agent", scope.agents, sources.agents, sources.unread_agents),
@@ -425,7 +425,7 @@ def edit_lines(edits: Edits | None) -> list[str]:
         return []
     head = f"edited around the change, {edits.start} to {edits.end}:"
     if not edits.edits:
-        head += " no edit in what was looked at" if edits.looked_at else " not known"
+        head += " no edits found" if edits.looked_at else " not known"
     lines = [f"  {_edit_text(edit)}" for edit in edits.edits]
     lines += [f"  {edits.more} more"] if edits.more else []
     if edits.others:

@@ -229,10 +229,11 @@ def _in_words(query: CallsQuery, reason: str | _Counts | None, plotted: str | No
     for place, (condition, alone) in enumerate(zip(query.conditions, reason.alone, strict=True)):
         if alone:
             continue
-        words = in_words(condition, names)
+        verb = "has" if condition.get("operator") == "same_row" else "matches"
+        words = f"{verb} {in_words(condition, names)}"
         if condition.get("op") == "isnull":
-            words = f"{'no' if condition.get('value') else 'a'} value of {field_word(str(condition.get('field')))}"
-        text = f"none of the {counted(exact(reason.every), 'call')} in this window has {words}"
+            words = f"has {'no' if condition.get('value') else 'a'} value of {field_word(str(condition.get('field')))}"
+        text = f"none of the {counted(exact(reason.every), 'call')} in this window {words}"
         if wants_pass(condition):
             return f"{OTHER_SCORE}; {text}"
         values = reason.values.get(place, {})

@@ -142,10 +142,10 @@ def _read(name: str, text: str) -> Expectation:
         return Expectation(name, kind, match[2] or USUAL_WINDOW)
     if match := _ODD_UNIT.fullmatch(text.strip()):
         units = one_of([PERCENT, *_SECONDS, CALLS])
-        raise InvalidArguments([Fault("", f"{UntrustedText(match[3])} is no unit; use {units}, or none.")])
+        raise InvalidArguments([Fault("", f"{UntrustedText(match[3])} is not a unit; use {units}, or none.")])
     closest = nearest_form(text)
     hint = f'did you mean "{closest}"?' if closest else f"write it as {FORMS}."
-    raise InvalidArguments([Fault("", f"{UntrustedText(text)} is no expectation; {hint}")])
+    raise InvalidArguments([Fault("", f"{UntrustedText(text)} is not an expectation; {hint}")])
 
 
 def nearest_form(text: str) -> str | None:
@@ -228,7 +228,7 @@ def _measured(reading: ChartReading, chart: Chart, names: dict[str, str], clock:
     measurement = measure_of(reading, chart, names, clock=clock)
     config, sample = reading.target.config, measurement.sample
     if measurement.kind in {"figures", "shares"}:
-        return "it shows several figures; expect something of a chart of one of them"
+        return "it shows several figures; use a chart of one of them"
     n = sample.n
     if measurement.kind == "total":
         values = _whole_buckets(reading, names)
@@ -302,7 +302,7 @@ class Checked(NamedTuple):
         return self._replace(status="ok", text=f"{self.text}: {NOT_YET}")
 
     def __str__(self) -> str:
-        before = ", told before and still so" if self.told_before else ""
+        before = ", reported before, ongoing" if self.told_before else ""
         mark = {"ok": "ok  ", "fail": "FAIL", "not tested": "?   "}[self.status]
         return f"{mark} {named(self.expectation.widget)} {self.expectation.text}: {self.text}{before}"
 
@@ -315,7 +315,7 @@ class Limit(NamedTuple):
 
 
 SINGLE = Limit(1 - CONFIDENCE)
-NOT_YET = "a failure to a single look, not yet over the looks"
+NOT_YET = "a failure in this look, not yet over the series"
 
 
 def check_value(expectation: Expectation, measured: Measured | str, limit: Limit) -> Checked:
@@ -341,12 +341,12 @@ def _in_unit_of(measured: Measured, expectation: Expectation) -> float | str:
     """The bound in the unit of the chart; or why it cannot be, and what to write instead."""
     value, unit = expectation.value, expectation.unit
     if unit == PERCENT and not measured.scale:
-        return f"{measured} is no rate; expect it without %"
+        return f"{measured} is not a rate; write it without %"
     if unit in _SECONDS and measured.unit in _SECONDS:
         return value * _SECONDS[unit] / _SECONDS[measured.unit]
     if unit in _SECONDS or (unit == CALLS and measured.unit != CALLS):
         what = "its unit is not known" if measured.unit == "unknown" else f"its unit is {measured.unit}"
-        return f"{measured}: {what}; expect a number without {unit}"
+        return f"{measured}: {what}; write the number without {unit}"
     if not measured.scale:
         return value
     bound = value / 100 * measured.scale if unit == PERCENT else value

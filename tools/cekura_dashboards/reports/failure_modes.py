@@ -33,7 +33,7 @@ class FailureModeShown(BaseModel):
     current: int
     baseline: int
     verdict: Literal["possible", "not significant", "not tested"]
-    call_ids: list[int] | None = Field(default=None, description="the newest of current, where it differs")
+    call_ids: list[int] | None = Field(default=None, description="the newest current ones, where it differs")
 
 
 class FailureModes(BaseModel):

@@ -1,4 +1,4 @@
-"""The guide: fields, filters, times, edits and limits, for whoever asks, so that no tool has to describe them."""
+"""The guide: fields, filters, times, edits and limits, described once instead of in every tool."""
 
 import json
 import re
@@ -41,7 +41,7 @@ FILTERS: dict[str, JsonObject] = {
             {"field": METRIC_VALUE, "op": "gt", "value": 2000},
         ],
     },
-    "Calls that dropped off nowhere": {"field": "dropoff_point", "op": "isnull", "value": True},
+    "Calls without a drop-off point": {"field": "dropoff_point", "op": "isnull", "value": True},
     "The last seven days, in filters that are saved": {"field": "timestamp", "op": "gte", "value": "today-7d"},
 }
 """Each filter as a tool takes it."""
@@ -76,32 +76,32 @@ WIDGETS: dict[str, JsonObject] = {
 
 ITEM = re.compile(r"\n(?=- )")
 READING = """\
-- look_up with `kind` values takes several fields, with commas between them.
-- What explain_change finds coincides with a change, and need not be its cause.
-- list_calls: `label` is a slice of a pie (`null`: calls without a value); `said` looks through a page of 50 calls.
-- check_dashboard looks at the setup of charts; ask the user which of its edits to make.
-- `compare_filters`: its conditions stand for those on the same field; the others stay.
-- `profile`: the measure by the hours or weekdays of `time_zone`; `share_where`: of a bar that counts, the share of
-  calls that match, per bucket."""
+- look_up with `kind` values takes several fields, separated by commas.
+- explain_change shows what coincides with a change, which may not be its cause.
+- list_calls: `label` is a slice of a pie (`null`: calls without a value); `said` searches a page of 50 calls.
+- check_dashboard checks how charts are set up; ask the user which of its edits to make.
+- `compare_filters` replaces the chart's conditions on the same fields; the others stay.
+- `profile`: the measure by hour or weekday in `time_zone`; `share_where`: of a bar that counts, the share of calls that
+  match, per bucket."""
 EDITING = """\
-- preview_edit takes the arguments of bulk_edit_dashboard and changes nothing; its plan_id holds only while nobody
-  changes the dashboard. Show it to the user before an edit that is large or deletes.
-- A delete changes nothing at first: it answers with what would be lost and a plan_id. Call again with it once the
-  user agrees.
-- Each edit answers with an `undo` call. The lines `restored` of a later answer go behind
-  the plan_id of an older undo, with `;` between.
-- Absent and null fields stay; `filters` and `group_by` replace the whole; `metadata` merges. `clear` empties a field;
-  metadata in both is replaced; date_range drops that of the filters, which takes a plan.
-- `place` (top, top right, bottom, `after 203`) makes room; of `layout` (x, y, w, h on the grid) a part changes that
-  alone; `arrange` leaves no overlaps and no empty rows.
-- create_dashboard: charts need a date range in the filters, such as timestamp gte today-7d. `copy_of` takes another
-  project_id too. A retry creates a second dashboard.
+- preview_edit takes the arguments of bulk_edit_dashboard and changes nothing; its plan_id is valid until somebody
+  changes the dashboard. Show it to the user before large edits and deletes.
+- The first call of a delete changes nothing: it returns what would be lost, and a plan_id. Call again with that once
+  the user agrees.
+- Each edit returns an `undo` call. If later answers list `restored` lines, append them to the plan_id of an older undo,
+  separated by `;`.
+- Absent and null fields stay; `filters` and `group_by` are replaced as a whole; `metadata` is merged. `clear` empties a
+  field; metadata given in both is replaced; clearing date_range drops it from the filters, which needs a plan.
+- `place` (top, top right, bottom, `after 203`) makes room; parts of `layout` (x, y, w, h on the grid) can be set alone;
+  `arrange` removes overlaps and empty rows.
+- create_dashboard: charts need a date range in the filters, such as timestamp gte today-7d. `copy_of` can copy to
+  another project_id. A retry creates a second dashboard.
 - update_dashboard with `only` replaces conditions on the same field; `filters` replaces them all.
-- copy_widgets puts copies below what is there; with `move` widgets keep their ids."""
+- copy_widgets places copies below the existing widgets; with `move` widgets keep their ids."""
 
 
 def guide(absent_tools: Collection[str] = ()) -> str:
-    """The guide as Markdown, without what is about tools that are not offered."""
+    """The guide as Markdown, without the items about ``absent_tools``."""
     plotted = [(f"`{name}`", kind, *_combined(kind)) for name, kind in [*PLOTTED.items(), ("metadata.KEY", "string")]]
     metrics = [(f"`{kind}`", *_joined(combined)) for kind, combined in METRIC_COMBINATIONS.items()]
     filtered = [
@@ -113,8 +113,8 @@ def guide(absent_tools: Collection[str] = ()) -> str:
 
 ## What can be charted
 
-A widget has a `chart_type` and, but for `stat`, a `field`. A `bar` has an `aggregation_function` and a `time_period`
-(`hour`, `day`, `week`, `month`), too, and may be grouped (`group_by`).
+A widget has a `chart_type` and, except for `stat`, a `field`. A `bar` also has an `aggregation_function` and a
+`time_period` (`hour`, `day`, `week`, `month`), and may be grouped (`group_by`).
 
 {_table(("field", "type", "charts", "bar: aggregation_function"), plotted)}
 
@@ -122,8 +122,8 @@ A widget has a `chart_type` and, but for `stat`, a `field`. A `bar` has an `aggr
 
 {_table(("metric", "charts", "bar: aggregation_function"), metrics)}
 
-Number of calls: a bar of `agent_id` with `count`. Rate of success: a bar of `success` with `avg`. Top-level keys of the
-metadata only: `metadata.region`, not `metadata.a.b`.
+Number of calls: a bar of `agent_id` with `count`. Success rate: a bar of `success` with `avg`. Only top-level keys of
+the metadata can be plotted: `metadata.region`, not `metadata.a.b`.
 
 {_examples(WIDGETS)}
 
@@ -134,12 +134,12 @@ depth. `same_row` is a group whose conditions must hold for the same metric eval
 
 {_table(("field", "type", "documented operators"), [*filtered, ("`metadata.KEY`", "text", "any")])}
 
-Operators: {_code(FILTER_OPS)}. Lists of calls do not take {not_of_calls}. `in` takes a list, `isnull` true or false.
-`not`, `not_in` and `between` are translated into these, and the answer says how; `contains` and the like have no
-negation. A `duration` is in seconds; `3 min` and `1:30` are converted.
+Operators: {_code(FILTER_OPS)}. list_calls does not accept {not_of_calls}. `in` takes a list, `isnull` true or false.
+`not`, `not_in` and `between` are translated into these, and the answer says how; `contains`, `startswith`,
+`endswith` and `regex` have no negation. A `duration` is in seconds; `3 min` and `1:30` are converted.
 
-A `neq` in a question (`filters`, `compare_filters`, `share_where`) also matches calls without a value: other campaigns
-than recall include none at all. Add an `isnull` false to exclude those. Saved filters are sent unchanged.
+In a question (`filters`, `compare_filters`, `share_where`), `neq` also matches calls without a value: `campaign neq
+recall` includes calls without a campaign. Add an `isnull` false to exclude them. Saved filters are sent unchanged.
 
 A chart on a dashboard counts the calls that match its own filters and the dashboard's.
 
@@ -149,7 +149,7 @@ A chart on a dashboard counts the calls that match its own filters and the dashb
 
 `window`: {_code(WORDS)}, any number of minutes, hours, days or weeks (`90m`, `36h`, `10d`, `last two weeks`), a day, a
 weekend or a month (`2026-11-16`, `last weekend`, `november`), a start (`since monday`), or an interval. An interval of
-dates includes its last day (`2026-11-01/2026-11-07` is a week), one of times ends exactly there
+dates includes its last day (`2026-11-01/2026-11-07` is a week); an interval of times ends exactly at the second one
 (`2026-11-01T09:00/2026-11-01T17:00`). Default: the saved date range.
 
 `compare_to`: {_code(COMPARISONS)}, or any window. `compare_filters` compares a chart with other calls instead.
@@ -157,8 +157,8 @@ dates includes its last day (`2026-11-01/2026-11-07` is a week), one of times en
 In filters a time is ISO 8601, or relative: `now-30m`, `today-7d`. Use it in saved filters only; for one answer use
 `window`.
 
-`today`, `this_week` and the like begin in the time zone of the project, or that of the settings (`CEKURA_TIME_ZONE`) or
-the call (`time_zone`). Chart buckets are UTC days and hours; `by: local_day` merges hours into days of another zone.
+`today`, `this_week` and similar words use the project's time zone, unless the settings (`CEKURA_TIME_ZONE`) or the call
+(`time_zone`) give another. Chart buckets are UTC days and hours; `by: local_day` merges hours into days of that zone.
 
 ## Answers
 
@@ -171,7 +171,7 @@ the call (`time_zone`). Chart buckets are UTC days and hours; `by: local_day` me
 ## Limits
 
 - The API keeps {LIMIT.days} days of calls; no chart starts earlier.
-- Not measured: unique callers, cost, hold time; nor the median of several groups combined.
+- Not measured: unique callers, cost, hold time, and the median of several groups combined.
 - An average of buckets is weighted by their calls; percentiles of buckets cannot be merged.
 - A restored widget or dashboard gets a new id.
 """
@@ -186,7 +186,7 @@ def _joined(combined: Combinations) -> tuple[str, str]:
 
 
 def _about(items: str, absent_tools: Collection[str]) -> str:
-    """The items of a list that name none of these tools."""
+    """The list without the items that name an absent tool."""
     return "\n".join(item for item in ITEM.split(items) if not any(name in item for name in absent_tools))
 
 

@@ -40,8 +40,8 @@ SAME_STEP = timedelta(days=3)
 """The same for whatever has a date otherwise. A choice: a step is dated to within a few days of 30."""
 SAME_LEVEL = timedelta(days=14)
 """The same for a difference between windows, which has none: it is that of the last look that told it. A choice."""
-PROMISE = "at most 5 % of series of 90 looks tell any false clear that is new"
-NOT_YET = "clear to a single look, not yet over the looks"
+PROMISE = "at most 5 % of series of 90 looks report any false new clear change"
+NOT_YET = "clear in this look, not yet over the series"
 EXACT: frozenset[How] = frozenset({"outage", "outlier", "new group", "gone group"})
 """Kinds of change that need not last to be clear: they are over soon, and their p-values hold far out in the tail."""
 _EVENT = r"[a-zA-Z][\w-]{7}[0-9a-z]{6}"
@@ -110,10 +110,10 @@ class Look(BaseModel):
     """A look of a series. ``token``: for the next one."""
 
     number: int
-    last: str | None = Field(default=None, description="when the look before was; absent for the first")
-    new: int = Field(description="changes not told before")
+    last: str | None = Field(default=None, description="when the previous look was; absent for the first")
+    new: int = Field(description="changes not reported before")
     told_before: int
-    token: str = Field(description="give it back at the next look")
+    token: str = Field(description="pass it to the next look")
 
 
 def scope_of(*parts: object) -> str:
@@ -136,11 +136,9 @@ def read_token(
     match = _TOKEN.fullmatch(text.strip())
     if match is None or _digest(text.strip().rpartition(".")[0], 4) != match[5]:
         what = UntrustedText(text, limit=40)
-        raise _refused(
-            f"{what} is no token of a look, or not all of one; give the last answer's look.token unchanged", anew
-        )
+        raise _refused(f"{what} is not a complete token of a look; give the last answer's look.token unchanged", anew)
     if match[1] != scope:
-        raise _refused(f"is of a series about something else than {about}; look at the same again", anew)
+        raise _refused(f"is of a series about something other than {about}; look at the same again", anew)
     at = datetime.fromtimestamp(int(match[3], 36) * 60, UTC)
     if at > now + CLOCK_ERROR:
         raise _refused(f"is of a look at {at:%Y-%m-%dT%H:%MZ}, which has not come yet; check the clock", anew)
@@ -224,7 +222,7 @@ def look_line(look: Look) -> str:
     if look.last is None:
         head = f"look 1 of a series: {PROMISE}"
     else:
-        head = f"look {look.number}, the last at {look.last}: {look.new} new, {look.told_before} told before"
+        head = f"look {look.number}, the last at {look.last}: {look.new} new, {look.told_before} reported before"
     return f'{head}; next look: since "{LAST_LOOK}", token "{look.token}"'
 
 

@@ -345,7 +345,7 @@ def _finding(finding: Finding) -> str:
     match finding:
         case Step():
             head = f"{finding.kind} at {finding.at}" + (
-                " (before this window, still so)" if finding.before_window else ""
+                " (before this window, ongoing)" if finding.before_window else ""
             )
             parts.append(f"{plain(finding.before)} → {plain(finding.after)}")
             parts.append(_moved(finding.change, finding.pct))
@@ -361,7 +361,7 @@ def _finding(finding: Finding) -> str:
             parts += [f"n {finding.n}"] if finding.n is not None else []
         case Gap(still=True):
             head = f"outage since {finding.start}"
-            parts.append(f"no calls, expected {plain(finding.expected_calls)} by now, still so")
+            parts.append(f"no calls, expected {plain(finding.expected_calls)} by now, ongoing")
             parts += _other_widgets(finding)
         case _:
             head = f"outage from {finding.start} to {finding.end}"

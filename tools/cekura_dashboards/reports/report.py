@@ -145,7 +145,7 @@ class WidgetReport(BaseModel):
     evaluated: Evaluated | None = None
     comparison: Comparison | None = None
     findings: list[Finding] | None = Field(default=None, description="empty: tested, none found")
-    outage_of: int | None = Field(default=None, description="the widget of the same calls that has the outage")
+    outage_of: int | None = Field(default=None, description="the widget of the same calls that reports the outage")
     facts: AnyFacts | None = None
     change: StatChange | None = None
     series: Series | None = None

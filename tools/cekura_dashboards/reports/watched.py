@@ -83,7 +83,7 @@ def _line(alert: AlertShown, *, whole: bool) -> str:
     head += f", where {alert.where}" if alert.where else ""
     if alert.widgets:
         return f"{head}: {noun_and_names('widget', alert.widgets, limit=MAX_WIDGETS)}"
-    coverage = "no chart shows" if whole else "no chart that was looked at shows"
+    coverage = "no chart shows" if whole else "none of the charts checked shows"
     return f"{head}: watches metric {alert.metric}, which {coverage}"
 
 
@@ -99,7 +99,7 @@ async def alerts_of(context: ToolContext, project: int | None) -> tuple[list[Ale
 
 def _not_looked_at(error: DashboardsError) -> str:
     if isinstance(error, Forbidden | NotFound):
-        return f"alerts were not looked at ({error.status})"
+        return f"alerts were not read ({error.status})"
     return f"alerts could not be read: {clean(str(error), limit=120)}"
 
 
@@ -122,7 +122,7 @@ async def fired_in(
         return Fired(notes, 1)
     now = context.now()
     if window.start < now - ALERT_HISTORY - NOW:
-        return Fired(["alerts were not looked at: the API tells how often they fired in the last 7 days only"], 1)
+        return Fired(["alerts were not read: the API reports how often they fired for the last 7 days only"], 1)
     first, last = _hours(now - window.start), 0 if now - window.end <= NOW else _hours(now - window.end)
     numbers = {alert.project for alert in alerts.values()} & {*projects}
     counts, failed = await _counts(context, numbers, first, last)

@@ -327,7 +327,7 @@ def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: 
     if outages:
         all_calls = [exact(math.fsum(cell.value for cell in side.buckets)) for side in (current, baseline)]
         days = ", ".join(iso(baseline.buckets[place].time, step=DAY)[:10] for place in outages)
-        left_out = f"without {days}, an outage in the baseline, and the same days of the current window"
+        left_out = f"excluding {days}, an outage in the baseline, and the same days of the current window"
         notes = [f"{left_out}; with them {all_calls[0]} against {all_calls[1]}"]
         current, baseline = without_buckets(current, outages), without_buckets(baseline, outages)
     sides = current, baseline

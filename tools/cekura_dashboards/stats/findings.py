@@ -91,7 +91,7 @@ class Step(WithPValue):
     change: Number
     pct: Number | None = Field(default=None, description="relative, in percent of before")
     n: list[Number] | None = Field(default=None, description="calls before and after")
-    before_window: bool | None = Field(default=None, description="it began before the window, and still holds")
+    before_window: bool | None = Field(default=None, description="it began before the window and persists")
     verdict: FindingVerdict
     limited_by: str | None = Field(default=None, description="what else changed: the verdict is possible at most")
 
@@ -130,7 +130,7 @@ class Gap(WithPValue):
     end: str = Field(serialization_alias="to")
     expected_calls: Number
     still: bool | None = Field(default=None, description="it goes on; expected until now")
-    widgets: list[int] | None = Field(default=None, description="others of the same calls, not told again")
+    widgets: list[int] | None = Field(default=None, description="other widgets of the same calls, without it")
     more: int | None = Field(default=None, description="as many others are left out")
     verdict: FindingVerdict = "clear"
 

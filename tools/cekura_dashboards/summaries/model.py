@@ -250,7 +250,7 @@ class PlotSeries(BaseModel):
     label: SafeText | None = Field(default=None, description="of a group")
     start: str
     step_s: int
-    at: list[int] | None = Field(default=None, description="the steps that the values are of, if not of every one")
+    at: list[int] | None = Field(default=None, description="the steps of the values; absent: every one")
     value: list[Number | None]
     n: list[int | None] | None = None
     low: list[Number | None] | None = Field(default=None, description="the smallest of the calls in a step")
