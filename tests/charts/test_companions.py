@@ -1,4 +1,4 @@
-"""Of how many calls a chart of a metric speaks; and a change of that share, which is no change of quality."""
+"""The share of calls that a metric evaluated, and changes of this share, which are no changes of quality."""
 
 import json
 from datetime import timedelta
@@ -47,7 +47,7 @@ CHARTS: list[Json] = [
 @pytest.mark.no_cover
 @pytest.mark.parametrize("readings", SAMPLED, ids=str)
 @pytest.mark.parametrize("arguments", CHARTS, ids=lambda arguments: json.dumps(arguments["widget"])[-60:])
-async def test_a_chart_of_a_metric_says_of_how_many_calls(arguments: Json, readings: ApiVariant) -> None:
+async def test_metric_charts_state_the_share_of_evaluated_calls(arguments: Json, readings: ApiVariant) -> None:
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, recorder):
         text, answer = await ask(context, "preview_widget", dashboard_id=11, **arguments)
@@ -67,7 +67,7 @@ async def test_a_chart_of_a_metric_says_of_how_many_calls(arguments: Json, readi
     assert len(counts) <= 2, "one for the window, one for its history"
 
 
-async def test_one_count_serves_all_charts_of_the_same_calls_and_a_chart_that_counts_them_is_used_as_it_is() -> None:
+async def test_one_count_request_serves_all_charts_of_the_same_calls() -> None:
     charts = [
         BAR,
         {**BAR, "time_period": "week"},
@@ -89,7 +89,7 @@ def _counts(sent: list[Sent]) -> int:
     return sum(is_object(one.body) and one.body.get("field") == "agent_id" for one in sent)
 
 
-async def test_a_count_that_fails_costs_only_itself() -> None:
+async def test_a_failed_count_omits_only_the_evaluated_share() -> None:
     def refused(sent: Sent) -> Response | None:
         counts = is_object(sent.body) and sent.body.get("field") == "agent_id"
         return Response(500, b"{}") if counts else None
@@ -102,7 +102,7 @@ async def test_a_count_that_fails_costs_only_itself() -> None:
     assert "note: of how many calls is unknown, as they could not be counted: " in text
 
 
-async def test_a_new_sample_rate_is_told_as_that_and_is_no_step_of_quality() -> None:
+async def test_a_sample_rate_change_is_reported_apart_from_quality() -> None:
     app = shared_sandbox(ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5), 20_000)
     async with open_tools(app) as (context, _):
         text, answer = await ask(
@@ -122,7 +122,7 @@ async def test_a_new_sample_rate_is_told_as_that_and_is_no_step_of_quality() -> 
     assert "evaluated " in explained
 
 
-async def test_the_edit_at_which_the_share_of_calls_evaluated_changed_is_named_though_no_quality_moved() -> None:
+async def test_the_edit_that_changed_the_evaluated_share_is_listed() -> None:
     app = new_sandbox(ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5), count=9000)
     app.state.world.edits.plant(
         Edit(NOW - timedelta(days=5, hours=3), "metric", 507, {"evaluation_trigger": "custom"}, "Cheaper"),
@@ -143,7 +143,7 @@ async def test_the_edit_at_which_the_share_of_calls_evaluated_changed_is_named_t
     assert text.startswith("the measure itself was changed: 2026-11-13T12:30Z, metric 507")
 
 
-async def test_no_evaluations_are_no_outage_where_calls_came() -> None:
+async def test_missing_evaluations_are_not_an_outage_while_calls_continue() -> None:
     app = shared_sandbox(ApiVariant(sample_rate=0, evaluated_since_days=3), 20_000)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "preview_widget", widget={**BAR, "time_period": "hour"}, dashboard_id=11)
@@ -181,9 +181,7 @@ def step(place: int) -> Step:
         (22, 0.3, "possible"),
     ],
 )
-def test_a_step_is_at_most_possible_only_where_the_share_changed_or_if_that_halved(
-    at: int, late: float, verdict: str
-) -> None:
+def test_a_step_near_a_change_of_the_evaluated_share_is_possible(at: int, late: float, verdict: str) -> None:
     found = series([0.8] * 14 + [late] * 14).limit(step(at))
     assert isinstance(found, Step)
     assert (found.verdict, found.p_value) == (verdict, 1e-9)
@@ -191,7 +189,7 @@ def test_a_step_is_at_most_possible_only_where_the_share_changed_or_if_that_halv
     assert found.limited_by == (why if verdict == "possible" else None)
 
 
-def test_trends_and_outliers_are_limited_likewise_and_a_share_that_stays_limits_nothing() -> None:
+def test_a_changed_evaluated_share_limits_trends_and_outliers() -> None:
     share = series([0.8] * 14 + [0.3] * 14)
     trend = Trend(start=day(0), per_day=0.01, change=0.3, verdict="clear")
     late = Unusual(start=day(20), buckets=2, value=0.9, expected=0.8, verdict="clear")
@@ -203,9 +201,7 @@ def test_trends_and_outliers_are_limited_likewise_and_a_share_that_stays_limits_
 
 
 @pytest.mark.parametrize(("late", "verdict"), [(0.3, "possible"), (0.7, "clear")])
-def test_an_outlier_is_at_most_possible_in_a_month_of_which_a_part_is_evaluated_on_half_the_calls_or_fewer(
-    late: float, verdict: str
-) -> None:
+def test_an_outlier_is_possible_if_the_evaluated_share_halves(late: float, verdict: str) -> None:
     share = series([0.8] * 20 + [late] * 8)
     outlier = Unusual(start=day(5), buckets=1, value=0.6, expected=0.8, verdict="clear")
     found = share.limit(outlier)
@@ -226,7 +222,7 @@ WEEK: list[float] = [0.8] * 5 + [0.6] * 2
     ],
     ids=["the same weekdays", "chance", "a trigger on the last two days", "a trigger until the first day"],
 )
-def test_windows_are_compared_part_by_part_as_a_change_near_their_ends_hardly_shows_in_the_whole(
+def test_evaluated_shares_are_compared_within_parts_of_the_windows(
     earlier: list[float], current: list[float], reason: str | None
 ) -> None:
     sides = [series(shares, calls=160) for shares in (earlier, current)]
@@ -237,14 +233,14 @@ def test_windows_are_compared_part_by_part_as_a_change_near_their_ends_hardly_sh
     assert found == (None if reason is None else f"the share of calls evaluated changed too, {reason}")
 
 
-def test_a_small_change_of_the_share_that_may_be_chance_limits_no_trend() -> None:
+def test_a_chance_change_of_the_evaluated_share_limits_no_trend() -> None:
     trend = Trend(start=day(0), per_day=0.01, change=0.3, verdict="clear")
     small, larger = ([early] * 14 + [late] * 14 for early, late in ((0.95, 0.97), (0.4, 0.45)))
     found = [series(shares, calls=100).limit(trend) for shares in (small, larger)]
     assert [item.verdict for item in found if item] == ["clear", "possible"]
 
 
-def test_a_gap_in_calls_stays_an_outage_and_a_gap_in_evaluations_is_none() -> None:
+def test_only_a_gap_in_calls_is_an_outage() -> None:
     gap = Gap(start=day(5), end=day(7), expected_calls=600)
     assert series([0.8] * 28).limit(gap) is None, "calls came"
     share = series([0.8] * 28)
@@ -261,7 +257,7 @@ def test_a_gap_in_calls_stays_an_outage_and_a_gap_in_evaluations_is_none() -> No
         ((9, 9), (0, 0), False),
     ],
 )
-def test_two_shares_differ_beyond_chance_or_not(
+def test_evaluated_shares_are_tested_for_a_difference(
     before: tuple[int, int], after: tuple[int, int], *, changed: bool
 ) -> None:
     assert (EvaluatedShare.unknown().reason(Part(*before), Part(*after)) is not None) == changed
@@ -269,12 +265,12 @@ def test_two_shares_differ_beyond_chance_or_not(
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", CHANGES)
-def test_calls_evaluated_by_another_rule_change_nothing_in_quality_that_is_clear(name: str) -> None:
+def test_changed_evaluation_rules_cause_no_clear_quality_change(name: str) -> None:
     row = evaluated_row(name, [91_000])
     assert row.holds
 
 
-async def test_where_a_chart_is_by_agent_the_agent_of_whose_calls_another_share_is_evaluated_is_named() -> None:
+async def test_grouped_charts_name_the_group_with_a_changed_evaluated_share() -> None:
     app = new_sandbox(count=20_000, seed=77)
     chart = {"widget": {**BAR, "group_by": BY_AGENT}, "dashboard_id": 11, "points": 0}
     week = {"window": "7d", "compare_to": "previous_period"}

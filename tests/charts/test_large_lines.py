@@ -1,4 +1,4 @@
-"""Lines of many calls: the quick way through uniform rows gives what the careful one gives."""
+"""Lines of many calls: the fast path for uniform rows gives the same results as the general one."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ values = st.none() | st.floats(0, 1000) | st.integers(0, 50)
 
 
 @given(st.lists(st.tuples(times, values), min_size=MIN_UNIFORM, max_size=80), st.sampled_from([0.5, 1.0, 3.0]))
-def test_the_quick_way_and_the_careful_way_agree(calls: list[tuple[datetime, Any]], days: float) -> None:
+def test_fast_and_general_paths_give_equal_results(calls: list[tuple[datetime, Any]], days: float) -> None:
     def rows(last: str) -> list[Json]:
         suffixes = ["Z"] * (len(calls) - 1) + [last]
         return [
@@ -48,8 +48,8 @@ FORMS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f+05:30"
 
 
 @given(st.lists(moments, min_size=MIN_UNIFORM, max_size=60), st.sampled_from(FORMS), st.booleans())
-def test_times_written_alike_are_read_as_each_alone(some: list[datetime], form: str, wall: bool) -> None:  # noqa: FBT001 - drawn
-    texts = [moment.strftime(form).rjust(len(some[0].strftime(form)), "0") for moment in some]
+def test_uniform_times_are_parsed_like_single_ones(moments_drawn: list[datetime], form: str, wall: bool) -> None:  # noqa: FBT001 - drawn
+    texts = [moment.strftime(form).rjust(len(moments_drawn[0].strftime(form)), "0") for moment in moments_drawn]
     together, alone = TimeParser(), TimeParser()
     read = together.parse_all(texts, wall=wall).tolist()
     each = [alone.parse(text, wall=wall) for text in texts]
@@ -57,7 +57,7 @@ def test_times_written_alike_are_read_as_each_alone(some: list[datetime], form: 
     assert (together.bare, together.offsets) == (alone.bare, alone.offsets)
 
 
-def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:
+def test_mixed_time_and_value_formats_are_parsed_individually() -> None:
     rows: list[Json] = [
         {"id": 1, "timestamp": "2026-11-18T10:00:00Z", "value": 1.0},
         {"id": 2, "timestamp": "2026-11-18T12:00:00+02:00", "value": "3"},
@@ -73,7 +73,7 @@ def test_mixed_forms_of_times_and_values_are_read_one_by_one() -> None:
 
 @pytest.mark.parametrize("value", [[], [1], [[2]], {}, {"a": 1}])
 @pytest.mark.parametrize("count", [1, 3])
-def test_calls_whose_values_are_no_numbers_have_none(value: Any, count: int) -> None:
+def test_calls_with_non_numeric_values_are_excluded(value: Any, count: int) -> None:
     rows = [{"id": i, "timestamp": "2026-11-18T10:00:00Z", "value": value} for i in range(count)]
     good = {"id": 9, "timestamp": "2026-11-18T11:00:00Z", "value": 4}
     assert facts_of(rows, days=1)["n"] == 0

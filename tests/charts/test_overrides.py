@@ -1,4 +1,4 @@
-"""How windows and filters combine with what is saved: the same numbers under every reading of the API."""
+"""How windows and filters combine with saved ones: the same numbers for every API variant."""
 
 import json
 from itertools import product
@@ -13,7 +13,7 @@ from support import Json, Sent, ask, connect, new_sandbox, open_tools, report_of
 pytestmark = pytest.mark.anyio
 OVERRIDES: tuple[Literal["replace", "merge"], ...] = ("replace", "merge")
 PREVIEWS: tuple[Literal["alone", "merge"], ...] = ("alone", "merge")
-READINGS = [
+VARIANTS = [
     ApiVariant(override=override, preview=preview, clock_ahead_s=ahead)
     for override, preview, ahead in product(OVERRIDES, PREVIEWS, (0, 120))
 ]  # fmt: skip
@@ -21,7 +21,7 @@ BULK, PREVIEW = "POST /dashboards/widgets/bulk_data/", "POST /dashboards/widgets
 BILLING = {"field": "topic", "op": "eq", "value": "billing question"}
 
 
-@pytest.fixture(params=READINGS, ids=lambda r: f"{r.override}-{r.preview}-{r.clock_ahead_s}")
+@pytest.fixture(params=VARIANTS, ids=lambda r: f"{r.override}-{r.preview}-{r.clock_ahead_s}")
 def readings(request: pytest.FixtureRequest) -> ApiVariant:
     found: ApiVariant = request.param
     return found
@@ -33,7 +33,7 @@ def count(readings: ApiVariant, where: str) -> int:
 
 
 @pytest.mark.no_cover
-async def test_without_window_or_filter_one_request_without_override_gets_all_saved_data(readings: ApiVariant) -> None:
+async def test_saved_data_is_read_in_one_request_without_an_override(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
         asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
@@ -47,7 +47,7 @@ async def test_without_window_or_filter_one_request_without_override_gets_all_sa
     assert reports[212]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND NOT success")
 
 
-async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_filters(readings: ApiVariant) -> None:
+async def test_a_window_within_the_saved_range_keeps_saved_filters(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[214], window="2026-11-10/2026-11-11")
         assert recorder.paths()[-1] == BULK
@@ -56,7 +56,7 @@ async def test_a_window_inside_the_saved_one_overrides_it_and_keeps_the_saved_fi
     assert [c.get("field") for c in sent["conditions"]] == ["agent.id", "timestamp", "timestamp"]
 
 
-async def test_extra_filters_without_a_window_keep_the_saved_range(readings: ApiVariant) -> None:
+async def test_filters_without_a_window_keep_the_saved_range(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[214], filters=BILLING)
         assert recorder.paths()[-1] == BULK
@@ -64,7 +64,7 @@ async def test_extra_filters_without_a_window_keep_the_saved_range(readings: Api
     assert report["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04' AND topic = 'billing question'")
 
 
-async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVariant) -> None:
+async def test_widgets_with_equal_filters_share_one_request(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=12, window="2026-11-10/2026-11-11")
         bodies = [sent.body for sent in recorder.sent if sent.path.endswith("bulk_data/")]
@@ -72,7 +72,7 @@ async def test_widgets_whose_filters_are_equal_share_one_request(readings: ApiVa
     assert {sent.method for sent in recorder.sent if sent.path.endswith("/data/")} == set()
 
 
-async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_told(readings: ApiVariant) -> None:
+async def test_a_wider_window_is_previewed_without_the_dashboard(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[214], window="2026-10-25/2026-11-11")
         [sent] = [request for request in recorder.sent if request.path.endswith("preview_data/")]
@@ -82,7 +82,7 @@ async def test_a_wider_window_is_previewed_without_the_dashboard_and_its_scope_t
     assert any("limited to project 1 by its 7 agents" in text for text in report["notes"])
 
 
-async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings: ApiVariant) -> None:
+async def test_a_preview_without_dashboard_states_its_projects(readings: ApiVariant) -> None:
     pie = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox(readings)) as (context, _):
         _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
@@ -95,14 +95,14 @@ async def test_a_preview_that_no_dashboard_scopes_tells_what_it_covers(readings:
     assert "limited to project 2 by its 5 agents" in kept["report"]["notes"]
 
 
-async def test_an_earlier_window_is_previewed_too(readings: ApiVariant) -> None:
+async def test_a_window_before_the_saved_range_is_previewed(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[206], window="2026-10-25/2026-10-26")
         assert PREVIEW in recorder.paths()
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-25' AND ts < '2026-10-27'")
 
 
-async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(readings: ApiVariant) -> None:
+async def test_a_widget_without_a_date_range_shows_the_last_seven_days(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         report = await report_of(context, widget_ids=[219])
         assert recorder.paths()[-1] == BULK
@@ -112,14 +112,14 @@ async def test_without_a_saved_range_the_last_seven_days_are_shown_and_said(read
     assert report["n"] == count(readings, where)
 
 
-async def test_thirty_days_pass_whatever_the_clock_of_the_api(readings: ApiVariant) -> None:
+async def test_a_window_of_30_days_is_accepted_despite_clock_skew(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[206], window="30d")
     assert report["n"] == count(readings, "project = 1 AND ts >= '2026-10-19 15:35' AND ts < '2026-11-18 15:30'")
     assert any("5 minutes inside" in text for text in report["notes"])
 
 
-async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range(readings: ApiVariant) -> None:
+async def test_a_preview_within_the_saved_range_applies_dashboard_filters(readings: ApiVariant) -> None:
     widget = {"chart_type": "pie", "field": "topic", "filters": {"field": "success", "op": "eq", "value": True}}
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=12)
@@ -128,7 +128,7 @@ async def test_a_preview_on_a_dashboard_obeys_its_filters_inside_the_saved_range
     assert answer["widget"] == widget
 
 
-async def test_a_preview_beyond_the_saved_range_leaves_the_dashboard_out_but_keeps_its_filters(
+async def test_a_preview_beyond_the_saved_range_keeps_dashboard_filters(
     readings: ApiVariant,
 ) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
@@ -142,7 +142,7 @@ async def test_a_preview_beyond_the_saved_range_leaves_the_dashboard_out_but_kee
     )
 
 
-async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant) -> None:
+async def test_a_time_condition_within_or_is_kept_and_reported(readings: ApiVariant) -> None:
     either = {"operator": "or", "conditions": [{"field": "timestamp", "op": "lt", "value": "2026-11-16"}, BILLING]}
     saved = {"operator": "and", "conditions": [{"field": "timestamp", "op": "gte", "value": "today-6d"}, either]}
     app = new_sandbox(readings, count=2000)
@@ -158,7 +158,7 @@ async def test_a_time_condition_inside_or_stays_and_is_told(readings: ApiVariant
 
 
 @pytest.mark.no_cover
-async def test_two_widgets_over_the_same_calls_agree(readings: ApiVariant) -> None:
+async def test_widgets_over_the_same_calls_report_the_same_count(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         for window in (None, "2026-11-13/2026-11-14", "25d"):
             given = {"window": window} if window else {}
@@ -166,7 +166,7 @@ async def test_two_widgets_over_the_same_calls_agree(readings: ApiVariant) -> No
             assert len({report["n"] for report in answer["widgets"]}) == 1
 
 
-def answering(data: Any, chart_type: str) -> Any:
+def fault_with(data: Any, chart_type: str) -> Any:
 
     envelope: Json = {"widget_id": 0, "chart_type": chart_type, "data": data, "metadata": {}}
 
@@ -180,28 +180,28 @@ def bars(*days: str) -> list[Json]:
     return [{"time_interval": f"{day}T00:00:00Z", "value": 5, "sample_count": 5} for day in days]
 
 
-async def test_labels_of_days_with_less_than_a_call_are_shares_of_nothing() -> None:
+async def test_labels_of_days_without_a_whole_call_are_comparable() -> None:
     days = [f"2026-11-{day:02}" for day in range(1, 19)]
     parts: Json = {"agent": 1e15, "caller": -1e15, "error": 5e-324}
     rows = [bar | {"value": value, "group": label} for bar in bars(*days) for label, value in parts.items()]
-    of_days = answering(rows, "bar")
+    of_days = fault_with(rows, "bar")
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: of_days(sent) if sent.body and sent.body.get("chart_type") == "bar" else None
         report = await report_of(context, widget_ids=[205], window="7d", compare_to="previous_period")
     assert report["comparison"]["shares"]["top"]
 
 
-async def test_rows_outside_the_window_are_left_out_and_told() -> None:
+async def test_rows_outside_the_window_are_omitted_with_a_note() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = answering(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
+        recorder.fault = fault_with(bars("2026-10-20", "2026-11-01", "2026-11-02", "2026-11-17"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-02")
     assert report["n"] == 10
     assert any(text.startswith("omitted: 2 rows outside the window") for text in report["notes"])
 
 
-async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_never_zero() -> None:
+async def test_data_before_the_saved_range_is_missing_and_never_zero() -> None:
     async with open_tools(shared_sandbox(), history=False) as (context, recorder):
-        recorder.fault = answering(bars("2026-11-11", "2026-11-12"), "bar")
+        recorder.fault = fault_with(bars("2026-11-11", "2026-11-12"), "bar")
         report = await report_of(context, widget_ids=[202], window="2026-11-01/2026-11-12")
     assert report["not_tested"] == [
         "2026-11-01T00:00Z to 2026-11-11T00:00Z: no data from before the saved date range",
@@ -211,15 +211,15 @@ async def test_what_came_from_nowhere_before_the_saved_range_is_not_tested_and_n
     assert report["facts"]["lowest"] == ["2026-11-11", 5]
 
 
-async def test_a_pie_says_what_it_may_cover() -> None:
+async def test_a_pie_states_which_window_it_may_cover() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[205], window="20d")
-    [told] = report["not_tested"]
-    assert "this chart does not show whether" in told
-    assert "from 2026-11-11T00:00Z" in told
+    [note] = report["not_tested"]
+    assert "this chart does not show whether" in note
+    assert "from 2026-11-11T00:00Z" in note
 
 
-async def test_a_pie_beside_a_bar_of_the_same_calls_covers_what_that_shows(readings: ApiVariant) -> None:
+async def test_a_bar_of_the_same_calls_confirms_the_window_of_a_pie(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 205, 202], window="20d")
         stat, pie, bar = answer["widgets"]
@@ -237,7 +237,7 @@ def weeks(period: str = "week", **fields: Any) -> Json:
 
 @pytest.mark.parametrize("window", ["last_week", "2026-11-09T00:00Z/2026-11-16T00:00Z"])
 @pytest.mark.parametrize("fields", [{}, {"group_by": {"type": "field", "field": "agent.id"}}], ids=["whole", "grouped"])
-async def test_a_whole_week_that_the_saved_range_cuts_is_whole(window: str, fields: Json, readings: ApiVariant) -> None:
+async def test_a_week_cut_by_the_saved_range_is_complete(window: str, fields: Json, readings: ApiVariant) -> None:
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, recorder):
         text, answer = await ask(context, "preview_widget", widget=weeks(**fields), dashboard_id=11, window=window)
@@ -249,7 +249,7 @@ async def test_a_whole_week_that_the_saved_range_cuts_is_whole(window: str, fiel
     assert "incomplete" not in text
 
 
-async def test_a_month_that_begins_before_the_saved_range_is_incomplete_only_where_it_is() -> None:
+async def test_a_month_before_the_saved_range_is_partial_only_at_its_end() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=weeks("month"), dashboard_id=11, window="this_month")
     report = answer["report"]
@@ -257,7 +257,7 @@ async def test_a_month_that_begins_before_the_saved_range_is_incomplete_only_whe
     assert (report["series"]["start"], report["series"]["partial"]) == ("2026-11-01", [0]), "it goes on"
 
 
-async def test_a_week_of_which_only_the_saved_part_came_is_told_as_that() -> None:
+async def test_a_week_with_saved_days_only_is_reported_as_incomplete() -> None:
     def clipped(sent: Sent) -> Response | None:
         if not sent.path.endswith("preview_data/"):
             return None
@@ -273,7 +273,7 @@ async def test_a_week_of_which_only_the_saved_part_came_is_told_as_that() -> Non
     )
 
 
-async def test_a_definition_that_is_handed_on_never_holds_the_window() -> None:
+async def test_a_returned_widget_definition_omits_the_window() -> None:
     widget = {"chart_type": "pie", "field": "topic"}
     async with open_tools(shared_sandbox()) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=widget, window="24h")
@@ -282,14 +282,14 @@ async def test_a_definition_that_is_handed_on_never_holds_the_window() -> None:
     assert '{"field": "timestamp", "op": "gte", "value": "today-7d"}' in warning
 
 
-async def test_a_time_in_the_extra_filters_is_the_window() -> None:
+async def test_a_time_condition_in_filters_sets_the_window() -> None:
     since = {"operator": "and", "conditions": [BILLING, {"field": "timestamp", "op": "gte", "value": "now-2d"}]}
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[206], filters=since)
     assert report["window"] == {"from": "2026-11-16T15:30Z", "to": "2026-11-18T15:30Z", "source": "asked"}
 
 
-async def test_buckets_by_the_apis_local_time_are_tested_in_it() -> None:
+async def test_buckets_in_local_time_of_the_api_are_tested_in_that_time() -> None:
     days = [f"2026-{10 + (21 + i) // 31}-{(21 + i) % 31 + 1:02}" for i in range(28)]
     rates = [0.9 - 0.2 * (i >= 22) + 0.004 * (i % 3) for i in range(29)]
 
@@ -318,7 +318,7 @@ async def test_buckets_by_the_apis_local_time_are_tested_in_it() -> None:
     assert "before_window" not in step
 
 
-EVERYWHERE: list[tuple[str, Json]] = [
+TOOL_CALLS: list[tuple[str, Json]] = [
     ("get_widgets_data", {"widget_ids": [202]}),
     ("preview_widget", {"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}, "dashboard_id": 11}),
     ("explain_change", {"widget_id": 202, "compare_to": "2026-11-05/2026-11-08"}),
@@ -328,11 +328,11 @@ EVERYWHERE: list[tuple[str, Json]] = [
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("tool", "given"), EVERYWHERE, ids=[tool for tool, _ in EVERYWHERE])
+@pytest.mark.parametrize(("tool", "given"), TOOL_CALLS, ids=[tool for tool, _ in TOOL_CALLS])
 @pytest.mark.parametrize(
     "window", ["2026-11-13/2026-11-16", "friday to monday", "2026-11-13T00:00Z/2026-11-17T00:00Z", "nov 13 - nov 16"]
 )
-async def test_an_interval_of_dates_holds_its_last_day_in_every_tool(tool: str, given: Json, window: str) -> None:
+async def test_date_intervals_include_their_last_day_in_every_tool(tool: str, given: Json, window: str) -> None:
     app = shared_sandbox()
     async with connect(app) as client:
         result = await client.call_tool(tool, {**given, "window": window})

@@ -1,4 +1,4 @@
-"""Metrics that pass or fail, however the API writes a pass: 1, true, the judge's 5, or percent."""
+"""Metrics that pass or fail, in every encoding of a pass: 1, true, a score of 5, or percent."""
 
 import json
 import math
@@ -22,8 +22,8 @@ from support import BY_NAME, NOW, Era, Json, ask, carried_out, connect, new_sand
 from support import text_of as said_by
 
 pytestmark = pytest.mark.anyio
-SCORED = ApiVariant(binary="0/5")
-SAID, BOTH = "pass = 5", "pass = 1 or 5"
+SCORED_VARIANT = ApiVariant(binary="0/5")
+PASS_IS_5, PASS_IS_1_OR_5 = "pass = 5", "pass = 1 or 5"
 UNCERTAIN = "the values do not show how a pass is scored: they are as the API sent them"
 METRIC: Json = {"field": "metric_evaluations.value", "metric": 507}
 RATE: Json = {**METRIC, "chart_type": "bar", "aggregation_function": "avg", "time_period": "day"}
@@ -31,7 +31,7 @@ BY_AGENT: Json = {**RATE, "group_by": {"type": "field", "field": "agent.id"}}
 BY_BUCKET: Json = {**RATE, "group_by": {"type": "bucket", "interval": 86_400_000}}
 COUNT: Json = {**RATE, "aggregation_function": "count"}
 CALLS: Json = {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}
-ALIKE: list[tuple[str, Json]] = [
+CALLS_TO_COMPARE: list[tuple[str, Json]] = [
     ("get_widgets_data", {"widget_ids": [216]}),
     ("get_widgets_data", {"widget_ids": [216], "window": "7d", "compare_to": "previous_period"}),
     ("get_widgets_data", {"widget_ids": [216], "compare_filters": {"field": "agent.id", "op": "eq", "value": 38}}),
@@ -57,19 +57,19 @@ NOTES = {"measure", "pass_score", "notes", "warnings", "shared_notes", "plan_id"
 
 
 def figures(value: Any) -> Any:
-    """An answer without what says how it was read."""
+    """An answer without the fields that state how it was interpreted."""
     if is_object(value):
         return {name: figures(item) for name, item in value.items() if name not in NOTES}
     return [figures(item) for item in value] if is_list(value) else value
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("tool", "arguments"), ALIKE, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(ALIKE)])
-async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_true_or_false(
-    tool: str, arguments: Json
-) -> None:
+@pytest.mark.parametrize(
+    ("tool", "arguments"), CALLS_TO_COMPARE, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS_TO_COMPARE)]
+)
+async def test_metrics_scored_0_or_5_equal_boolean_ones_in_answers_and_charts(tool: str, arguments: Json) -> None:
     found = list[ToolAnswer]()
-    for readings in (ApiVariant(), SCORED):
+    for readings in (ApiVariant(), SCORED_VARIANT):
         async with open_tools(shared_sandbox(readings)) as (context, _):
             found.append(await call_tool(replace(context, draws=True), BY_NAME[tool], arguments))
     plain, scored = found
@@ -78,14 +78,14 @@ async def test_a_metric_scored_0_or_5_is_answered_and_drawn_like_one_that_is_tru
     assert figures(plots[1]) == figures(plots[0])
     counts = arguments.get("widget") == COUNT
     shown = tool not in {"find_changes", "check_dashboard"} and not counts
-    assert (SAID in scored.text) == (SAID in json.dumps(scored.structured)) == shown
-    assert SAID not in plain.text
+    assert (PASS_IS_5 in scored.text) == (PASS_IS_5 in json.dumps(scored.structured)) == shown
+    assert PASS_IS_5 not in plain.text
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("readings", [ApiVariant(binary="0/1"), ApiVariant(binary="percent")], ids=str)
-@pytest.mark.parametrize(("tool", "arguments"), [ALIKE[i] for i in (1, 2, 9, 15)])
-async def test_any_way_to_write_a_pass_is_answered_with_the_same_numbers(
+@pytest.mark.parametrize(("tool", "arguments"), [CALLS_TO_COMPARE[i] for i in (1, 2, 9, 15)])
+async def test_every_encoding_of_a_pass_gives_the_same_numbers(
     tool: str, arguments: Json, readings: ApiVariant
 ) -> None:
     found = list[tuple[str, Json]]()
@@ -98,7 +98,7 @@ async def test_any_way_to_write_a_pass_is_answered_with_the_same_numbers(
 
 
 @pytest.mark.parametrize(("binary", "label"), [("boolean", "true"), ("0/1", "true"), ("0/5", "5"), ("percent", "100")])
-async def test_a_pie_of_any_passing_metric_tells_its_rate(binary: Any, label: str) -> None:
+async def test_a_pie_of_a_pass_metric_states_its_rate(binary: Any, label: str) -> None:
     app = shared_sandbox(ApiVariant(binary=binary, placeholders="null"))
     query = (
         "SELECT count(number), avg((number > 0)::INT) FROM evaluations e JOIN calls c ON c.id = e.call_id "
@@ -111,8 +111,8 @@ async def test_a_pie_of_any_passing_metric_tells_its_rate(binary: Any, label: st
     assert {row[0]: row[1] for row in report["facts"]["top"]}[label] == round(n * rate)
 
 
-async def test_the_rate_its_interval_and_what_a_pass_is_reach_a_client(era: Era) -> None:
-    app = shared_sandbox(SCORED)
+async def test_a_client_receives_rate_interval_and_pass_score(era: Era) -> None:
+    app = shared_sandbox(SCORED_VARIANT)
     [(n, rate)] = sql(
         app, "SELECT count(*), avg(number) / 5 FROM evaluations e JOIN calls c ON c.id = e.call_id "
         "WHERE metric_id = 507 AND ts >= '2026-11-11 15:30'",
@@ -121,13 +121,14 @@ async def test_the_rate_its_interval_and_what_a_pass_is_reach_a_client(era: Era)
         text = said_by(await client.call_tool("get_widgets_data", {"widget_ids": [216], "window": "7d"}))
     [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 2 AND ts >= '2026-11-11 15:30'")
     assert (
-        f"unit ratio; {SAID}; evaluated {n} of {calls} calls, {100 * n / calls:.1f} %; overall {rate:.4g}; 95 " in text
+        f"unit ratio; {PASS_IS_5}; evaluated {n} of {calls} calls, {100 * n / calls:.1f} %; overall {rate:.4g}; 95 "
+        in text
     )
     assert "percent" not in text
 
 
-async def test_a_pie_keeps_the_scores_as_its_slices_and_tells_the_rate() -> None:
-    app = shared_sandbox(SCORED)
+async def test_a_pie_of_scores_keeps_its_slices_and_states_the_rate() -> None:
+    app = shared_sandbox(SCORED_VARIANT)
     query = (
         "SELECT count(*), avg(number) / 5 FROM evaluations e JOIN calls c ON c.id = e.call_id "
         "WHERE metric_id = 503 AND agent_id = 33 AND ts >= '2026-11-04'"
@@ -141,22 +142,22 @@ async def test_a_pie_keeps_the_scores_as_its_slices_and_tells_the_rate() -> None
     assert (facts["total"], facts["rate"]) == (n, round(rate, 4))
     assert facts["ci95"][0] < rate < facts["ci95"][1]
     assert {row["label"] for row in report["comparison"]["shares"]["top"]} == {"5", "0"}
-    assert text.count(SAID) == 1
+    assert text.count(PASS_IS_5) == 1
 
 
-async def test_what_a_pass_is_stays_where_there_is_room_for_little_else() -> None:
-    app = new_sandbox(SCORED)
+async def test_the_pass_score_is_kept_in_shortened_reports() -> None:
+    app = new_sandbox(SCORED_VARIANT)
     async with open_tools(app) as (context, _):
         many = [{**RATE, "name": f"chart {i}"} for i in range(30)]
         await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": many})
         text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
     assert len(text) <= 9000
-    assert text.count(SAID) == [report.get("pass_score") for report in answer["widgets"]].count(SAID) == 31
+    assert text.count(PASS_IS_5) == [report.get("pass_score") for report in answer["widgets"]].count(PASS_IS_5) == 31
 
 
 @pytest.mark.parametrize("function", ["sum", "min", "max", "p50", "p95"])
-async def test_other_aggregations_of_scores_count_passes_and_are_no_rates(function: str) -> None:
-    app = shared_sandbox(SCORED)
+async def test_other_aggregations_of_scores_count_passes(function: str) -> None:
+    app = shared_sandbox(SCORED_VARIANT)
     async with open_tools(app) as (context, _):
         widget = {**RATE, "aggregation_function": function}
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=13, window="7d")
@@ -170,8 +171,8 @@ async def test_other_aggregations_of_scores_count_passes_and_are_no_rates(functi
     assert function != "sum" or report["facts"]["total"] == passed
 
 
-async def test_a_line_of_scores_is_a_rate_of_its_calls() -> None:
-    app = shared_sandbox(SCORED)
+async def test_a_line_of_scores_reports_the_pass_rate() -> None:
+    app = shared_sandbox(SCORED_VARIANT)
     line = {**METRIC, "chart_type": "line"}
     async with open_tools(app) as (context, _):
         _, of_calls = await ask(context, "preview_widget", widget=line, dashboard_id=13, window="7d")
@@ -181,15 +182,15 @@ async def test_a_line_of_scores_is_a_rate_of_its_calls() -> None:
     assert (of_calls["report"]["unit"], of_calls["report"]["n"]) == ("ratio", of_days["report"]["n"])
 
 
-async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_what_a_pass_is() -> None:
+async def test_changes_of_scored_metrics_have_the_size_of_boolean_ones() -> None:
     found = list[Json]()
-    for readings in (ApiVariant(), SCORED):
+    for readings in (ApiVariant(), SCORED_VARIANT):
         app = new_sandbox(readings, count=6000)
         async with open_tools(app) as (context, recorder):
             await carried_out(
                 context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**RATE, "name": "Fell"}]}
             )
-            one = 5 if readings is SCORED else 1
+            one = 5 if readings is SCORED_VARIANT else 1
 
             def fallen(sent: Any, one: int = one) -> Response | None:
                 if not sent.path.endswith("preview_data/") or sent.body.get("metric") != 507:
@@ -214,8 +215,8 @@ async def test_a_change_of_a_scored_metric_is_found_in_its_own_size_and_says_wha
     assert scored["measure"] == f"{plain['measure']} (pass = 5)"
 
 
-async def test_the_calls_of_a_scored_metric_are_sorted_and_say_what_a_pass_is() -> None:
-    async with open_tools(shared_sandbox(SCORED)) as (context, _):
+async def test_call_lists_of_scored_metrics_state_the_pass_score() -> None:
+    async with open_tools(shared_sandbox(SCORED_VARIANT)) as (context, _):
         text, highest = await ask(context, "list_calls", widget_id=211, sort="highest", limit=3)
         _, lowest = await ask(context, "list_calls", widget_id=211, sort="lowest", limit=3)
         none, _ = await ask(context, "list_calls", widget_id=211, label="true")
@@ -225,7 +226,7 @@ async def test_the_calls_of_a_scored_metric_are_sorted_and_say_what_a_pass_is() 
 
 
 @pytest.mark.parametrize(("value", "matches"), [(5, True), (1, False), (True, False)])
-async def test_a_share_of_calls_by_score_says_where_a_pass_is_written_otherwise(value: Any, *, matches: bool) -> None:
+async def test_share_where_on_an_unused_score_suggests_other_pass_scores(value: Any, *, matches: bool) -> None:
     where = {
         "operator": "same_row",
         "conditions": [
@@ -233,7 +234,7 @@ async def test_a_share_of_calls_by_score_says_where_a_pass_is_written_otherwise(
             {"field": "metric_evaluations.value", "op": "eq", "value": value},
         ],
     }
-    async with open_tools(shared_sandbox(SCORED)) as (context, _):
+    async with open_tools(shared_sandbox(SCORED_VARIANT)) as (context, _):
         text, answer = await ask(
             context, "preview_widget", widget=CALLS, dashboard_id=12, window="7d", share_where=where
         )
@@ -242,8 +243,8 @@ async def test_a_share_of_calls_by_score_says_where_a_pass_is_written_otherwise(
     assert ("calls without an evaluation of the metric count as not matching" in text) == matches
 
 
-async def test_the_type_of_metrics_takes_no_round_trip_and_one_request_for_a_project() -> None:
-    async with open_tools(shared_sandbox(SCORED), history=False) as (context, recorder):
+async def test_metric_types_cost_one_request_per_project() -> None:
+    async with open_tools(shared_sandbox(SCORED_VARIANT), history=False) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=13)
         assert recorder.paths().count("GET /test_framework/v2/metrics/") == 1
         recorder.sent.clear()
@@ -251,8 +252,8 @@ async def test_the_type_of_metrics_takes_no_round_trip_and_one_request_for_a_pro
         assert "GET /test_framework/v2/metrics/" not in recorder.paths()
 
 
-async def test_without_the_type_of_a_metric_0_to_5_is_neither_a_rate_nor_a_percentage() -> None:
-    async with open_tools(shared_sandbox(SCORED)) as (context, recorder):
+async def test_scores_of_unknown_metric_type_have_an_unknown_unit() -> None:
+    async with open_tools(shared_sandbox(SCORED_VARIANT)) as (context, recorder):
         recorder.fault = lambda sent: Response(403, b"{}") if sent.path.endswith("/metrics/") else None
         text, answer = await ask(context, "get_widgets_data", widget_ids=[216])
     [report] = answer["widgets"]
@@ -261,7 +262,7 @@ async def test_without_the_type_of_a_metric_0_to_5_is_neither_a_rate_nor_a_perce
     assert "the type of metric 507 is unknown" in text
 
 
-def reading(chart: Chart, *, metric: int = 1, **config: Any) -> ChartReading:
+def chart_reading(chart: Chart, *, metric: int = 1, **config: Any) -> ChartReading:
     target = Target(
         WidgetConfig(chart_type=chart.chart_type, field="metric_evaluations.value", metric=metric, **config), {}
     )
@@ -277,163 +278,167 @@ def bars(*rows: tuple[float, int | None], function: str = "avg", data_type: str 
         ],
         data_type=data_type,
     )
-    return reading(chart, aggregation_function=function, time_period="day")
+    return chart_reading(chart, aggregation_function=function, time_period="day")
 
 
-def of_type(eval_type: str | None, number: int = 1, **fields: Any) -> dict[int, Metric]:
+def metrics_of_type(eval_type: str | None, number: int = 1, **fields: Any) -> dict[int, Metric]:
     return {number: Metric(id=number, eval_type=eval_type, **fields)} if eval_type else {}
 
 
-def read(one: ChartReading, *others: ChartReading, eval_type: str | None = "binary") -> tuple[list[Any], ChartReading]:
-    found = in_one_form([one, *others], of_type(eval_type), {})[0]
+def read_values(
+    one: ChartReading, *others: ChartReading, eval_type: str | None = "binary"
+) -> tuple[list[Any], ChartReading]:
+    found = in_one_form([one, *others], metrics_of_type(eval_type), {})[0]
     assert found.chart
     return [getattr(row, "value", None) for row in found.chart.rows], found
 
 
 @pytest.mark.parametrize("data_type", ["boolean", "numeric", None])
 @pytest.mark.parametrize("eval_type", ["binary", "binary_workflow_adherence", "Binary_Qualitative"])
-def test_5_is_a_pass_where_a_value_above_1_occurs_whatever_the_api_calls_the_type(
-    eval_type: str, data_type: str | None
-) -> None:
-    values, found = read(bars((4.0, 40), (0.5, 200), data_type=data_type), eval_type=eval_type)
+def test_the_pass_score_is_5_if_an_average_exceeds_1(eval_type: str, data_type: str | None) -> None:
+    values, found = read_values(bars((4.0, 40), (0.5, 200), data_type=data_type), eval_type=eval_type)
     assert values == [0.8, 0.1]
     assert found.chart
-    assert (found.chart.data_type, found.chart.rate_unit, found.passing) == ("boolean", "ratio", SAID)
+    assert (found.chart.data_type, found.chart.rate_unit, found.passing) == ("boolean", "ratio", PASS_IS_5)
 
 
 @pytest.mark.parametrize("eval_type", ["continuous_qualitative", "numeric", "numeric_old"])
 @pytest.mark.parametrize("data_type", ["boolean", "numeric"])
-def test_a_rating_is_no_pass_rate_whatever_its_values(eval_type: str, data_type: str) -> None:
+def test_ratings_are_never_converted_to_pass_rates(eval_type: str, data_type: str) -> None:
     for values in [(4.0, 0.5), (0.8, 0.3), (5.0, 0.0), (1.0, 0.0)]:
-        shown, found = read(bars(*((value, 10) for value in values), data_type=data_type), eval_type=eval_type)
+        shown, found = read_values(bars(*((value, 10) for value in values), data_type=data_type), eval_type=eval_type)
         assert found.chart
         assert (shown, found.chart.data_type, found.chart.rate_unit) == ([*values], "numeric", None)
         assert found.notes == ()
 
 
-def test_averages_of_at_most_1_that_cannot_tell_are_read_both_ways() -> None:
-    values, found = read(bars((0.5, 10), (1.0, 20)))
+def test_ambiguous_averages_are_reported_under_every_pass_score() -> None:
+    values, found = read_values(bars((0.5, 10), (1.0, 20)))
     assert found.chart
     assert (values, found.chart.data_type, found.notes) == ([0.5, 1.0], "numeric", (UNCERTAIN,))
     rates = "rate 0.8333 (95 % interval 0.664 to 0.927) or rate 0.1667 (95 % interval 0.0734 to 0.336)"
-    assert found.passing == f"{BOTH} or 100: {rates} or rate 0.008333 (95 % interval 0.000482 to 0.128)"
-    _, found = read(bars((5, 10), (10, 20), function="sum"))
+    assert found.passing == f"{PASS_IS_1_OR_5} or 100: {rates} or rate 0.008333 (95 % interval 0.000482 to 0.128)"
+    _, found = read_values(bars((5, 10), (10, 20), function="sum"))
     assert found.passing == "pass = 1 or 5: total 15 or total 3"
-    _, found = read(bars((0.4, None), (0.7, None)))
-    assert (found.passing, found.notes) == (f"{BOTH} or 100", (UNCERTAIN,))
+    _, found = read_values(bars((0.4, None), (0.7, None)))
+    assert (found.passing, found.notes) == (f"{PASS_IS_1_OR_5} or 100", (UNCERTAIN,))
 
 
 DAYS = [(0.7, 41), (0.3, 37), (0.62, 53), (0.81, 29), (0.55, 47), (0.44, 31), (0.9, 23)]
 
 
-def test_counts_that_scores_of_0_and_5_cannot_add_up_to_tell_that_1_is_a_pass() -> None:
+def test_counts_incompatible_with_5_imply_a_pass_score_of_1() -> None:
     days = [(round(rate * n) / n, n) for rate, n in DAYS]
-    _, found = read(bars(*days))
+    _, found = read_values(bars(*days))
     assert (found.passing, found.notes) == ("pass = 1", ())
     wrong = bars(*((value, n + 1) for value, n in days))
-    assert str(read(wrong)[1].passing).startswith(BOTH), "the numbers of calls do not fit the averages"
+    assert str(read_values(wrong)[1].passing).startswith(PASS_IS_1_OR_5), "the numbers of calls do not fit the averages"
     rounded = bars(*((round(value, 2), n) for value, n in days))
-    assert str(read(rounded)[1].passing).startswith(BOTH), "any number of calls fits averages of two decimals"
+    assert str(read_values(rounded)[1].passing).startswith(PASS_IS_1_OR_5), (
+        "any number of calls fits averages of two decimals"
+    )
 
 
-def test_what_one_chart_shows_holds_for_all_charts_of_its_metric_and_for_no_other() -> None:
+def test_a_pass_score_applies_to_all_charts_of_its_metric_only() -> None:
     low, high = bars((0.5, 10)), bars((4.5, 10))
-    other = replace(low, target=reading(Chart("bar"), metric=2, aggregation_function="avg").target)
-    assert read(low, high)[0] == [0.1]
-    passing = in_one_form([other, high], of_type("binary") | of_type("binary", 2), {})[0].passing
-    assert str(passing).startswith(f"{BOTH} or 100: rate 0.5 ")
+    other = replace(low, target=chart_reading(Chart("bar"), metric=2, aggregation_function="avg").target)
+    assert read_values(low, high)[0] == [0.1]
+    passing = in_one_form([other, high], metrics_of_type("binary") | metrics_of_type("binary", 2), {})[0].passing
+    assert str(passing).startswith(f"{PASS_IS_1_OR_5} or 100: rate 0.5 ")
     seen: dict[Any, Any] = {}
-    in_one_form([high], of_type("binary"), seen)
-    assert in_one_form([low], of_type("binary"), seen)[0].passing == SAID, "also in what is read later in a call"
+    in_one_form([high], metrics_of_type("binary"), seen)
+    assert in_one_form([low], metrics_of_type("binary"), seen)[0].passing == PASS_IS_5, (
+        "also in what is read later in a call"
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "shown", "passing"),
     [
-        ([0, 5, 5], [0, 1, 1], SAID),
+        ([0, 5, 5], [0, 1, 1], PASS_IS_5),
         ([0, 1, 1], [0, 1, 1], None),
         ([0, 100], [0, 1], "pass = 100"),
         ([True, False], [True, False], None),
         (["True", "false"], [1, 0], None),
-        ([0.0, "5"], [0, 1], SAID),
+        ([0.0, "5"], [0, 1], PASS_IS_5),
         ([0, 0, None], [0, 0, None], None),
     ],
 )
-def test_single_calls_tell_what_a_pass_is(values: list[Any], shown: list[Any], passing: str | None) -> None:
+def test_single_calls_determine_the_pass_score(values: list[Any], shown: list[Any], passing: str | None) -> None:
     rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate(values)]
-    found, whole = read(reading(Chart("line", rows=rows)))
+    found, whole = read_values(chart_reading(Chart("line", rows=rows)))
     assert found == shown
     assert (whole.passing, whole.notes) == (passing, ())
 
 
 @pytest.mark.parametrize("score", [5, 100])
-def test_slices_are_labelled_by_their_scores_and_those_of_true_and_false_stay(score: int) -> None:
+def test_slices_are_labelled_by_score_or_kept_as_booleans(score: int) -> None:
     rows = [PieRow(label=float(score), value=3), PieRow(label=0, value=1), PieRow(label=None, value=2)]
-    _, found = read(reading(Chart("pie", rows=rows, data_type="boolean")))
+    _, found = read_values(chart_reading(Chart("pie", rows=rows, data_type="boolean")))
     assert found.chart
     assert ([row.label for row in found.chart.rows], found.chart.passing_label) == ([score, 0], str(score))
     plain = Chart("pie", rows=[PieRow(label=True, value=3), PieRow(label=False, value=1)], data_type="boolean")
-    _, found = read(reading(plain))
+    _, found = read_values(chart_reading(plain))
     assert found.chart
     assert (found.chart.rows, found.passing, found.notes) == (plain.rows, None, ())
     assert found.chart.passing_label == "true"
     words = Chart("pie", rows=[PieRow(label="passed", value=3), PieRow(label="failed", value=1)])
-    _, found = read(reading(words))
+    _, found = read_values(chart_reading(words))
     assert found.chart
     assert (found.chart.rows, found.chart.passing_label) == (words.rows, None), "words may mean anything"
 
 
-def test_digits_that_averages_lose_make_no_percent_of_scores() -> None:
-    values, found = read(bars((5.000000000000001, 3), (5.0, 7), (5.0, 4)))
+def test_rounding_errors_leave_the_pass_score_unchanged() -> None:
+    values, found = read_values(bars((5.000000000000001, 3), (5.0, 7), (5.0, 4)))
     assert values == pytest.approx([1.0, 1.0, 1.0])
-    assert found.passing == SAID
+    assert found.passing == PASS_IS_5
     days = [(1.0000000000000002, 3), *((round(rate * n) / n, n) for rate, n in DAYS)]
-    assert read(bars(*days))[1].passing == "pass = 1"
+    assert read_values(bars(*days))[1].passing == "pass = 1"
 
 
-def test_percent_is_the_same_rate() -> None:
-    values, found = read(bars((72.5, 40), (2.5, 40)))
+def test_rates_in_percent_become_ratios() -> None:
+    values, found = read_values(bars((72.5, 40), (2.5, 40)))
     assert found.chart
     assert (values, found.chart.rate_unit, found.passing) == ([0.725, 0.025], "ratio", "pass = 100")
 
 
-def test_a_rate_of_a_few_percent_may_be_written_in_percent_or_be_high_and_scored_5() -> None:
-    values, found = read(bars((4.0, 50), (2.0, 100)))
+def test_low_averages_may_be_percent_or_scores_of_5() -> None:
+    values, found = read_values(bars((4.0, 50), (2.0, 100)))
     assert values == [4.0, 2.0]
     assert str(found.passing).startswith("pass = 5 or 100: rate 0.5333 (")
-    assert read(bars((4.0, 50), (0.25, 140)))[1].passing == SAID, "35 in all are no passes of 100"
+    assert read_values(bars((4.0, 50), (0.25, 140)))[1].passing == PASS_IS_5, "35 in all are no passes of 100"
 
 
-def test_single_calls_of_1_leave_open_whether_their_averages_are_in_percent() -> None:
-    line = reading(Chart("line", rows=[LineRow(id=1, timestamp="2026-11-12T00:00:00Z", value=True)]))
-    _, found = read(bars((0.5, 200)), line)
+def test_single_calls_of_1_leave_percent_averages_possible() -> None:
+    line = chart_reading(Chart("line", rows=[LineRow(id=1, timestamp="2026-11-12T00:00:00Z", value=True)]))
+    _, found = read_values(bars((0.5, 200)), line)
     assert str(found.passing).startswith("pass = 1 or 100: rate 0.5 ")
-    assert read(bars((62.5, 40)), line)[0] == [0.625]
+    assert read_values(bars((62.5, 40)), line)[0] == [0.625]
 
 
 @pytest.mark.parametrize("function", ["p50", "p95"])
-def test_a_percentile_that_recurs_at_other_numbers_of_calls_is_a_score(function: str) -> None:
-    assert read(bars((5, 33), (5, 48), (0, 20), function=function))[0] == [1, 1, 0]
-    values, found = read(bars((5, 20), (5, 40), function=function))
+def test_a_recurring_percentile_determines_the_pass_score(function: str) -> None:
+    assert read_values(bars((5, 33), (5, 48), (0, 20), function=function))[0] == [1, 1, 0]
+    values, found = read_values(bars((5, 20), (5, 40), function=function))
     assert (values, found.passing) == ([5, 5], "pass = 5 or 100"), "the same point between 0 and 100"
 
 
-def test_scores_that_are_neither_a_pass_nor_a_failure_are_no_rate() -> None:
+def test_intermediate_scores_prevent_a_pass_rate() -> None:
     rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate([0, 3, 5])]
-    values, found = read(reading(Chart("line", rows=rows, data_type="boolean")))
+    values, found = read_values(chart_reading(Chart("line", rows=rows, data_type="boolean")))
     assert found.chart
     assert (values, found.chart.data_type, found.passing) == ([0, 3, 5], "numeric", None)
     assert found.notes == ("no pass rate: values such as 5 are neither a pass nor a failure",)
 
 
-def test_a_metric_of_unknown_type_is_read_as_a_number_and_as_a_rate() -> None:
-    values, found = read(bars((4.05, 100), (4.45, 100)), eval_type=None)
+def test_a_metric_of_unknown_type_is_reported_as_number_and_rate() -> None:
+    values, found = read_values(bars((4.05, 100), (4.45, 100)), eval_type=None)
     rate = "rate 0.85 (95 % interval 0.794 to 0.893)"
     assert (values, found.passing) == ([4.05, 4.45], f"a number, or if it passes or fails pass = 5: {rate}")
     assert found.notes == ("the type of metric 1 is unknown",)
-    assert read(bars((1139.0, 10)), eval_type=None)[1].notes == (), "a latency is no rate"
+    assert read_values(bars((1139.0, 10)), eval_type=None)[1].notes == (), "a latency is no rate"
     labels = Chart("pie", rows=[PieRow(label="calm", value=3)], data_type="string")
-    assert read(reading(labels), eval_type="unheard_of")[1].notes == ()
+    assert read_values(chart_reading(labels), eval_type="unheard_of")[1].notes == ()
 
 
 @pytest.mark.parametrize(
@@ -445,14 +450,14 @@ def test_a_metric_of_unknown_type_is_read_as_a_number_and_as_a_rate() -> None:
         ({"eval_type": "continuous_qualitative", "name": "Empathy"}, "rating"),
     ],
 )
-def test_the_unit_is_what_the_metric_says(fields: Json, unit: str | None) -> None:
+def test_the_unit_follows_type_and_name_of_the_metric(fields: Json, unit: str | None) -> None:
     [found] = in_one_form([bars((4.0, 10))], {1: Metric(id=1, **fields)}, {})
     assert found.chart
     assert found.chart.unit == unit
 
 
 class Truth(NamedTuple):
-    """How a generated chart writes a pass, and the passes and calls of its days."""
+    """The pass score of a generated chart, and the passes and calls of its days."""
 
     score: float
     days: list[tuple[int, int]]
@@ -485,8 +490,8 @@ def truths(draw: st.DrawFn) -> Truth:
 
 
 @given(truths())
-def test_the_truth_is_among_the_readings_and_no_other_is_given_alone(truth: Truth) -> None:
-    values, found = read(truth.chart())
+def test_the_true_pass_score_is_always_among_those_reported(truth: Truth) -> None:
+    values, found = read_values(truth.chart())
     if found.passing is None:
         assert not any(passed for passed, _ in truth.days)
         return

@@ -1,4 +1,4 @@
-"""Windows, in words and intervals; and what is computed once for each chart that came back."""
+"""Windows in words and intervals, and values that are memoised per chart."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -95,11 +95,11 @@ def span(text: str, zone: ZoneInfo = UTC_ZONE) -> tuple[str, str]:
         ("2026-11-17T10:00Z/2026-11-17T12:30+01:00", "11-17T10:00", "11-17T11:30"),
     ],
 )
-def test_each_word_and_interval_becomes_instants(text: str, start: str, end: str) -> None:
+def test_windows_in_words_and_intervals_are_resolved(text: str, start: str, end: str) -> None:
     assert span(text) == (start, end)
 
 
-def test_days_begin_in_the_configured_zone() -> None:
+def test_days_start_at_midnight_of_the_configured_zone() -> None:
     assert span("today", BERLIN) == ("11-17T23:00", "11-18T15:30")
     assert span("2026-11-01/2026-11-08", BERLIN) == ("10-31T23:00", "11-08T23:00")
     assert span("since monday", BERLIN) == ("11-15T23:00", "11-18T15:30")
@@ -125,14 +125,12 @@ CLOCKS: list[tuple[str, str, str, tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize(("text", "now", "zone", "instants"), CLOCKS)
-def test_days_and_weekends_are_those_of_the_clock_there(
-    text: str, now: str, zone: str, instants: tuple[str, str]
-) -> None:
+def test_days_and_weekends_follow_the_local_clock(text: str, now: str, zone: str, instants: tuple[str, str]) -> None:
     window = resolve(text, datetime.fromisoformat(now), ZoneInfo(zone))
     assert (f"{window.start:%m-%dT%H:%M}", f"{window.end:%m-%dT%H:%M}") == instants
 
 
-def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
+def test_last_month_is_limited_to_the_days_that_the_api_keeps() -> None:
     window = resolve("last month", NOW, UTC_ZONE)
     assert (window.start, window.end) == (NOW - timedelta(days=30, minutes=-5), datetime(2026, 11, 1, tzinfo=UTC))
     assert window.notes == ("of last_month only the part from 2026-10-19T15:35Z: the API keeps 30 days",)
@@ -158,29 +156,29 @@ def test_of_last_month_the_part_is_meant_that_the_api_holds() -> None:
         ("today", "monday", "11-16T00:00", "11-16T15:30"),
     ],
 )
-def test_a_comparison_may_be_a_time_of_its_own(window: str, how: str, start: str, end: str) -> None:
+def test_compare_to_accepts_named_windows(window: str, how: str, start: str, end: str) -> None:
     other = other_window(resolve(window, NOW, UTC_ZONE), how, NOW, UTC_ZONE)
     assert (other.start.strftime("%m-%dT%H:%M"), other.end.strftime("%m-%dT%H:%M")) == (start, end)
 
 
-def test_a_day_with_a_clock_change_has_another_length() -> None:
+def test_a_day_with_a_clock_change_has_25_hours() -> None:
     monday = datetime(2026, 10, 26, 12, tzinfo=UTC)
     window = resolve("yesterday", monday, BERLIN)
     assert window.end - window.start == timedelta(hours=25)
 
 
-def test_a_start_at_the_limit_is_moved_inside_and_told() -> None:
+def test_a_start_at_the_limit_is_moved_inside_with_a_note() -> None:
     window = resolve("30d", NOW, UTC_ZONE)
     assert window.start == NOW - timedelta(days=30) + timedelta(minutes=5)
     assert "5 minutes" in window.notes[0]
 
 
-def test_a_start_beyond_the_limit_is_refused_with_the_earliest_one() -> None:
+def test_a_start_beyond_the_limit_is_rejected_with_the_earliest_one() -> None:
     with pytest.raises(InvalidArguments, match=r"earliest start is 2026-10-19T15:35Z"):
         resolve("2026-10-01/2026-11-01", NOW, UTC_ZONE)
 
 
-def test_an_end_in_the_future_is_moved_to_now_and_told() -> None:
+def test_an_end_in_the_future_is_moved_to_now_with_a_note() -> None:
     window = resolve("2026-11-17/2026-12-24", NOW, UTC_ZONE)
     assert (window.end, "ends now" in window.notes[0]) == (NOW, True)
 
@@ -214,7 +212,7 @@ def test_an_end_in_the_future_is_moved_to_now_and_told() -> None:
         ("/", "interval"),
     ],
 )
-def test_what_is_no_window_is_refused_with_a_hint(text: str, hint: str) -> None:
+def test_invalid_windows_are_rejected_with_a_suggestion(text: str, hint: str) -> None:
     with pytest.raises(InvalidArguments, match=hint):
         resolve(text, NOW, UTC_ZONE)
 
@@ -244,7 +242,7 @@ PARTS = st.sampled_from(
     | st.builds("{} {}".format, st.sampled_from(["since", "last", "the past"]), PARTS)
     | st.from_regex(r"\d{1,5}[hdw]", fullmatch=True)
 )
-def test_any_text_is_a_window_inside_the_limit_or_refused(text: str) -> None:
+def test_arbitrary_text_is_a_valid_window_or_rejected(text: str) -> None:
     try:
         window = resolve(text, NOW, BERLIN)
     except InvalidArguments:
@@ -261,7 +259,7 @@ def test_any_text_is_a_window_inside_the_limit_or_refused(text: str) -> None:
         ("2026-10-13/2026-10-15", "2026-10-12T22:00Z", "2026-10-15T22:00Z", True),
     ],
 )
-def test_a_week_with_an_hour_more_is_compared_by_the_calendar(how: str, start: str, end: str, differ: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_a_week_with_a_clock_change_is_compared_by_calendar_days(how: str, start: str, end: str, differ: bool) -> None:  # noqa: FBT001 - a column of the table
     now = datetime(2026, 10, 27, 12, tzinfo=UTC)
     week = resolve("last_week", now, BERLIN)
     assert week.end - week.start == timedelta(hours=169), "summer time ended on that Sunday"
@@ -271,12 +269,12 @@ def test_a_week_with_an_hour_more_is_compared_by_the_calendar(how: str, start: s
 
 
 @pytest.mark.parametrize("text", ["today", "this_week", "this_month", "since monday", "2026-06-01"])
-def test_at_midnight_what_begins_then_is_told_as_not_begun(text: str) -> None:
+def test_a_window_that_starts_now_is_rejected_at_midnight(text: str) -> None:
     with pytest.raises(InvalidArguments, match="it starts now; use 24h"):
         resolve(text, datetime(2026, 6, 1, tzinfo=UTC), UTC_ZONE)
 
 
-OFFERED = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
+SUGGESTION = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
 
 
 @pytest.mark.no_cover
@@ -292,13 +290,13 @@ OFFERED = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
 )  # fmt: skip
 @pytest.mark.parametrize("how", ["previous_period", "previous_week"])
 @pytest.mark.parametrize("text", ["10d", "15d", "16d", "22d", "30d", "last_week", "2d"])
-def test_what_a_refused_comparison_offers_can_be_compared(text: str, how: str, now: datetime, zone: str) -> None:
+def test_suggestions_of_rejected_comparisons_are_valid(text: str, how: str, now: datetime, zone: str) -> None:
     place = ZoneInfo(zone)
     window = resolve(text, now, place)
     try:
         other_window(window, how, now, place)
     except NoTimeBefore as error:
-        [offers] = OFFERED.findall(str(error))
+        [offers] = SUGGESTION.findall(str(error))
         [offer] = filter(None, offers)
     else:
         return
@@ -311,7 +309,7 @@ def test_what_a_refused_comparison_offers_can_be_compared(text: str, how: str, n
 WEEK = Window(NOW - timedelta(days=7), NOW, "asked")
 
 
-def test_what_is_made_of_a_chart_is_made_once_and_anew_for_a_copy_with_another() -> None:
+def test_memoised_values_are_computed_once_per_chart() -> None:
     made = list[str]()
 
     def rows_of(reading: ChartReading) -> str:
@@ -327,7 +325,7 @@ def test_what_is_made_of_a_chart_is_made_once_and_anew_for_a_copy_with_another()
     assert made == [f"{first.chart}", f"{other.chart}"]
 
 
-def test_windows_of_one_chart_are_cut_out_of_the_same_buckets_and_keep_their_own_names() -> None:
+def test_windows_of_one_chart_share_buckets_and_keep_group_names() -> None:
     days = [NOW.replace(hour=0, minute=0) - timedelta(days=days) for days in (6, 2, 1)]
     chart = Chart("bar", rows=[BarRow(f"{day:%Y-%m-%dT%H:%M:%SZ}", 1.5, 4, "7") for day in days], grouped=True)
     config = WidgetConfig.model_validate({"chart_type": "bar", "time_period": "day", "aggregation_function": "avg"})
@@ -341,7 +339,7 @@ def test_windows_of_one_chart_are_cut_out_of_the_same_buckets_and_keep_their_own
     assert {bucket.group for bucket in rows.buckets} == {"7"}
 
 
-def test_a_day_that_is_under_way_is_compared_as_far_as_it_has_come_and_a_note_says_so() -> None:
+def test_a_partial_day_is_compared_with_the_same_hours() -> None:
     now = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
     other = other_window(resolve("today", now, BERLIN), "yesterday", now, BERLIN)
     assert (other.start, other.end) == (
