@@ -1,4 +1,4 @@
-"""Replayed alerts fire where a reference fires that was written from the guide's words alone, call by call."""
+"""Replayed alerts fire where a reference implementation of the guide fires, call by call."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -25,11 +25,11 @@ from support import some
 
 Floats = npt.NDArray[np.float64]
 SEQUENCES = 2000
-"""A thousand in CI, half of them elsewhere."""
+"""A thousand in CI, half as many elsewhere."""
 
 
 def sequence(rng: np.random.Generator) -> Floats:
-    """Scores as metrics give them: passes, ratings, latencies; some drift, step, repeat, or never change."""
+    """Typical scores of metrics: passes, ratings, latencies; some drift, step, repeat, or are constant."""
     n = int(rng.integers(1, 250))
     kinds: list[Floats] = [
         (rng.random(n) < rng.random()).astype(float),
@@ -48,24 +48,24 @@ def sequence(rng: np.random.Generator) -> Floats:
     return scores
 
 
-def fires_by_the_guide(scores: Floats, alert: AlertSetting, reading: Reading) -> list[int]:
-    """Each call in turn, with all that came before it looked at anew. A difference of a billionth is none."""
+def reference_firings(scores: Floats, alert: AlertSetting, reading: Reading) -> list[int]:
+    """Positions of firing calls, each computed from all calls before it. Differences below 1e-9 count as none."""
     places, since, inside = list[int](), 0, True
-    windows = of_windows(scores, alert, reading) if isinstance(alert, Trend) else {}
+    windows = window_moments(scores, alert, reading) if isinstance(alert, Trend) else {}
     for i in range(len(scores)):
-        seen = scores[since : i + 1] if reading.resets == "restart" else scores[: i + 1]
+        scores_so_far = scores[since : i + 1] if reading.resets == "restart" else scores[: i + 1]
         if isinstance(alert, Trend):
-            beyond = i in windows and has_drifted(seen, *windows[i], alert, reading)
+            beyond = i in windows and has_drifted(scores_so_far, *windows[i], alert, reading)
         else:
-            beyond = seen[-1] < 1 if isinstance(alert, Failure) else has_crossed(seen, alert, reading)
-        if beyond and fires_now(seen, alert, reading) and (inside or reading.resets != "inside"):
+            beyond = scores_so_far[-1] < 1 if isinstance(alert, Failure) else has_crossed(scores_so_far, alert, reading)
+        if beyond and fires_now(scores_so_far, alert, reading) and (inside or reading.resets != "inside"):
             places.append(i)
             since = i + 1
         inside = not beyond or isinstance(alert, Failure)
     return places
 
 
-def of_windows(scores: Floats, alert: Trend, reading: Reading) -> dict[int, tuple[float, float]]:
+def window_moments(scores: Floats, alert: Trend, reading: Reading) -> dict[int, tuple[float, float]]:
     """Mean and standard deviation of the window of each call that has one."""
     first = alert.window - (1 if reading.own else 0)
     calls = range(first, len(scores))
@@ -76,37 +76,37 @@ def of_windows(scores: Floats, alert: Trend, reading: Reading) -> dict[int, tupl
     return dict(zip(calls, zip(tables.mean(axis=1).tolist(), spreads.tolist(), strict=True), strict=True))
 
 
-def has_crossed(seen: Floats, alert: Threshold, reading: Reading) -> bool:
-    last, high = seen[-alert.window :], alert.high or 0.0
+def has_crossed(scores_so_far: Floats, alert: Threshold, reading: Reading) -> bool:
+    last, high = scores_so_far[-alert.window :], alert.high or 0.0
     breaches = np.zeros(len(last), bool)
     if alert.operator in {"lt", "outside"}:
         breaches |= (last < alert.low) | (reading.ties & (last == alert.low))
     if alert.operator in {"gt", "outside"}:
         edge = high if alert.operator == "outside" else alert.low
         breaches |= (last > edge) | (reading.ties & (last == edge))
-    full = len(seen) >= (reading.windows or 0) * alert.window
+    full = len(scores_so_far) >= (reading.windows or 0) * alert.window
     return bool(full and breaches.sum() >= alert.min_breaches)
 
 
-def has_drifted(seen: Floats, mean: float, spread: float, alert: Trend, reading: Reading) -> bool:
+def has_drifted(scores_so_far: Floats, mean: float, spread: float, alert: Trend, reading: Reading) -> bool:
     """``seen``: the calls since the alert began, up to now."""
-    calls = len(seen) if reading.own else len(seen) - 1
+    calls = len(scores_so_far) if reading.own else len(scores_so_far) - 1
     if calls < alert.window * (reading.windows or 1):
         return False
-    now = float(seen[-1])
-    distance = weighted(seen, alert.weight, now) - mean
+    now = float(scores_so_far[-1])
+    distance = weighted(scores_so_far, alert.weight, now) - mean
     if reading.limits == "call":
-        distance = now - weighted(seen[:-1], alert.weight, now)
+        distance = now - weighted(scores_so_far[:-1], alert.weight, now)
     limit = alert.multiplier * spread
     if reading.limits == "mean":
         limit *= np.sqrt(alert.weight / (2 - alert.weight))
     distance = {"both": abs(distance), "increase": distance, "decrease": -distance}[alert.direction]
-    nothing = 1e-9 * (abs(mean) + spread)
-    return bool(distance >= limit - nothing if reading.ties else distance > limit + nothing)
+    tolerance = 1e-9 * (abs(mean) + spread)
+    return bool(distance >= limit - tolerance if reading.ties else distance > limit + tolerance)
 
 
 def weighted(scores: Floats, weight: float, otherwise: float) -> float:
-    """Each score weighs so much, what is left goes to the one before it; the first gets the rest."""
+    """Exponentially weighted mean; the first score gets the remaining weight."""
     if not len(scores):
         return otherwise
     weights = weight * (1 - weight) ** np.arange(len(scores))[::-1]
@@ -114,15 +114,15 @@ def weighted(scores: Floats, weight: float, otherwise: float) -> float:
     return float(weights @ scores)
 
 
-def fires_now(seen: Floats, alert: AlertSetting, reading: Reading) -> bool:
-    """A threshold fires at a breach; else only where it is read to fire at each call while there are enough."""
+def fires_now(scores_so_far: Floats, alert: AlertSetting, reading: Reading) -> bool:
+    """Whether this call fires: a threshold fires at a breach, unless the reading fires at every call."""
     if not isinstance(alert, Threshold) or reading.each:
         return True
-    return has_crossed(seen[-1:], Threshold(alert.operator, alert.low, alert.high), Reading(ties=reading.ties))
+    return has_crossed(scores_so_far[-1:], Threshold(alert.operator, alert.low, alert.high), Reading(ties=reading.ties))
 
 
 def alerts(scores: Floats, rng: np.random.Generator, place: int) -> Iterator[AlertSetting]:
-    """The presets, and one of the others in turn."""
+    """The presets, and one other setting in turn."""
     yield from PRESETS.values()
     low, high = sorted(rng.choice(scores, 2).tolist())
     window = int(rng.integers(2, 60))
@@ -141,7 +141,7 @@ READINGS = [Reading(), *VARIANTS.values(), Reading(ties=True, resets="restart", 
 
 
 @pytest.mark.no_cover
-def test_a_replay_fires_where_the_guide_says_in_a_thousand_sequences() -> None:
+def test_replayed_alerts_fire_where_the_reference_does() -> None:
     rng, fired, compared = np.random.default_rng(7), 0, 0
     for place in range(some(SEQUENCES)):
         scores = sequence(rng)
@@ -150,7 +150,7 @@ def test_a_replay_fires_where_the_guide_says_in_a_thousand_sequences() -> None:
                 [READINGS[0], READINGS[1 + (place + number) % (len(READINGS) - 1)]] if place % 8 == 0 else READINGS[:1]
             )
             for reading in readings:
-                expected = fires_by_the_guide(scores, alert, reading)
+                expected = reference_firings(scores, alert, reading)
                 assert replay(scores, alert, reading).tolist() == expected, (place, alert, reading)
                 fired, compared = fired + len(expected), compared + 1
     assert fired > 6 * compared > 0
@@ -159,7 +159,7 @@ def test_a_replay_fires_where_the_guide_says_in_a_thousand_sequences() -> None:
 @pytest.mark.parametrize(
     ("alert", "reading"), [*product([*PRESETS.values(), Threshold("lt", 0.5, min_breaches=3)], READINGS)]
 )
-def test_no_reading_fires_before_there_are_calls(alert: AlertSetting, reading: Reading) -> None:
+def test_alerts_never_fire_without_calls_or_on_constant_scores(alert: AlertSetting, reading: Reading) -> None:
     assert replay(np.array([]), alert, reading).tolist() == []
     assert replay(np.ones(400), alert, replace_ties(reading)).tolist() == []
 
@@ -168,7 +168,7 @@ def replace_ties(reading: Reading) -> Reading:
     return Reading(limits=reading.limits, windows=reading.windows, own=reading.own, resets=reading.resets)
 
 
-def test_the_multiplier_of_a_trend_decides_by_distance_and_min_breaches_by_their_number() -> None:
+def test_trends_fire_by_distance_and_thresholds_by_breach_count() -> None:
     rng = np.random.default_rng(3)
     for _ in range(40):
         scores = sequence(rng)

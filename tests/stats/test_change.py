@@ -10,14 +10,14 @@ from cekura_dashboards.stats.timeline import DAY
 
 
 @pytest.mark.parametrize(("before", "after"), [(1e308, 5e-324), (5e-324, 1e308), (-1e308, -1e-308), (0, 1e308)])
-def test_a_step_between_the_largest_and_the_smallest_numbers_has_the_largest_size(before: float, after: float) -> None:
+def test_the_size_of_a_step_is_capped_for_extreme_values(before: float, after: float) -> None:
     step = Step(kind="step", at="2026-11-12", before=before, after=after, change=after, verdict="clear")
     [change] = changes_from_findings([step], 0.0)
     assert change.size == 3.0
 
 
 @pytest.mark.parametrize(("days", "size"), [(14, 2.0), (14, 4.0), (29, 2.0)])
-def test_the_interval_holds_the_onset_and_shrinks_with_the_size_of_the_step(days: int, size: float) -> None:
+def test_the_onset_interval_covers_the_onset_and_narrows_with_step_size(days: int, size: float) -> None:
     rng, hits, lengths = np.random.default_rng(5), 0, list[float]()
     for _ in range(200):
         onset = float(rng.uniform(3, days - 3))
@@ -31,7 +31,7 @@ def test_the_interval_holds_the_onset_and_shrinks_with_the_size_of_the_step(days
     assert sum(lengths) / 200 < (4 if size == 4 else 10)
 
 
-def test_a_step_that_was_found_is_the_one_whose_interval_is_given() -> None:
+def test_the_onset_interval_contains_the_detected_step() -> None:
     values = floats([0, 0.1, 0, 0.1, 5, 5.1, 5, 5.1, 5, 5.1, 9, 9.1, 9, 9.1, 9, 9.1])
     start, end = onset_interval(np.arange(16.0) * DAY, values, np.ones(16), DAY, at=10 * DAY)
     assert start <= 10 * DAY <= end
@@ -40,13 +40,13 @@ def test_a_step_that_was_found_is_the_one_whose_interval_is_given() -> None:
 @pytest.mark.parametrize(
     "values", [[], [1.0], [1.0, 2.0, 3.0], [5.0] * 9, [1e308, -1e308] * 5, [np.nan] * 9, [5e-324, 0.0] * 5]
 )
-def test_too_few_equal_and_extreme_values_give_an_interval_without_a_warning(values: list[float]) -> None:
+def test_degenerate_values_give_an_onset_interval_without_warnings(values: list[float]) -> None:
     count = len(values)
     start, end = onset_interval(np.arange(float(count)) * DAY, floats(values), np.ones(count), DAY)
     assert start < end
 
 
-def test_a_gap_belongs_to_the_interval_of_a_step_across_it() -> None:
+def test_the_onset_interval_of_a_step_includes_an_adjacent_gap() -> None:
     times = floats([*range(7), *range(14, 21)]) * DAY
     start, end = onset_interval(times, floats([1.0, 1.1] * 3 + [1.0] + [3.0, 3.1] * 3 + [3.0]), np.ones(14), DAY)
     assert (start / DAY, end / DAY) == (6, 15)

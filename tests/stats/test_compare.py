@@ -1,4 +1,4 @@
-"""Comparisons: intervals that hold the truth, verdicts that do not cry wolf, effects that add up."""
+"""Comparisons: coverage of intervals, false positive rates of verdicts, and effects that add up."""
 
 import math
 import random
@@ -32,7 +32,7 @@ def binomial(rng: random.Random, n: int, rate: float) -> int:
 
 
 def rates(rng: random.Random, days: int, calls: float, rate: float = 0.85, day_effect: float = 0.02) -> Sample:
-    """Days whose calls are alike: each has a rate of its own."""
+    """Days of similar size, each with its own rate."""
     cells = list[SampleBucket]()
     for day in range(days):
         own = min(0.99, max(0.01, rng.gauss(rate, day_effect)))
@@ -42,7 +42,7 @@ def rates(rng: random.Random, days: int, calls: float, rate: float = 0.85, day_e
 
 
 def counts(rng: random.Random, days: int, calls: float, variation: float = 0.05) -> Sample:
-    """Days with a weekly rhythm, each with a volume of its own."""
+    """Days with weekly seasonality, each with its own volume."""
     cells = list[SampleBucket]()
     for day in range(days):
         mean = calls * (0.4 if day % 7 > 4 else 1) * math.exp(rng.gauss(0, variation))
@@ -58,7 +58,7 @@ def counts(rng: random.Random, days: int, calls: float, variation: float = 0.05)
         ("median", [1.0, 5e-301, -2e-301, 0.0, 3e-301], [-1e-300, 0.0, 1e-300, 0.0, 7.0]),
     ],
 )
-def test_values_at_the_ends_of_what_a_number_holds_are_compared(
+def test_extreme_floating_point_values_can_be_compared(
     kind: MeasureKind, current: list[float], baseline: list[float]
 ) -> None:
     sides = [
@@ -75,22 +75,22 @@ SIDES = [(1, 1, 1500, 1500), (1, 7, 1500, 1500), (2, 2, 800, 800), (3, 3, 300, 3
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("days", "before", "calls", "calls_before"), SIDES)
 @pytest.mark.parametrize("change", [0.0, -0.05])
-def test_intervals_of_rates_hold_the_truth_and_equal_sides_are_not_called_clear(
+def test_rate_intervals_have_coverage_and_a_low_false_positive_rate(
     days: int, before: int, calls: int, calls_before: int, change: float
 ) -> None:
-    rng, held, clear = random.Random(11 * days + before), 0, 0  # noqa: S311 - no secret
+    rng, covered, clear = random.Random(11 * days + before), 0, 0  # noqa: S311 - no secret
     for _ in range(COMPARISONS):
         current, baseline = rates(rng, days, calls, 0.85 + change), rates(rng, before, calls_before)
         found = compare("mean", current, baseline, ratio=1.0)
         assert found.ci95
-        held += found.ci95[0] <= change <= found.ci95[1]
+        covered += found.ci95[0] <= change <= found.ci95[1]
         clear += found.verdict == "clear"
-    assert held / COMPARISONS >= 0.93
+    assert covered / COMPARISONS >= 0.93
     assert change or clear / COMPARISONS <= 0.01
 
 
 @pytest.mark.parametrize("days", [1, 3, 7, 14])
-def test_counts_of_equal_weeks_are_within_noise_and_a_doubled_one_is_not(days: int) -> None:
+def test_equal_counts_are_rarely_significant_and_doubled_ones_always(days: int) -> None:
     rng = random.Random(days)  # noqa: S311 - no secret
     same = [compare("total", counts(rng, days, 314), counts(rng, days, 314), counted=True) for _ in range(COMPARISONS)]
     twice = [compare("total", counts(rng, days, 628), counts(rng, days, 314), counted=True) for _ in range(100)]
@@ -99,12 +99,12 @@ def test_counts_of_equal_weeks_are_within_noise_and_a_doubled_one_is_not(days: i
     assert all(found.verdict != "not significant" for found in twice)
 
 
-def test_one_call_fewer_is_noise() -> None:
+def test_a_difference_of_one_call_is_not_significant() -> None:
     days = [Sample([SampleBucket(0, None, calls)], DAY) for calls in (313.0, 314.0)]
     assert compare("total", days[0], days[1], counted=True).verdict == "not significant"
 
 
-def test_a_release_that_few_calls_have_is_at_least_possible() -> None:
+def test_a_rate_drop_with_a_small_baseline_is_possible() -> None:
     new = Sample([SampleBucket(day * DAY, 317, 0.71) for day in range(7)], 7 * DAY, n=2217)
     old = Sample([SampleBucket(day * DAY, 79, 0.91) for day in range(2)], 2 * DAY, n=158)
     assert compare("mean", new, old, ratio=1.0).verdict == "possible"
@@ -120,18 +120,18 @@ def fortnight(rng: random.Random, rate: float) -> Sample:
     return Sample(cells, 14 * DAY, n=sum(cell.n or 0 for cell in cells))
 
 
-def test_weekends_that_both_sides_have_widen_no_interval() -> None:
-    rng, held, widths = random.Random(12), 0, list[float]()  # noqa: S311 - no secret
+def test_weekends_on_both_sides_widen_no_interval() -> None:
+    rng, covered, widths = random.Random(12), 0, list[float]()  # noqa: S311 - no secret
     for _ in range(COMPARISONS):
         found = compare("mean", fortnight(rng, 0.76), fortnight(rng, 0.8), ratio=1.0)
         assert found.ci95
-        held += found.ci95[0] <= -0.04 <= found.ci95[1]
+        covered += found.ci95[0] <= -0.04 <= found.ci95[1]
         widths.append(found.ci95[1] - found.ci95[0])
-    assert 0.93 <= held / COMPARISONS <= 0.99
+    assert 0.93 <= covered / COMPARISONS <= 0.99
     assert sum(widths) / COMPARISONS <= 0.055
 
 
-def test_a_change_far_beyond_the_days_differences_is_clear_unless_the_sides_are_few_or_unlike() -> None:
+def test_a_large_difference_is_clear_given_enough_comparable_days() -> None:
     rng = random.Random(1)  # noqa: S311 - no secret
     sides = rates(rng, 7, 500, 0.7), rates(rng, 7, 500, 0.9)
     found = compare("mean", *sides, ratio=1.0)
@@ -141,7 +141,7 @@ def test_a_change_far_beyond_the_days_differences_is_clear_unless_the_sides_are_
     assert compare("mean", rates(rng, 3, 500, 0.7), rates(rng, 3, 500, 0.9), ratio=1.0).verdict == "possible"
 
 
-def test_a_day_of_an_outage_in_the_baseline_is_left_out_on_both_sides_and_a_note_gives_the_totals() -> None:
+def test_an_outage_day_in_the_baseline_is_excluded_on_both_sides() -> None:
     rng = random.Random(8)  # noqa: S311 - no secret
     days = [*counts(rng, 28, 300, 0.02).buckets]
     days[17] = days[17]._replace(value=4.0)
@@ -157,7 +157,7 @@ def test_a_day_of_an_outage_in_the_baseline_is_left_out_on_both_sides_and_a_note
     assert found.notes[0].startswith("excluding 1970-01-18, an outage in the baseline, and the same days")
 
 
-def test_none_of_six_calls_is_possible_and_none_of_three_is_not() -> None:
+def test_a_drop_to_zero_is_judged_by_the_usual_count() -> None:
     def said(calls: float) -> str | None:
         sides = Sample([SampleBucket(7 * DAY, None, 0.0)], DAY), Sample([SampleBucket(0, None, calls)], DAY)
         days = [SampleBucket(-day * DAY, None, calls) for day in range(1, 22)]
@@ -167,7 +167,7 @@ def test_none_of_six_calls_is_possible_and_none_of_three_is_not() -> None:
     assert (said(3.0), said(6.0), said(12.0)) == ("not significant", "possible", "clear")
 
 
-def test_durations_of_single_days_are_judged_by_what_is_usual_for_calls() -> None:
+def test_single_days_of_durations_are_judged_by_typical_variation() -> None:
     def day(mean: float) -> Sample:
         return Sample([SampleBucket(0, 300, mean)], DAY, n=300)
 
@@ -181,7 +181,7 @@ groups = st.dictionaries(
 
 
 @given(groups, groups)
-def test_rate_and_mix_add_up_to_the_change(
+def test_rate_and_mix_effects_add_up_to_the_change(
     current: dict[str | None, tuple[float, float]], baseline: dict[str | None, tuple[float, float]]
 ) -> None:
     means = [sum(n * v for n, v in side.values()) / sum(n for n, _ in side.values()) for side in (current, baseline)]
@@ -191,7 +191,7 @@ def test_rate_and_mix_add_up_to_the_change(
     assert all(back[name][0] == pytest.approx(-split[name][0]) for name in split)
 
 
-def test_a_change_of_mix_alone_is_no_effect_of_rates_and_simpsons_paradox_is_flagged() -> None:
+def test_a_mix_change_is_separated_from_rates_and_simpsons_paradox_flagged() -> None:
     cells = [SampleBucket(day * DAY, 100, 0.6) for day in range(7)]
     moved = compare(
         "mean", Sample(cells, 7 * DAY, {"a": (200, 0.82), "b": (800, 0.42)}),
@@ -204,7 +204,7 @@ def test_a_change_of_mix_alone_is_no_effect_of_rates_and_simpsons_paradox_is_fla
     assert {row.group: row.n for row in moved.top} == {"a": [200, 800], "b": [800, 200]}
 
 
-def test_a_group_of_one_side_only_is_called_new_or_gone() -> None:
+def test_groups_of_one_side_only_are_marked_new_or_gone() -> None:
     cells = [SampleBucket(day * DAY, 100, 0.6) for day in range(7)]
     moved = compare(
         "mean", Sample(cells, 7 * DAY, {"new": (200, 0.5), "b": (500, 0.6)}),
@@ -216,7 +216,7 @@ def test_a_group_of_one_side_only_is_called_new_or_gone() -> None:
     }  # fmt: skip
 
 
-def test_totals_of_windows_of_different_length_are_told_per_day() -> None:
+def test_totals_of_unequal_windows_are_compared_per_day() -> None:
     rng = random.Random(4)  # noqa: S311 - no secret
     found = compare("total", counts(rng, 7, 300), counts(rng, 14, 300), counted=True)
     assert found.per == "day"
@@ -226,7 +226,7 @@ def test_totals_of_windows_of_different_length_are_told_per_day() -> None:
     assert (found.current.total or 0) < (found.baseline.total or 0)
 
 
-def test_shares_and_figures_are_never_more_than_possible() -> None:
+def test_shares_without_daily_values_are_at_most_possible() -> None:
     current = Sample([], DAY, parts={"a": 900.0, "b": 100.0})
     baseline = Sample([], DAY, parts={"a": 100.0, "b": 800.0, "c": 100.0})
     shares = compare("shares", current, baseline).shares
@@ -246,7 +246,7 @@ def stat(calls: float, success: float, days: float = 7) -> Sample:
     return Sample([], days * DAY, parts=figures)
 
 
-def test_figures_of_a_stat_are_judged_by_what_is_usual() -> None:
+def test_stat_figures_are_judged_by_typical_variation() -> None:
     def said(current: Sample, baseline: Sample) -> dict[str, str]:
         found = compare("figures", current, baseline)
         return {row.figure: row.verdict for row in found.figures or []}
@@ -264,7 +264,7 @@ KINDS: list[MeasureKind] = ["mean", "total", "median", "shares", "figures", "ext
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_side_without_data_is_not_compared(kind: MeasureKind) -> None:
+def test_an_empty_side_is_not_compared(kind: MeasureKind) -> None:
     empty, one = Sample([], HOUR), Sample([SampleBucket(0, 5, 1.0)], HOUR, parts={"a": 1.0})
     for pair in ((empty, one), (one, empty), (empty, empty)):
         assert compare(kind, *pair).not_compared
@@ -272,7 +272,7 @@ def test_a_side_without_data_is_not_compared(kind: MeasureKind) -> None:
     assert found.not_compared is None
 
 
-def test_labels_of_days_without_calls_and_figures_of_next_to_none_are_not_judged() -> None:
+def test_labels_and_figures_with_too_few_calls_are_not_tested() -> None:
     none: Days = {"a": [SampleBucket(0, 0.0, 0.0)], "b": [SampleBucket(0, 0.0, 0.0)]}
     side = Sample([], 7 * DAY, parts={"a": 3.0, "b": 1.0}, over_time=none)
     assert compare("shares", side, side).shares
@@ -282,15 +282,15 @@ def test_labels_of_days_without_calls_and_figures_of_next_to_none_are_not_judged
 
 
 def week_of(labels: dict[str, float]) -> Sample:
-    """Seven days of 200 calls that divide among labels alike every day, but for a call or two."""
-    held: Days = {
+    """Seven days of 200 calls with nearly constant shares of labels."""
+    covered: Days = {
         label: [SampleBucket(day * DAY, 200.0, share + (day % 3 - 1) / 200) for day in range(7)]
         for label, share in labels.items()
     }
-    return Sample([], 7 * DAY, parts={label: 1400 * share for label, share in labels.items()}, over_time=held)
+    return Sample([], 7 * DAY, parts={label: 1400 * share for label, share in labels.items()}, over_time=covered)
 
 
-def test_shares_that_are_known_by_day_can_be_clear() -> None:
+def test_shares_with_daily_values_can_be_clear() -> None:
     usual, moved = {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.35, "b": 0.45, "c": 0.2}
     found = compare("shares", week_of(moved), week_of(usual)).shares
     assert found
@@ -300,7 +300,7 @@ def test_shares_that_are_known_by_day_can_be_clear() -> None:
     assert {row.verdict for row in same.top} == {"not significant"}
 
 
-def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() -> None:
+def test_stat_figures_with_daily_values_can_be_clear() -> None:
     def side(rate: float) -> Sample:
         days: Days = {"success_rate": [SampleBucket(day * DAY, 1600.0, rate + (day % 3 - 1) / 100) for day in range(7)]}
         return Sample([], 7 * DAY, parts=stat(11_200, rate).parts, over_time=days)
@@ -317,7 +317,7 @@ def test_figures_of_a_stat_are_judged_by_their_own_days_where_these_are_known() 
     parts=st.integers(1, 9),
     most=st.sampled_from(["clear", "possible"]),
 )
-def test_an_interval_excludes_no_change_where_the_verdict_says_that_there_is_one(
+def test_an_interval_excludes_zero_exactly_if_the_verdict_is_significant(
     difference: float, error: float, df: float, parts: int, most: Literal["clear", "possible"]
 ) -> None:
     terms, found = VerdictTerms(parts, most), Estimate(difference, error, df)
@@ -326,13 +326,13 @@ def test_an_interval_excludes_no_change_where_the_verdict_says_that_there_is_one
     assert (not bounds[0] <= 0 <= bounds[1]) == (terms.verdict(found) in {"clear", "possible"})
 
 
-Word = Literal["clear", "possible"]
+Verdict = Literal["clear", "possible"]
 TODAY = 20_000 * DAY
-"""A midnight; both weeks lie before it."""
+"""A midnight after both weeks."""
 
 
 def week(rate: float, last: int, calls: float = 200.0) -> Sample:
-    """Seven days up to so many days before today."""
+    """Seven days that end this many days before today."""
     days = [TODAY - (last + 7 - day) * DAY for day in range(7)]
     return Sample([SampleBucket(day, calls, rate + (i % 2 - 0.5) / 50) for i, day in enumerate(days)], 7 * DAY, n=1400)
 
@@ -340,54 +340,56 @@ def week(rate: float, last: int, calls: float = 200.0) -> Sample:
 NOW_SIDE, BASELINE = week(0.80, 0), week(0.86, 7)
 
 
-def step(days_ago: float, change: float, verdict: Word = "clear", pct: float | None = None) -> Step:
-    """A step of a level of 0.86 that began so many days before today."""
+def step(days_ago: float, change: float, verdict: Verdict = "clear", pct: float | None = None) -> Step:
+    """A step from a level of 0.86, this many days before today."""
     at = iso(TODAY - days_ago * DAY)
     relative = change / 0.86 * 100 if pct is None else pct
     return Step(kind="step", at=at, before=0.86, after=0.86 + change, change=change, pct=relative, verdict=verdict)
 
 
-def word(findings: Sequence[Finding], verdict: Literal["clear", "possible", "not significant"] = "possible") -> str:
+def verdict_with(
+    findings: Sequence[Finding], verdict: Literal["clear", "possible", "not significant"] = "possible"
+) -> str:
     found = agreed(verdict, Difference(-0.06, -6.98), findings, NOW_SIDE, BASELINE)
     return found.verdict
 
 
 @pytest.mark.parametrize("own", ["clear", "possible", "not significant"])
 @pytest.mark.parametrize("of_step", ["clear", "possible"])
-def test_a_difference_that_a_step_explains_has_its_verdict(
-    own: Literal["clear", "possible", "not significant"], of_step: Word
+def test_a_difference_explained_by_a_step_has_the_verdict_of_the_step(
+    own: Literal["clear", "possible", "not significant"], of_step: Verdict
 ) -> None:
-    assert word([step(6, -0.07, of_step)], own) == of_step
+    assert verdict_with([step(6, -0.07, of_step)], own) == of_step
 
 
-def test_a_step_at_the_border_of_both_windows_or_in_the_baseline_explains_what_it_moves() -> None:
-    assert word([step(7, -0.06)]) == "clear"
-    assert word([step(8, -0.07)]) == "clear", "six of seven days of the baseline lie before it"
-    assert word([step(13, -0.06)]) == "possible", "on both sides nearly all days lie after it"
-    assert word([step(20, -0.06)]) == "possible", "all days do"
+def test_a_step_between_or_early_in_the_windows_explains_the_difference() -> None:
+    assert verdict_with([step(7, -0.06)]) == "clear"
+    assert verdict_with([step(8, -0.07)]) == "clear", "six of seven days of the baseline lie before it"
+    assert verdict_with([step(13, -0.06)]) == "possible", "on both sides nearly all days lie after it"
+    assert verdict_with([step(20, -0.06)]) == "possible", "all days do"
 
 
-def test_a_step_of_another_direction_or_size_explains_nothing() -> None:
-    assert word([step(6, 0.07)]) == "possible"
-    assert word([step(6, -0.4)]) == "possible"
-    assert word([step(6, -0.01)]) == "possible"
-    assert word([step(6, -0.07), step(3, 0.15)]) == "possible", "it came back"
+def test_a_step_of_other_direction_or_size_explains_nothing() -> None:
+    assert verdict_with([step(6, 0.07)]) == "possible"
+    assert verdict_with([step(6, -0.4)]) == "possible"
+    assert verdict_with([step(6, -0.01)]) == "possible"
+    assert verdict_with([step(6, -0.07), step(3, 0.15)]) == "possible", "it came back"
 
 
-def test_a_trend_or_an_outage_makes_a_verdict_surer_only() -> None:
-    trend: dict[Word, Trend] = {
+def test_trends_and_outages_only_strengthen_a_verdict() -> None:
+    trend: dict[Verdict, Trend] = {
         verdict: Trend(start="2024-09-05", per_day=-0.008, change=-0.23, pct=-25, verdict=verdict)
         for verdict in ("clear", "possible")
     }
-    assert word([trend["clear"]]) == "clear"
-    assert word([trend["possible"]], "clear") == "clear"
+    assert verdict_with([trend["clear"]]) == "clear"
+    assert verdict_with([trend["possible"]], "clear") == "clear"
     totals = [Sample([c._replace(value=100.0) for c in side.buckets], 7 * DAY) for side in (NOW_SIDE, BASELINE)]
     gap = Gap(start=iso(TODAY - DAY), end=iso(TODAY), expected_calls=100, still=True)
     found = agreed("possible", Difference(-95, -13.6, is_total=True), [gap], *totals)
     assert (found.verdict, found.by) == ("clear", f"the outage from {gap.start}")
 
 
-def test_a_comparison_of_many_days_names_the_step_whose_verdict_it_has() -> None:
+def test_a_comparison_names_the_step_that_explains_it() -> None:
     terms = VerdictTerms(strongest_verdict="possible", changes=[step(6, -0.07)])
     found = compare("mean", NOW_SIDE, BASELINE, terms, ratio=1.0)
     assert (found.verdict, found.explained_by) == ("clear", f"the step at {iso(TODAY - 6 * DAY)}")
@@ -397,7 +399,7 @@ def test_a_comparison_of_many_days_names_the_step_whose_verdict_it_has() -> None
 
 
 @pytest.mark.parametrize("of_step", ["clear", "possible"])
-def test_a_label_in_a_list_has_the_verdict_of_its_step_as_in_a_pie(of_step: Word) -> None:
+def test_a_label_has_the_verdict_of_its_step_in_lists_and_pies(of_step: Verdict) -> None:
     sides = [
         Sample([], 7 * DAY, parts={"a": 1400 * rate, "b": 1400 * (1 - rate)}, over_time={"a": week(rate, last).buckets})
         for rate, last in ((0.80, 0), (0.86, 7))
@@ -413,26 +415,27 @@ def test_a_label_in_a_list_has_the_verdict_of_its_step_as_in_a_pie(of_step: Word
     assert next(row.verdict for row in shares.top if row.label == "a") == of_step
 
 
-def by_hours_and_days(world: World, seed: int) -> list[Outcome]:
-    """What a chart of hours, and one of days, of the same calls say of the last week."""
-    course, calls = series(world, seed)
+def hourly_and_daily_outcomes(scenario: World, seed: int) -> list[Outcome]:
+    """Findings of the last week from an hourly and a daily chart of the same calls."""
+    course, calls = series(scenario, seed)
     window = Span(NOW.timestamp() - 7 * DAY, NOW.timestamp())
     days, days_of_calls = course.in_days(), calls.in_days()
     assert days is not None
     return [detect(course, calls, window=window), detect(days, days_of_calls, window=window)]
 
 
-@pytest.mark.parametrize("world", [
+@pytest.mark.parametrize("scenario", [
     World("count", HOUR, 720, 40, office="UTC").with_effect(lambda at, _: np.where(at >= NOW.timestamp() - 5 * DAY, 0.75, 1)),
     World("rate", HOUR, 720, 6).with_effect(lambda at, _: np.where(at >= NOW.timestamp() - 5.4 * DAY, -0.08, 0)),
     World("rate", HOUR, 720, 6).with_effect(lambda at, _: np.where(at >= NOW.timestamp() - 5 * DAY, -0.055, 0)),
     World("mean", HOUR, 720, 40, office="UTC").with_effect(lambda at, _: np.where(at >= NOW.timestamp() - 4 * DAY, 1.2, 1)),
-], ids=lambda world: world.measure)  # fmt: skip
-def test_charts_of_hours_and_of_days_say_the_same_of_a_step(world: World) -> None:
+], ids=lambda scenario: scenario.measure)  # fmt: skip
+def test_hourly_and_daily_charts_agree_on_a_step(scenario: World) -> None:
     found = 0
     for seed in range(12):
         hours, days = (
-            [s for s in outcome.findings or [] if isinstance(s, Step)] for outcome in by_hours_and_days(world, seed)
+            [s for s in outcome.findings or [] if isinstance(s, Step)]
+            for outcome in hourly_and_daily_outcomes(scenario, seed)
         )
         assert [(s.kind, s.verdict) for s in hours] == [(s.kind, s.verdict) for s in days]
         assert [s.pct for s in hours] == pytest.approx([s.pct for s in days], rel=0.02)
@@ -449,12 +452,12 @@ def at_hour(hour: float, factor: float, at: Floats, _: World) -> Floats:
     return np.where(at == hour, factor, 1.0)
 
 
-def test_an_outlier_is_as_clear_in_a_short_window_as_in_a_long_one() -> None:
+def test_the_verdict_of_an_outlier_is_independent_of_the_window() -> None:
     hour = NOW.timestamp() - 36 * HOUR
-    world = World("count", HOUR, 720, 40, office="UTC")
+    scenario = World("count", HOUR, 720, 40, office="UTC")
     seen = set[str]()
     for factor in (0.3, 0.35, 0.4, 0.45, 0.5):
-        course, calls = series(world.with_effect(partial(at_hour, hour, factor)), 5)
+        course, calls = series(scenario.with_effect(partial(at_hour, hour, factor)), 5)
         words = set[str]()
         for days in (2, 7, 30):
             window = Span(NOW.timestamp() - days * DAY, NOW.timestamp())
@@ -465,10 +468,10 @@ def test_an_outlier_is_as_clear_in_a_short_window_as_in_a_long_one() -> None:
     assert seen == {"clear", "possible"}
 
 
-def test_the_few_calls_of_the_hour_in_which_an_outage_begins_are_no_outlier_beside_it() -> None:
-    world = World("count", HOUR, 720, 60)
+def test_the_first_hour_of_an_outage_is_no_separate_outlier() -> None:
+    scenario = World("count", HOUR, 720, 60)
     start = NOW.timestamp() - 40 * HOUR
-    effect = world.with_effect(
+    effect = scenario.with_effect(
         lambda at, _: np.where(at == start, 0.15, np.where((at > start) & (at < start + 5 * HOUR), 0, 1))
     )
     course, calls = series(effect, 3)

@@ -1,4 +1,4 @@
-"""What is imported when: NumPy with the first numbers, the arithmetic not for models and settings."""
+"""Lazy imports: NumPy with the first numbers, statistics not for models and settings."""
 
 import os
 import subprocess
@@ -13,18 +13,18 @@ def imported_with(*modules: str) -> set[str]:
     return {*done.stdout.split()}
 
 
-def test_all_tools_are_imported_without_numpy() -> None:
+def test_importing_all_tools_loads_no_numpy() -> None:
     modules = imported_with("cekura_dashboards.catalogue", "cekura_dashboards.pipeline")
     assert "cekura_dashboards.stats.seasonality" in modules
     assert "numpy" not in modules
 
 
-def test_settings_and_the_models_of_results_need_no_arithmetic() -> None:
+def test_settings_and_result_models_load_no_statistics() -> None:
     modules = imported_with("cekura_dashboards.settings", "cekura_dashboards.summaries.model")
     assert {name for name in modules if name.startswith("cekura_dashboards.stats")} <= WITHOUT_ARITHMETIC
 
 
-def test_linear_algebra_uses_one_thread_unless_the_environment_says_how_many() -> None:
+def test_linear_algebra_uses_one_thread_by_default() -> None:
     code = "import os, cekura_dashboards.values as values; values.np.zeros; print(os.environ['OPENBLAS_NUM_THREADS'])"
     unset = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     for environment, threads in ((unset, "1"), (unset | {"OPENBLAS_NUM_THREADS": "3"}, "3")):

@@ -1,4 +1,4 @@
-"""What the days before show of a comparison."""
+"""Daily variation, estimated from earlier days, in comparisons."""
 
 import math
 import random
@@ -18,31 +18,31 @@ WEEKS = 4000
 MONTH = 29
 
 
-def levels(rng: random.Random, days: int, alike: float) -> Iterator[float]:
+def draw_levels(rng: random.Random, days: int, autocorrelation: float) -> Iterator[float]:
     """A first-order autoregression of variance 1."""
     level = rng.gauss(0, 1)
     for _ in range(days):
         yield level
-        level = alike * level + rng.gauss(0, math.sqrt(1 - alike**2))
+        level = autocorrelation * level + rng.gauss(0, math.sqrt(1 - autocorrelation**2))
 
 
-def month(seed: int, alike: float, size: float, change: float = 0.0) -> tuple[Sample, Sample, Sample]:
+def month(seed: int, autocorrelation: float, size: float, change: float = 0.0) -> tuple[Sample, Sample, Sample]:
     """A week, the week before it, and three weeks before the first."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     cells = [
         SampleBucket(day * DAY, 1000, 0.8 + size * level + (change if day >= MONTH - 7 else 0.0))
-        for day, level in enumerate(levels(rng, MONTH, alike))
+        for day, level in enumerate(draw_levels(rng, MONTH, autocorrelation))
     ]
     current, baseline = Sample(cells[-7:], 7 * DAY), Sample(cells[-14:-7], 7 * DAY)
     return current, baseline, Sample(cells[:-7], 0.0)
 
 
-@pytest.mark.parametrize("alike", [0.3, 0.6, 0.9])
-def test_the_variance_of_a_week_grows_as_that_of_drawn_weeks_does(alike: float) -> None:
+@pytest.mark.parametrize("autocorrelation", [0.3, 0.6, 0.9])
+def test_the_variance_factor_matches_simulated_weeks(autocorrelation: float) -> None:
     rng = random.Random(5)  # noqa: S311 - no secret
-    means = [math.fsum(levels(rng, 7, alike)) / 7 for _ in range(WEEKS)]
+    means = [math.fsum(draw_levels(rng, 7, autocorrelation)) / 7 for _ in range(WEEKS)]
     drawn = math.fsum(mean * mean for mean in means) / WEEKS
-    assert DailyVariation(alike, np.zeros(10**5)).variance_factor(7) / 7 == pytest.approx(drawn, rel=0.08)
+    assert DailyVariation(autocorrelation, np.zeros(10**5)).variance_factor(7) / 7 == pytest.approx(drawn, rel=0.08)
 
 
 def correlation(days: list[float]) -> float:
@@ -50,14 +50,15 @@ def correlation(days: list[float]) -> float:
     return estimate_variation(cells, UTC_CLOCK, "means").correlation
 
 
-def test_days_that_alternate_are_not_alike() -> None:
+def test_alternating_days_have_no_autocorrelation() -> None:
     assert correlation([0.8, 0.9] * 14) == 0.0
 
 
-def test_four_weeks_that_are_not_alike_hardly_count_as_alike_and_those_that_are_do() -> None:
+def test_autocorrelation_is_estimated_from_four_weeks() -> None:
     rng = random.Random(6)  # noqa: S311 - no secret
     by_alike = {
-        alike: statistics.median(correlation([*levels(rng, 28, alike)]) for _ in range(60)) for alike in (0.0, 0.6)
+        autocorrelation: statistics.median(correlation([*draw_levels(rng, 28, autocorrelation)]) for _ in range(60))
+        for autocorrelation in (0.0, 0.6)
     }
     assert by_alike[0.0] < 0.1
     assert 0.4 < by_alike[0.6] < 0.65
@@ -69,20 +70,20 @@ def width(current: Sample, baseline: Sample, earlier: Sample) -> float:
     return float(found[1] - found[0])
 
 
-def test_days_that_follow_each_other_widen_the_interval_and_few_of_them_do_nothing() -> None:
-    alone, alike, unlike = list[float](), list[float](), list[float]()
+def test_autocorrelated_days_widen_the_interval() -> None:
+    alone, autocorrelation, unlike = list[float](), list[float](), list[float]()
     for seed in range(40):
         current, baseline, earlier = month(seed, 0.8, 0.03)
-        alike.append(width(current, baseline, earlier))
+        autocorrelation.append(width(current, baseline, earlier))
         alone.append(width(current, baseline, Sample([], 0.0)))
         unlike.append(width(*month(seed, 0.0, 0.03)))
         few = Sample(earlier.buckets[-(MIN_REFERENCE_DAYS - 1) :], 0.0)
         assert width(current, baseline, few) == alone[-1]
-    assert math.fsum(alike) > 1.5 * math.fsum(alone)
-    assert math.fsum(alike) > 1.3 * math.fsum(unlike)
+    assert math.fsum(autocorrelation) > 1.5 * math.fsum(alone)
+    assert math.fsum(autocorrelation) > 1.3 * math.fsum(unlike)
 
 
-def test_what_is_looked_for_widens_nothing_a_release_within_the_window_stays_clear() -> None:
+def test_a_release_within_the_window_stays_clear() -> None:
     current, baseline, earlier = month(3, 0.0, 0.01)
     released = Sample(
         [cell._replace(value=cell.value - 0.15 * (i > 2)) for i, cell in enumerate(current.buckets)], 7 * DAY
@@ -91,7 +92,7 @@ def test_what_is_looked_for_widens_nothing_a_release_within_the_window_stays_cle
     assert found.verdict == "clear"
 
 
-def test_a_single_day_is_judged_by_how_its_own_days_vary_not_by_what_is_usual() -> None:
+def test_a_single_day_is_judged_by_its_own_daily_variation() -> None:
     _, baseline, earlier = month(4, 0.0, 0.002)
     days = Sample(baseline.buckets[-1:], DAY), Sample(baseline.buckets[-2:-1], DAY)
     before = Sample(earlier.buckets[:-1], 0.0)
@@ -99,7 +100,7 @@ def test_a_single_day_is_judged_by_how_its_own_days_vary_not_by_what_is_usual() 
 
 
 @pytest.mark.parametrize("kind", ["total", "median"])
-def test_totals_and_percentiles_use_them_too(kind: MeasureKind) -> None:
+def test_totals_and_percentiles_use_earlier_days(kind: MeasureKind) -> None:
     for seed in range(5):
         current, baseline, earlier = month(seed, 0.9, 0.03)
         sides = [
@@ -116,7 +117,7 @@ def test_totals_and_percentiles_use_them_too(kind: MeasureKind) -> None:
         assert alone != known
 
 
-HAPPENED: dict[str, Callable[[float], float]] = {
+EVENTS: dict[str, Callable[[float], float]] = {
     "a step": lambda day: 0.3 * (day < 10),
     "a fall that was over": lambda day: -0.3 * (5 <= day < 10),
     "an outage": lambda day: -0.9 * (day == 7),
@@ -125,29 +126,29 @@ HAPPENED: dict[str, Callable[[float], float]] = {
 }
 
 
-def after(event: str, side: Sample) -> Sample:
-    """With days moved by a share; values as of a thousand calls."""
-    moved = HAPPENED[event]
+def with_event(event: str, side: Sample) -> Sample:
+    """The sample with days changed by the event; values of a thousand calls."""
+    change = EVENTS[event]
     return Sample(
-        [cell._replace(value=1000 * cell.value * (1 + moved(cell.time / DAY))) for cell in side.buckets], 7 * DAY
+        [cell._replace(value=1000 * cell.value * (1 + change(cell.time / DAY))) for cell in side.buckets], 7 * DAY
     )
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("kind", ["mean", "total", "median"])
-@pytest.mark.parametrize("event", [*HAPPENED][:-1])
-def test_what_happened_in_the_month_hardly_widens_the_interval(kind: MeasureKind, event: str) -> None:
+@pytest.mark.parametrize("event", [*EVENTS][:-1])
+def test_events_in_earlier_days_hardly_widen_the_interval(kind: MeasureKind, event: str) -> None:
     widths = dict[str, float]()
     for name in ("nothing", event):
         for seed in range(20):
-            current, baseline, earlier = (after(name, side) for side in month(seed, 0.0, 0.02))
+            current, baseline, earlier = (with_event(name, side) for side in month(seed, 0.0, 0.02))
             found = compare(kind, current, baseline, VerdictTerms(earlier_days=earlier)).ci95
             assert found
             widths[name] = widths.get(name, 0.0) + float(found[1] - found[0])
     assert widths[event] < 1.6 * widths["nothing"]
 
 
-def test_a_day_after_a_release_differs_from_the_day_a_week_before_it() -> None:
+def test_a_day_after_a_release_differs_clearly_from_a_week_before() -> None:
     seen = list[str | None]()
     for seed in range(20):
         _, _, earlier = month(seed, 0.0, 0.01)

@@ -1,4 +1,4 @@
-"""Student's quantiles and tails of counts and hits, held to those of SciPy."""
+"""Quantiles of Student's t and tail scores of counts and shares match SciPy."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ DEGREES = st.floats(0.5, MAX_DF - 1)
 
 
 @given(PROBABILITIES, DEGREES)
-def test_a_quantile_is_that_of_another_implementation(probability: float, df: float) -> None:
+def test_t_quantiles_match_scipy(probability: float, df: float) -> None:
     assert t_quantile(probability, df) == pytest.approx(-float(special.stdtrit(df, 1 - probability)), rel=1e-9)
 
 
-def bisected(probability: float, df: float) -> float:
-    """The quantile found by halving, on the same distribution."""
+def quantile_by_bisection(probability: float, df: float) -> float:
+    """The quantile by bisection of the same distribution."""
     low, high = 0.0, 1e6
     for _ in range(200):
         middle = (low + high) / 2
@@ -28,25 +28,25 @@ def bisected(probability: float, df: float) -> float:
 
 @pytest.mark.no_cover
 @given(st.sampled_from([0.75, 0.9, 0.975, 0.995]), st.floats(1, MAX_DF - 1))
-def test_few_steps_lead_where_halving_leads(probability: float, df: float) -> None:
-    assert t_quantile(probability, df) == pytest.approx(bisected(probability, df), rel=1e-12)
+def test_t_quantiles_match_bisection(probability: float, df: float) -> None:
+    assert t_quantile(probability, df) == pytest.approx(quantile_by_bisection(probability, df), rel=1e-12)
 
 
 @given(PROBABILITIES, DEGREES)
-def test_the_quantile_is_where_the_distribution_has_that_probability(probability: float, df: float) -> None:
+def test_t_quantiles_invert_the_survival_function(probability: float, df: float) -> None:
     assert t_sf(t_quantile(probability, df), df) == pytest.approx(1 - probability, abs=1e-12)
 
 
-def test_the_middle_is_zero() -> None:
+def test_the_median_quantile_is_zero() -> None:
     assert t_quantile(0.5, 3) == 0.0
 
 
 @pytest.mark.parametrize("excess", [1e-17, 1e-12, 1e-8])
-def test_counts_that_hardly_vary_beyond_poisson_have_its_probability(excess: float) -> None:
+def test_slight_overdispersion_converges_to_poisson(excess: float) -> None:
     assert count_score(9, 2.0, excess) == pytest.approx(count_score(9, 2.0, 0.0), rel=1e-4)
 
 
-def test_many_values_have_the_scores_of_their_tails() -> None:
+def test_vectorized_scores_match_scipy_tails() -> None:
     hits, sizes, shares = (
         np.array([0.0, 3.0, 9.0, 40.0, 900.0]),
         np.array([10.0, 10.0, 10.0, 60.0, 5000.0]),

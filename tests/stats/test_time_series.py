@@ -1,4 +1,4 @@
-"""Arrays against the same worked out one by one."""
+"""Array functions match the same computation for single values."""
 
 import statistics
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 
 
 @given(st.integers(1_700_000_000, 1_800_000_000), st.integers(1, 800), st.sampled_from(ZONES))
-def test_the_calendar_is_that_of_each_instant(start: int, hours: int, zone: ZoneInfo) -> None:
+def test_calendar_arrays_match_single_instants(start: int, hours: int, zone: ZoneInfo) -> None:
     clock, times = Clock(zone), floats(float(start + i * HOUR) for i in range(hours))
     found, each = calendar(times, clock), [clock.place(time) for time in times.tolist()]
     assert (found.day - found.day[0]).tolist() == [place.day - each[0].day for place in each]
@@ -37,7 +37,7 @@ def test_the_calendar_is_that_of_each_instant(start: int, hours: int, zone: Zone
     assert found.weekend.tolist() == [clock.kind(place.weekday) for place in each]
 
 
-def test_days_begin_at_midnight_of_the_zone_and_have_25_hours_where_clocks_go_back() -> None:
+def test_days_start_at_local_midnight_across_clock_changes() -> None:
     start = datetime(2026, 10, 31, 9, 30, tzinfo=ZoneInfo("America/New_York")).timestamp()
     days = day_starts(start, start + 60 * HOUR, Clock(ZoneInfo("America/New_York")))
     assert datetime.fromtimestamp(days[0], UTC) == datetime(2026, 10, 31, 4, tzinfo=UTC)
@@ -45,14 +45,14 @@ def test_days_begin_at_midnight_of_the_zone_and_have_25_hours_where_clocks_go_ba
 
 
 @given(numbers, st.sampled_from([1, 3, 7]))
-def test_medians_are_those_of_the_sorted_values(values: list[float], width: int) -> None:
+def test_medians_match_the_statistics_module(values: list[float], width: int) -> None:
     assert median(floats(values)) == pytest.approx(statistics.median(values))
     windows = [values[max(0, i - width // 2) : i + width // 2 + 1] for i in range(len(values))]
     assert running_median(floats(values), width).tolist() == pytest.approx([*map(statistics.median, windows)])
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-1e6, 1e6)), max_size=40))
-def test_values_of_a_key_are_taken_together(rows: list[tuple[int, float]]) -> None:
+def test_medians_and_trimmed_means_are_computed_per_key(rows: list[tuple[int, float]]) -> None:
     rows += [(key, value) for key in range(4) for value in (1.0, 2.0)]
     keys, values = np.array([key for key, _ in rows]), floats(value for _, value in rows)
     members = [sorted(value for at, value in rows if at == key) for key in range(4)]
@@ -64,14 +64,14 @@ def test_values_of_a_key_are_taken_together(rows: list[tuple[int, float]]) -> No
 NEW_YORK = "America/New_York"
 
 
-def followed(world: World, told: str, *, step: int = HOUR) -> list[str]:
+def clock_of(world: World, configured: str, *, step: int = HOUR) -> list[str]:
     _, calls = series(world, 7)
     assert calls.step == step
-    return [str(followed_clock(calls, Clock(ZoneInfo(told))).zone)]
+    return [str(followed_clock(calls, Clock(ZoneInfo(configured))).zone)]
 
 
 @pytest.mark.parametrize(
-    ("office", "told", "expected"),
+    ("office", "configured", "expected"),
     [
         (NEW_YORK, "UTC", NEW_YORK),
         (NEW_YORK, "Europe/Berlin", NEW_YORK),
@@ -84,25 +84,25 @@ def followed(world: World, told: str, *, step: int = HOUR) -> list[str]:
         (None, "Europe/Berlin", "Europe/Berlin"),
     ],
 )
-def test_the_clock_that_fits_the_hours_is_followed_and_that_which_is_set_if_none_fits_better(
-    office: str | None, told: str, expected: str
+def test_the_best_fitting_clock_is_followed_or_the_configured_one(
+    office: str | None, configured: str, expected: str
 ) -> None:
-    assert followed(World("count", HOUR, 720, 40, office=office), told) == [expected]
+    assert clock_of(World("count", HOUR, 720, 40, office=office), configured) == [expected]
 
 
-def test_days_and_few_days_of_hours_follow_the_clock_that_is_set() -> None:
-    assert followed(World("count", DAY, 29, 40, office=NEW_YORK), "UTC", step=DAY) == ["UTC"]
-    assert followed(World("count", HOUR, 168, 40, office=NEW_YORK), "UTC") == ["UTC"]
+def test_daily_and_short_series_follow_the_configured_clock() -> None:
+    assert clock_of(World("count", DAY, 29, 40, office=NEW_YORK), "UTC", step=DAY) == ["UTC"]
+    assert clock_of(World("count", HOUR, 168, 40, office=NEW_YORK), "UTC") == ["UTC"]
 
 
-def test_counts_below_zero_of_an_api_in_error_say_nothing_of_the_clock() -> None:
+def test_negative_counts_follow_the_configured_clock() -> None:
     _, calls = series(World("count", HOUR, 720, 40, office=NEW_YORK), 7)
     negative = replace(calls, values=-calls.values)
     assert str(followed_clock(negative, Clock(ZoneInfo("UTC"))).zone) == "UTC"
 
 
-def test_another_clock_is_said_and_the_one_that_is_set_is_not() -> None:
+def test_only_a_clock_other_than_the_configured_one_is_noted() -> None:
     values, calls = series(World("rate", HOUR, 720, 40, office=NEW_YORK), 7)
-    said = f"hours are those of {NEW_YORK}: the calls follow its clock change"
-    assert detect(values, calls, clock=Clock(UTC)).notes == [said]
+    note = f"hours are those of {NEW_YORK}: the calls follow its clock change"
+    assert detect(values, calls, clock=Clock(UTC)).notes == [note]
     assert detect(values, calls, clock=Clock(ZoneInfo(NEW_YORK))).notes == []
