@@ -283,11 +283,11 @@ def test_labels_and_figures_with_too_few_calls_are_not_tested() -> None:
 
 def week_of(labels: dict[str, float]) -> Sample:
     """Seven days of 200 calls with nearly constant shares of labels."""
-    covered: Days = {
+    by_day: Days = {
         label: [SampleBucket(day * DAY, 200.0, share + (day % 3 - 1) / 200) for day in range(7)]
         for label, share in labels.items()
     }
-    return Sample([], 7 * DAY, parts={label: 1400 * share for label, share in labels.items()}, over_time=covered)
+    return Sample([], 7 * DAY, parts={label: 1400 * share for label, share in labels.items()}, over_time=by_day)
 
 
 def test_shares_with_daily_values_can_be_clear() -> None:

@@ -140,7 +140,7 @@ def test_more_tested_dimensions_need_stronger_evidence() -> None:
     assert verdicts == ["possible", "not significant"]
 
 
-def counts(groups: Mapping[str, float]) -> GroupedSample:
+def grouped_counts(groups: Mapping[str, float]) -> GroupedSample:
     cells: dict[GroupName, list[SampleBucket]] = {
         name: [SampleBucket(day * DAY, total / 7, total / 7) for day in range(7)] for name, total in groups.items()
     }
@@ -148,7 +148,9 @@ def counts(groups: Mapping[str, float]) -> GroupedSample:
 
 
 def test_counts_are_compared_by_growth_per_group() -> None:
-    found = driver_of(counts({"a": 200, "b": 400}), counts({"a": 100, "b": 400}), additive=True, ratio=0.0)
+    found = driver_of(
+        grouped_counts({"a": 200, "b": 400}), grouped_counts({"a": 100, "b": 400}), additive=True, ratio=0.0
+    )
     assert (found.groups, found.verdict, found.mixed) == (["a"], "clear", False)
 
 
@@ -265,9 +267,9 @@ def test_a_group_is_narrowed_down_only_if_the_rest_is_unchanged() -> None:
     )
     narrowed = [has_rest_stayed(side, before, ["new"], additive=False, ratio=1.0) for side in (alone, together)]
     assert narrowed == [True, False]
-    calls = counts({"old": 600, "new": 400})
+    calls = grouped_counts({"old": 600, "new": 400})
     counts = [
-        has_rest_stayed(counts({"old": old, "new": 800}), calls, ["new"], additive=True, ratio=0.0)
+        has_rest_stayed(grouped_counts({"old": old, "new": 800}), calls, ["new"], additive=True, ratio=0.0)
         for old in (610, 1100)
     ]
     assert counts == [True, False]
