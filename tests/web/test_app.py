@@ -1,4 +1,4 @@
-"""Streamable HTTP: stateless, on this machine, each request under its own key."""
+"""Streamable HTTP: stateless, local, each request under its own key."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -36,14 +36,14 @@ async def call(url: str, era: Era, key: str, tool: str, arguments: dict[str, Any
         return await client.call_tool(tool, arguments)
 
 
-async def test_a_client_with_a_key_gets_answers(era: Era) -> None:
+async def test_a_client_with_a_valid_key_gets_answers(era: Era) -> None:
     async with serving() as url:
         result = await call(url, era, KEY, "list_dashboards", {})
     assert not result.is_error
     assert "Operations overview" in text_of(result)
 
 
-async def test_each_request_is_answered_under_its_own_key(era: Era) -> None:
+async def test_each_request_uses_its_own_key(era: Era) -> None:
     async with serving() as url:
         assert not (await call(url, era, KEY, "list_dashboards", {})).is_error
         stranger = await call(url, era, "another-key", "list_dashboards", {})
@@ -51,7 +51,7 @@ async def test_each_request_is_answered_under_its_own_key(era: Era) -> None:
     assert "rejected the key" in text_of(stranger)
 
 
-async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_request(era: Era) -> None:
+async def test_completions_and_resources_use_the_key_of_each_request(era: Era) -> None:
     reference = PromptReference(type="ref/prompt", name="weekly_review")
     async with serving() as url:
         for key, expected in (KEY, ["Booking agent"]), ("another-key", list[str]()):
@@ -66,7 +66,7 @@ async def test_names_are_completed_and_dashboards_read_under_the_key_of_each_req
                         await client.read_resource("cekura://dashboards/12")
 
 
-async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth() -> None:
+async def test_a_request_without_a_key_is_answered_with_403() -> None:
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=HEADERS)
     assert answer.status_code == 403
@@ -74,7 +74,7 @@ async def test_without_a_key_the_answer_is_403_so_that_no_client_looks_for_oauth
 
 
 @pytest.mark.parametrize("wants_progress", [True, False])
-async def test_an_answer_is_streamed_only_to_those_who_want_to_hear_of_its_progress(wants_progress: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_answers_are_streamed_only_with_a_progress_token(wants_progress: bool) -> None:  # noqa: FBT001 - a parameter
     meta = {"_meta": {"progressToken": 7}} if wants_progress else {}
     asked = {"name": "get_widgets_data", "arguments": {"dashboard_id": 11}, **meta}
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
@@ -94,7 +94,7 @@ async def test_a_sandbox_needs_no_key(era: Era) -> None:
         assert not (await client.call_tool("list_dashboards", {})).is_error
 
 
-async def test_another_host_name_is_refused() -> None:
+async def test_an_unknown_host_name_is_rejected() -> None:
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, "Host": "evil.invalid"}
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
@@ -112,7 +112,7 @@ async def test_another_host_name_is_refused() -> None:
         ("Origin", "null", 403),
     ],
 )
-async def test_a_name_that_only_begins_like_this_machine_is_refused(name: str, value: str, status: int) -> None:
+async def test_hosts_and_origins_that_only_resemble_localhost_are_rejected(name: str, value: str, status: int) -> None:
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, name: value}
         answer = await http.post(url, json=LIST, headers=headers)
@@ -120,7 +120,7 @@ async def test_a_name_that_only_begins_like_this_machine_is_refused(name: str, v
     assert answer.json()["error"]
 
 
-async def test_a_key_that_cannot_be_handed_on_is_refused_in_words() -> None:
+async def test_a_key_with_invalid_characters_is_rejected() -> None:
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(url, json=LIST, headers={**HEADERS, "X-CEKURA-API-KEY": "two words"})
     assert answer.status_code == 403
@@ -131,7 +131,7 @@ async def test_a_key_that_cannot_be_handed_on_is_refused_in_words() -> None:
     ("text", "address"),
     [("127.0.0.1:8000", ("127.0.0.1", 8000)), ("[::1]:1", ("::1", 1)), ("localhost:0", ("localhost", 0))],
 )
-def test_an_address_of_this_machine_is_taken(text: str, address: tuple[str, int]) -> None:
+def test_local_addresses_are_parsed(text: str, address: tuple[str, int]) -> None:
     assert parse_address(text) == address
 
 
@@ -139,7 +139,7 @@ def test_an_address_of_this_machine_is_taken(text: str, address: tuple[str, int]
     "text",
     ["", "8000", ":8000", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999"],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_addresses_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="--http"):
         parse_address(text)
 
@@ -150,7 +150,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     [r'"\ud83d"', "[" * 300 + "]" * 300, "[" * 100_000, "9" * 5000, "01", '"not closed', "NaN", "1e999"],
     ids=["half a character", "nested", "nested too deep", "digits", "no number", "cut off", "NaN", "no float"],
 )
-async def test_a_request_that_cannot_be_read_is_answered_and_leaves_no_traceback(
+async def test_malformed_requests_are_answered_without_a_traceback(
     search: str, version: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     envelope = (

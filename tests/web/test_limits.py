@@ -1,4 +1,4 @@
-"""HTTP for many: tokens, names, room for each key, what the API says about its pace, readiness, and several workers."""
+"""HTTP for teams: tokens, host names, concurrency limits, rate limits of the API, readiness, and workers."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def post(url: str, **headers: str) -> httpx.Response:
         (f"Basic {OLD}", 401), ("Bearer", 401), ("", 401),
     ],
 )  # fmt: skip
-async def test_any_of_the_tokens_opens_the_server_and_nothing_else_does(header: str, status: int) -> None:
+async def test_only_configured_bearer_tokens_are_accepted(header: str, status: int) -> None:
     async with serving(server_token=SecretStr(f"{OLD}, {NEW}")) as url:
         answer = await post(url, Authorization=header)
     assert answer.status_code == status
@@ -81,14 +81,14 @@ async def test_any_of_the_tokens_opens_the_server_and_nothing_else_does(header: 
         ("Origin", "http://chat.team.example", 403), ("Origin", "null", 403),
     ],
 )  # fmt: skip
-async def test_names_and_origins_are_compared_whole(name: str, value: str, status: int) -> None:
+async def test_hosts_and_origins_must_match_exactly(name: str, value: str, status: int) -> None:
     known = {"allowed_hosts": "mcp.team.example, mcp.team.example:8443", "allowed_origins": "https://chat.team.example"}
     async with serving(**known) as url:
         assert (await post(url, **{name: value})).status_code == status
 
 
 @pytest.mark.anyio
-async def test_metrics_are_shown_to_who_has_the_token() -> None:
+async def test_metrics_require_the_server_token() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     app = http_app(connection, ServerSettings(server_token=SecretStr(OLD)), with_metrics=True)
     async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
@@ -97,7 +97,7 @@ async def test_metrics_are_shown_to_who_has_the_token() -> None:
 
 
 @pytest.mark.anyio
-async def test_probes_need_no_name_and_no_token_and_learn_next_to_nothing() -> None:
+async def test_probes_need_no_token_and_return_empty_bodies() -> None:
     async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
         for path in ("/healthz", "/readyz"):
             answer = await http.get(url + path, headers={"Host": "10.0.0.7:8000"})
@@ -106,7 +106,7 @@ async def test_probes_need_no_name_and_no_token_and_learn_next_to_nothing() -> N
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("status", "ready"), [(200, 200), (401, 200), (500, 503)])
-async def test_ready_is_who_gets_any_answer_of_the_api_asked_once_in_a_while(status: int, ready: int) -> None:
+async def test_readiness_depends_on_the_api_and_is_cached(status: int, ready: int) -> None:
     asked = list[str]()
 
     async def projects(request: Request) -> Response:
@@ -121,7 +121,7 @@ async def test_ready_is_who_gets_any_answer_of_the_api_asked_once_in_a_while(sta
 
 
 @pytest.mark.anyio
-async def test_without_the_api_it_is_alive_but_not_ready() -> None:
+async def test_an_unreachable_api_makes_the_server_alive_but_not_ready() -> None:
     nowhere = settings().model_copy(update={"base_url": "http://127.0.0.1:9"})
     async with (
         served(http_app(Connection(nowhere, key_per_request=True))) as url,
@@ -134,22 +134,22 @@ class Gate:
     """An API whose lists of dashboards wait until it is opened."""
 
     def __init__(self) -> None:
-        self.came, self.opened = asyncio.Queue[str](), anyio.Event()
+        self.arrived, self.opened = asyncio.Queue[str](), anyio.Event()
         self.app = Starlette(routes=[Route("/dashboards/dashboards/", self.answer)])
 
     async def answer(self, request: Request) -> Response:
-        await self.came.put(request.headers["x-cekura-api-key"])
+        await self.arrived.put(request.headers["x-cekura-api-key"])
         await self.opened.wait()
         return JSONResponse({"count": 0, "next": None, "results": []})
 
     async def next_key(self) -> str:
         """Of the next request that has come."""
         with anyio.fail_after(HANGS_S):
-            return await self.came.get()
+            return await self.arrived.get()
 
 
 @pytest.mark.anyio
-async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None:
+async def test_calls_over_the_limit_of_a_key_get_429_and_other_keys_are_served() -> None:
     gate, answers, refused = Gate(), asyncio.Queue[httpx.Response](), list[httpx.Response]()
     async with serving(lambda: gate.app, max_in_flight_per_key=3) as url:
 
@@ -175,17 +175,17 @@ async def test_a_greedy_key_is_told_to_wait_and_another_key_finds_room() -> None
 
 @dataclass
 class Caller:
-    """Who has sent a request whole, and stays until it leaves."""
+    """A caller that has sent its request completely and stays connected until it leaves."""
 
     key: str
     left: anyio.Event = field(default_factory=anyio.Event)
     _sent: bool = False
 
-    async def ask(self, room: ConcurrencyLimit) -> None:
+    async def ask(self, limit: ConcurrencyLimit) -> None:
         headers = [(b"x-cekura-api-key", self.key.encode())]
         path = "/dashboards/dashboards/"
         scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b""}
-        await room(scope, self.receive, forget)
+        await limit(scope, self.receive, forget)
 
     async def receive(self) -> Json:
         if not self._sent:
@@ -196,21 +196,21 @@ class Caller:
 
 
 async def forget(_message: Any) -> None:
-    """Nobody reads the answer."""
+    """Discard a message of the answer."""
 
 
-def under_way(room: ConcurrencyLimit) -> int:
-    found: Counter[bytes] = vars(room)["_under_way"]
+def active_calls(limit: ConcurrencyLimit) -> int:
+    found: Counter[bytes] = vars(limit)["_under_way"]
     return found.total()
 
 
 @pytest.mark.anyio
-async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_waits() -> None:
+async def test_a_key_is_limited_to_its_share_while_others_are_active() -> None:
     gate, done = Gate(), list[str]()
-    room = ConcurrencyLimit(gate.app, 100, 50)
+    limit = ConcurrencyLimit(gate.app, 100, 50)
 
     async def ask(key: str) -> None:
-        await Caller(key).ask(room)
+        await Caller(key).ask(limit)
         done.append(key)
 
     async with anyio.create_task_group() as group:
@@ -221,66 +221,66 @@ async def test_while_others_have_calls_a_key_runs_its_share_and_the_rest_of_it_w
             group.start_soon(ask, "modest")
         assert [await gate.next_key() for _ in range(SHARE - 1)] == ["modest"] * (SHARE - 1)
         await anyio.wait_all_tasks_blocked()
-        assert gate.came.empty()
+        assert gate.arrived.empty()
         gate.opened.set()
     assert Counter(done) == {"greedy": 20, "modest": 1 + SHARE}
-    assert under_way(room) == 0
-    assert not vars(room)["_limiters"]
+    assert active_calls(limit) == 0
+    assert not vars(limit)["_limiters"]
 
 
 @pytest.mark.anyio
-async def test_alone_a_key_runs_as_much_as_it_wants_and_calls_that_waited_run_once_it_is_alone_again() -> None:
+async def test_a_single_active_key_is_unlimited_and_queued_calls_resume() -> None:
     gate, modest = Gate(), Caller("modest")
-    room = ConcurrencyLimit(gate.app, 100, 50)
+    limit = ConcurrencyLimit(gate.app, 100, 50)
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(Caller("greedy").ask, room)
+            group.start_soon(Caller("greedy").ask, limit)
         assert [await gate.next_key() for _ in range(20)] == ["greedy"] * 20
         async with anyio.create_task_group() as stopped:
-            stopped.start_soon(modest.ask, room)
+            stopped.start_soon(modest.ask, limit)
             assert await gate.next_key() == "modest"
-            group.start_soon(Caller("greedy").ask, room)
+            group.start_soon(Caller("greedy").ask, limit)
             await anyio.wait_all_tasks_blocked()
-            assert gate.came.empty()
+            assert gate.arrived.empty()
             stopped.cancel_scope.cancel()
         assert await gate.next_key() == "greedy"
         gate.opened.set()
-    assert under_way(room) == 0
-    assert not vars(room)["_limiters"]
+    assert active_calls(limit) == 0
+    assert not vars(limit)["_limiters"]
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_whoever_leaves_while_waiting_leaves_the_queue_and_is_never_run(cancelled: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_callers_that_disconnect_while_queued_are_never_run(cancelled: bool) -> None:  # noqa: FBT001 - a parameter
     gate, waiting = Gate(), [Caller("greedy") for _ in range(6)]
-    room = ConcurrencyLimit(gate.app, 100, SHARE + len(waiting))
+    limit = ConcurrencyLimit(gate.app, 100, SHARE + len(waiting))
     async with anyio.create_task_group() as group:
         for key in ["modest", *["greedy"] * SHARE]:
-            group.start_soon(Caller(key).ask, room)
+            group.start_soon(Caller(key).ask, limit)
         assert sorted([await gate.next_key() for _ in range(1 + SHARE)]) == ["greedy"] * SHARE + ["modest"]
         async with anyio.create_task_group() as leaving:
             for caller in waiting:
-                leaving.start_soon(caller.ask, room)
+                leaving.start_soon(caller.ask, limit)
             await anyio.wait_all_tasks_blocked()
-            assert under_way(room) == 1 + SHARE + len(waiting)
+            assert active_calls(limit) == 1 + SHARE + len(waiting)
             for caller in waiting:
                 if not cancelled:
                     caller.left.set()
             if cancelled:
                 leaving.cancel_scope.cancel()
-        assert under_way(room) == 1 + SHARE
-        group.start_soon(Caller("greedy").ask, room)
+        assert active_calls(limit) == 1 + SHARE
+        group.start_soon(Caller("greedy").ask, limit)
         gate.opened.set()
-    assert gate.came.qsize() == 1
-    assert under_way(room) == 0
-    assert not vars(room)["_limiters"]
+    assert gate.arrived.qsize() == 1
+    assert active_calls(limit) == 0
+    assert not vars(limit)["_limiters"]
 
 
 @pytest.mark.anyio
-async def test_calls_whose_connection_is_closed_while_they_wait_make_room_for_others() -> None:
+async def test_closed_connections_release_their_place_in_the_queue() -> None:
     gate = Gate()
-    room = ConcurrencyLimit(gate.app, 100, 50)
-    async with served(room) as url, httpx.AsyncClient(**PLAIN) as http, anyio.create_task_group() as group:
+    limit = ConcurrencyLimit(gate.app, 100, 50)
+    async with served(limit) as url, httpx.AsyncClient(**PLAIN) as http, anyio.create_task_group() as group:
 
         async def ask(key: str) -> None:
             await http.get(f"{url}/dashboards/dashboards/", headers={"X-CEKURA-API-KEY": key})
@@ -292,17 +292,17 @@ async def test_calls_whose_connection_is_closed_while_they_wait_make_room_for_ot
             async with anyio.create_task_group() as leaving:
                 for _ in range(10):
                     leaving.start_soon(ask, "greedy")
-                while under_way(room) < 11 + SHARE:
+                while active_calls(limit) < 11 + SHARE:
                     await anyio.lowlevel.checkpoint()
                 leaving.cancel_scope.cancel()
-            while under_way(room) > 1 + SHARE:
+            while active_calls(limit) > 1 + SHARE:
                 await anyio.lowlevel.checkpoint()
         gate.opened.set()
-    assert gate.came.empty()
+    assert gate.arrived.empty()
 
 
 @pytest.mark.anyio
-async def test_streams_that_old_clients_ask_for_take_no_room() -> None:
+async def test_get_streams_of_legacy_clients_are_rejected_and_occupy_no_slot() -> None:
     streams = [KEY] * SHARE + ["another-key"]
     accept = {"Accept": "text/event-stream"}
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http, AsyncExitStack() as held:
@@ -315,7 +315,7 @@ async def test_streams_that_old_clients_ask_for_take_no_room() -> None:
 
 
 @pytest.mark.anyio
-async def test_many_clients_of_one_key_and_of_another_are_all_answered(era: Era) -> None:
+async def test_many_clients_of_several_keys_are_all_answered(era: Era) -> None:
     async with serving() as url, AsyncExitStack() as connected:
         clients = list[Client]()
         for key in [*[KEY] * (SHARE + 1), "another-key"]:
@@ -330,7 +330,7 @@ async def test_many_clients_of_one_key_and_of_another_are_all_answered(era: Era)
 @pytest.mark.anyio
 @pytest.mark.parametrize("version", ["", "2024-11-05", "2025-11-25", "2026-07-28"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "OPTIONS"])
-async def test_what_is_no_call_is_refused_at_once_even_while_the_server_is_full(method: str, version: str) -> None:
+async def test_methods_other_than_post_are_rejected_even_at_capacity(method: str, version: str) -> None:
     gate = Gate()
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
         group.start_soon(post, url)
@@ -343,7 +343,7 @@ async def test_what_is_no_call_is_refused_at_once_even_while_the_server_is_full(
 
 
 @pytest.mark.anyio
-async def test_a_stream_of_events_whose_caller_leaves_gives_up_its_place(era: Era) -> None:
+async def test_a_disconnected_event_stream_releases_its_slot(era: Era) -> None:
     gate = Gate()
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
 
@@ -368,7 +368,7 @@ async def test_a_stream_of_events_whose_caller_leaves_gives_up_its_place(era: Er
 
 
 async def forget_progress(progress: float, total: float | None, message: str | None) -> None:
-    """A client with such a function asks for a stream."""
+    """A progress callback, which makes a client request a stream."""
 
 
 def call_with_id(number: str) -> bytes:
@@ -386,7 +386,7 @@ def call_with_id(number: str) -> bytes:
     ],
     ids=range(14),
 )  # fmt: skip
-async def test_a_full_server_refuses_whatever_is_sent_with_429(body: bytes, number: Any) -> None:
+async def test_a_server_at_capacity_answers_any_body_with_429(body: bytes, number: Any) -> None:
     gate = Gate()
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
         group.start_soon(post, url)
@@ -398,7 +398,7 @@ async def test_a_full_server_refuses_whatever_is_sent_with_429(body: bytes, numb
 
 
 @pytest.mark.anyio
-async def test_a_full_server_says_so_in_words_that_a_client_shows(era: Era) -> None:
+async def test_a_server_at_capacity_sends_a_message_that_clients_show(era: Era) -> None:
     gate = Gate()
     async with (
         serving(lambda: gate.app, max_in_flight=1) as url,
@@ -414,7 +414,7 @@ async def test_a_full_server_says_so_in_words_that_a_client_shows(era: Era) -> N
 
 
 @pytest.mark.anyio
-async def test_a_pause_that_the_api_asks_of_one_call_is_kept_by_all_of_that_key() -> None:
+async def test_a_retry_after_applies_to_all_calls_of_that_key() -> None:
     sent = Counter[str]()
 
     async def limited(request: Request) -> Response:
@@ -434,7 +434,7 @@ async def test_a_pause_that_the_api_asks_of_one_call_is_kept_by_all_of_that_key(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("CEKURA_SERVER_TOKEN", "short", "CEKURA_SERVER_TOKEN must be different tokens of at least 24 characters"),
         ("CEKURA_SERVER_TOKEN", f"{OLD},{OLD}", "must be different tokens"),
@@ -445,13 +445,13 @@ async def test_a_pause_that_the_api_asks_of_one_call_is_kept_by_all_of_that_key(
         ("CEKURA_MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
     ],
 )
-def test_a_wrong_setting_is_named_and_a_token_is_never_shown(
-    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+def test_invalid_settings_are_reported_by_name_without_the_token(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as refused:
         load_server_settings()
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert OLD not in str(refused.value)
 
 
@@ -473,25 +473,25 @@ def refusal(address: str, *, own_key: bool = False, workers: int = 1) -> str:
     return str(stopped.value)
 
 
-def test_other_machines_are_served_only_when_all_that_protects_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_addresses_require_all_protective_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for own_key in (False, True):
-        said = "reachable from other machines: set CEKURA_ALLOWED_HOSTS"
-        assert said in refusal("0.0.0.0:0", own_key=own_key)
+        message = "reachable from other machines: set CEKURA_ALLOWED_HOSTS"
+        assert message in refusal("0.0.0.0:0", own_key=own_key)
     monkeypatch.setenv("CEKURA_ALLOWED_HOSTS", "x.example")
     assert "so set CEKURA_SERVER_TOKEN" in refusal("0.0.0.0:0", own_key=True)
 
 
-def test_the_command_ends_with_2_where_other_machines_may_not_be_served() -> None:
+def test_serve_exits_with_2_if_protective_settings_are_missing() -> None:
     environment = {"CEKURA_ALLOWED_HOSTS": "x.example"}
     with program("--http", "0.0.0.0:0", "--sandbox", **environment) as process:
-        _, told = process.communicate(timeout=HANGS_S)
+        _, stderr = process.communicate(timeout=HANGS_S)
     assert process.returncode == 2
-    assert "so set CEKURA_SERVER_TOKEN" in told
+    assert "so set CEKURA_SERVER_TOKEN" in stderr
     without_key = typed("serve", "--http", "0.0.0.0:0", "--own-key", environment=environment)
     assert (without_key.exit_code, "No API key" in without_key.stderr) == (2, True)
 
 
-def test_workers_are_not_started_with_settings_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_prevent_the_start_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     oauth = {"CEKURA_OAUTH_ISSUER": "https://id.example", "CEKURA_OAUTH_AUDIENCE": "https://mcp.example/mcp"}
     for name, value in {**oauth, "CEKURA_OAUTH_KEYS_FILE": "/not/there"}.items():
         monkeypatch.setenv(name, value)
@@ -500,7 +500,7 @@ def test_workers_are_not_started_with_settings_that_are_wrong(monkeypatch: pytes
     )
 
 
-def test_what_goes_with_http_only_is_refused_without_it() -> None:
+def test_workers_require_the_http_option() -> None:
     done = typed("serve", "--workers", "2", "--sandbox")
     assert (done.exit_code, "need --http" in done.stderr) == (2, True)
 
@@ -528,7 +528,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 @posix
 @pytest.mark.anyio
-async def test_connections_go_to_the_workers_in_turn_and_one_that_dies_is_replaced() -> None:
+async def test_workers_share_connections_and_dead_ones_are_replaced() -> None:
     seen = Counter[int]()
 
     async def who(request: Request) -> Response:
@@ -555,7 +555,7 @@ async def test_connections_go_to_the_workers_in_turn_and_one_that_dies_is_replac
 
 @posix
 @pytest.mark.anyio
-async def test_a_call_under_way_is_answered_before_the_workers_end() -> None:
+async def test_active_calls_are_answered_before_workers_stop() -> None:
     gate, answers = Gate(), list[httpx.Response]()
 
     async def call(url: str) -> None:
@@ -574,7 +574,7 @@ async def test_a_call_under_way_is_answered_before_the_workers_end() -> None:
 
 
 PAGE = "https://chat.team.example"
-ASKS_FIRST = {
+PREFLIGHT = {
     "Origin": PAGE,
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Private-Network": "true",
@@ -583,14 +583,14 @@ ASKS_FIRST = {
 
 
 @pytest.mark.anyio
-async def test_a_page_of_an_allowed_origin_may_ask_first_without_key_or_token_and_read_the_answers() -> None:
+async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> None:
     async with serving(allowed_origins=PAGE, server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
-        asked = await http.options(f"{url}/mcp", headers=ASKS_FIRST)
+        asked = await http.options(f"{url}/mcp", headers=PREFLIGHT)
         refused = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE})
         answered = await http.post(
             f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE, "Authorization": f"Bearer {OLD}"}
         )
-        stream = await http.options(f"{url}/mcp", headers={**ASKS_FIRST, "Access-Control-Request-Method": "GET"})
+        stream = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Access-Control-Request-Method": "GET"})
     assert (asked.status_code, refused.status_code, answered.status_code, stream.status_code) == (200, 401, 200, 200)
     for answer in (asked, refused, answered, stream):
         assert answer.headers["access-control-allow-origin"] == PAGE
@@ -598,7 +598,7 @@ async def test_a_page_of_an_allowed_origin_may_ask_first_without_key_or_token_an
         assert "Origin" in answer.headers["vary"]
     assert asked.headers["access-control-allow-private-network"] == "true"
     allowed = {name.strip().lower() for name in asked.headers["access-control-allow-headers"].split(",")}
-    assert {*ASKS_FIRST["Access-Control-Request-Headers"].split(","), "authorization", "mcp-session-id"} <= allowed
+    assert {*PREFLIGHT["Access-Control-Request-Headers"].split(","), "authorization", "mcp-session-id"} <= allowed
     readable = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
     assert {"Mcp-Session-Id", "WWW-Authenticate"} <= readable
 
@@ -608,9 +608,9 @@ async def test_a_page_of_an_allowed_origin_may_ask_first_without_key_or_token_an
     ("allowed", "origin", "status"),
     [(PAGE, "https://evil.example", 403), (PAGE, "http://localhost:5173", 400), ("", "http://localhost:5173", 403)],
 )
-async def test_a_page_of_another_origin_is_told_of_no_permission(allowed: str, origin: str, status: int) -> None:
+async def test_cors_headers_are_omitted_for_other_origins(allowed: str, origin: str, status: int) -> None:
     async with serving(allowed_origins=allowed) as url, httpx.AsyncClient(**PLAIN) as http:
-        asked = await http.options(f"{url}/mcp", headers={**ASKS_FIRST, "Origin": origin})
+        asked = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Origin": origin})
         sent = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": origin})
     assert asked.status_code == status
     assert not any("access-control-allow-origin" in answer.headers for answer in (asked, sent))

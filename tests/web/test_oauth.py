@@ -1,4 +1,4 @@
-"""Signing in with an authorisation server that is there already: a real one on this machine, with real keys."""
+"""Sign-in with an existing authorization server: a local one with real keys."""
 
 import gzip
 import json
@@ -52,7 +52,7 @@ _places = cycle(range(8))
 
 
 def new_key() -> rsa.RSAPrivateKey:
-    """Another key than the seven before: to make one takes longer than most tests, so they come round again."""
+    """A key that differs from the last seven; keys are reused, because generating one takes longer than most tests."""
     return _key(next(_places))
 
 
@@ -73,13 +73,17 @@ class Issuer:
     def name(self) -> str:
         return self.address + self.path
 
-    def usual(self) -> Json:
+    def default_metadata(self) -> Json:
         return {"issuer": self.name, "jwks_uri": f"{self.address}/keys"}
 
     async def _about(self, request: Request) -> Response:
-        found = {"/.well-known/oauth-authorization-server": self.usual()} if self.metadata is None else self.metadata
+        found = (
+            {"/.well-known/oauth-authorization-server": self.default_metadata()}
+            if self.metadata is None
+            else self.metadata
+        )
         about = found.get(request.url.path)
-        return Response(status_code=404) if about is None else JSONResponse(self.usual() | about)
+        return Response(status_code=404) if about is None else JSONResponse(self.default_metadata() | about)
 
     def published(self) -> Json:
         shown = list[Json]()
@@ -109,11 +113,11 @@ class Issuer:
         return jwt.encode({n: v for n, v in claims.items() if v is not None}, key, algorithm, named)
 
 
-AnIssuer = TypeVar("AnIssuer", bound=Issuer)
+IssuerType = TypeVar("AnIssuer", bound=Issuer)
 
 
 @asynccontextmanager
-async def issuing(issuer: AnIssuer) -> AsyncGenerator[AnIssuer]:
+async def issuing(issuer: IssuerType) -> AsyncGenerator[IssuerType]:
     async with served(issuer.app) as issuer.address:
         yield issuer
 
@@ -138,7 +142,7 @@ async def post(url: str, token: str | None, **headers: str) -> httpx.Response:
         return await http.post(f"{url}/mcp", json=LIST, headers=sent)
 
 
-async def test_a_client_with_a_token_is_answered_under_the_key_of_its_user(era: Era) -> None:
+async def test_a_client_with_a_token_uses_the_key_of_its_user(era: Era) -> None:
     async with (
         signing_in() as (url, issuer),
         httpx2.AsyncClient(**PLAIN, headers={"Authorization": f"Bearer {issuer.token()}"}) as http,
@@ -150,7 +154,7 @@ async def test_a_client_with_a_token_is_answered_under_the_key_of_its_user(era: 
 ABOUT = 'resource_metadata="https://mcp.team.example/.well-known/oauth-protected-resource/mcp"'
 
 
-async def test_without_a_token_a_client_is_led_to_the_server_that_gives_one() -> None:
+async def test_a_request_without_a_token_is_directed_to_the_authorization_server() -> None:
     async with signing_in() as (url, issuer), httpx.AsyncClient(**PLAIN) as http:
         for sent in ({}, {"Authorization": "Basic c29tZW9uZQ=="}, {"Authorization": "Bearer"}):
             refused = await post(url, None, **{"X-CEKURA-API-KEY": KEY}, **sent)
@@ -165,19 +169,19 @@ async def test_without_a_token_a_client_is_led_to_the_server_that_gives_one() ->
         assert (await http.get(f"{url}/healthz")).status_code == 200
 
 
-STRANGE = "a key that nobody publishes"
+UNPUBLISHED = "a key that nobody publishes"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"aud": "https://other.example/mcp"}, {"iss": "https://evil.example"}, {"exp": 1}, {"exp": None}, {"sub": None},
-        {"aud": None}, {"signed_with": STRANGE},
-        {"by": "unknown", "signed_with": STRANGE},
+        {"aud": None}, {"signed_with": UNPUBLISHED},
+        {"by": "unknown", "signed_with": UNPUBLISHED},
     ],
     ids=range(8),
 )  # fmt: skip
-async def test_a_token_that_is_not_meant_for_here_opens_nothing(changes: Json) -> None:
+async def test_tokens_with_invalid_claims_or_signatures_are_rejected(changes: Json) -> None:
     async with signing_in() as (url, issuer):
         strange: Json = {"signed_with": new_key()} if "signed_with" in changes else {}
         refused = await post(url, issuer.token(**(changes | strange)), **{"X-CEKURA-API-KEY": KEY})
@@ -187,7 +191,7 @@ async def test_a_token_that_is_not_meant_for_here_opens_nothing(changes: Json) -
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", jwt.encode({"sub": "x"}, "s" * 32, "HS256")])
-async def test_what_is_no_token_of_a_public_key_opens_nothing(token: str) -> None:
+async def test_malformed_unsigned_and_symmetric_tokens_are_rejected(token: str) -> None:
     async with signing_in() as (url, issuer):
         unsigned: Any = None
         forged = jwt.encode(
@@ -199,13 +203,13 @@ async def test_what_is_no_token_of_a_public_key_opens_nothing(token: str) -> Non
 
 
 async def until(url: str, token: str, status: int) -> None:
-    """Ask until the answer has that status."""
+    """Repeat the request until the answer has this status."""
     with anyio.fail_after(HANGS_S):
         while (await post(url, token)).status_code != status:
             pass
 
 
-async def test_a_new_key_of_the_issuer_is_found_and_unknown_ones_do_not_make_it_ask_each_time() -> None:
+async def test_new_signing_keys_are_fetched_at_a_limited_rate() -> None:
     async with signing_in() as (url, issuer):
         issuer.keys["second"] = ec.generate_private_key(ec.SECP256R1())
         for _ in range(5):
@@ -218,7 +222,7 @@ async def test_a_new_key_of_the_issuer_is_found_and_unknown_ones_do_not_make_it_
         assert issuer.asked == 2
 
 
-async def test_a_key_that_is_replaced_under_the_same_id_counts_and_the_old_one_does_not() -> None:
+async def test_a_signing_key_replaced_under_its_id_invalidates_the_old_one() -> None:
     async with signing_in(ON_DEMAND) as (url, issuer):
         for key in (new_key(), ec.generate_private_key(ec.SECP256R1())):
             old = issuer.token()
@@ -229,7 +233,7 @@ async def test_a_key_that_is_replaced_under_the_same_id_counts_and_the_old_one_d
 
 
 @pytest.mark.parametrize("left", [1, 0])
-async def test_a_key_that_is_withdrawn_counts_no_more_without_anybody_asking_for_another(left: int) -> None:
+async def test_withdrawn_signing_keys_expire_by_themselves(left: int) -> None:
     async with signing_in(AT_ONCE) as (url, issuer):
         token = issuer.token()
         assert (await post(url, token)).status_code == 200
@@ -237,7 +241,7 @@ async def test_a_key_that_is_withdrawn_counts_no_more_without_anybody_asking_for
         await until(url, token, 401 if left else 503)
 
 
-async def test_keys_that_cannot_be_read_again_count_no_more_after_a_while() -> None:
+async def test_signing_keys_that_cannot_be_refreshed_expire() -> None:
     async with signing_in(KeyTimes(refresh_s=0.01, again_s=0, lifetime_s=0.2)) as (url, issuer):
 
         async def broken() -> Response:
@@ -252,7 +256,7 @@ async def test_keys_that_cannot_be_read_again_count_no_more_after_a_while() -> N
         await until(url, issuer.token(), 200)
 
 
-async def test_known_keys_do_not_wait_for_an_issuer_that_an_unknown_one_makes_the_server_ask() -> None:
+async def test_known_signing_keys_are_accepted_while_unknown_ones_are_fetched() -> None:
     async with signing_in(ON_DEMAND) as (url, issuer):
         gate, asked = anyio.Event(), anyio.Event()
 
@@ -287,7 +291,7 @@ async def endless(part: bytes, pause_s: float) -> AsyncGenerator[bytes]:
         await anyio.sleep(pause_s)
 
 
-STRANGE_KEYS: dict[str, Callable[[], Any]] = {
+MALFORMED_KEY_SETS: dict[str, Callable[[], Any]] = {
     "trickling": lambda: StreamingResponse(endless(b" ", 0.05)),
     "far too much": lambda: StreamingResponse(endless(b" " * 2**16, 0)),
     "compressed": lambda: Response(gzip.compress(b" " * 2**20), headers={"Content-Encoding": "gzip"}),
@@ -302,12 +306,12 @@ STRANGE_KEYS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", STRANGE_KEYS)
-async def test_an_answer_that_holds_no_keys_costs_known_keys_nothing(kind: str) -> None:
+@pytest.mark.parametrize("kind", MALFORMED_KEY_SETS)
+async def test_malformed_key_sets_leave_known_signing_keys_valid(kind: str) -> None:
     async with signing_in(ON_DEMAND._replace(timeout_s=0.5)) as (url, issuer):
 
         async def strange() -> Response:
-            answer: Response = STRANGE_KEYS[kind]()
+            answer: Response = MALFORMED_KEY_SETS[kind]()
             return answer
 
         issuer.answer, before = strange, issuer.asked
@@ -321,12 +325,12 @@ async def test_an_answer_that_holds_no_keys_costs_known_keys_nothing(kind: str) 
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256"])
-async def test_a_key_that_names_no_algorithm_serves_for_all_of_its_kind(algorithm: str) -> None:
+async def test_a_signing_key_without_an_algorithm_accepts_all_of_its_type(algorithm: str) -> None:
     async with signing_in() as (url, issuer):
         assert (await post(url, issuer.token(algorithm=algorithm))).status_code == 200
 
 
-async def test_keys_of_two_kinds_may_share_an_id_and_a_single_one_may_have_none() -> None:
+async def test_signing_keys_of_two_types_can_share_an_id_or_lack_one() -> None:
     async with signing_in(ON_DEMAND) as (url, issuer):
         curve, single = ec.generate_private_key(ec.SECP256R1()), new_key()
         kinds = json.loads(ECAlgorithm.to_jwk(curve.public_key())), json.loads(RSAAlgorithm.to_jwk(single.public_key()))
@@ -341,7 +345,7 @@ async def test_keys_of_two_kinds_may_share_an_id_and_a_single_one_may_have_none(
         assert (await post(url, issuer.token(by=None, signed_with=single))).status_code == 200
 
 
-async def test_keys_of_other_kinds_beside_a_good_one_are_left_out() -> None:
+async def test_unsupported_signing_keys_in_a_set_are_ignored() -> None:
     async with signing_in(ON_DEMAND) as (url, issuer):
         odd: list[Any] = [
             7, None, {}, {"kty": ["RSA"], "kid": "second"}, {"kty": "RSA", "kid": "second", "alg": ["RS256"], "n": 5},
@@ -359,7 +363,7 @@ async def test_keys_of_other_kinds_beside_a_good_one_are_left_out() -> None:
 
 
 class AuthorizationServer(Issuer):
-    """One that also registers clients and signs in whoever comes. ``changes``: of the tokens that it gives."""
+    """An issuer that also registers clients and signs in everyone. ``changes``: claims of its tokens."""
 
     def __init__(self, audience: str, **changes: Any) -> None:
         super().__init__()
@@ -370,11 +374,11 @@ class AuthorizationServer(Issuer):
             Route("/token", self._give, methods=["POST"]),
         ]
 
-    def usual(self) -> Json:
+    def default_metadata(self) -> Json:
         paths = {"authorization": "authorize", "token": "token", "registration": "register"}
         ends = {f"{name}_endpoint": f"{self.address}/{path}" for name, path in paths.items()}
         kinds = {"response_types_supported": ["code"], "code_challenge_methods_supported": ["S256"]}
-        return super().usual() | ends | kinds
+        return super().default_metadata() | ends | kinds
 
     async def _register(self, request: Request) -> Response:
         return JSONResponse(await request.json() | {"client_id": "a client"}, 201)
@@ -389,7 +393,7 @@ class AuthorizationServer(Issuer):
 
 
 class Storage:
-    """What a client keeps of signing in."""
+    """Token storage of a client."""
 
     tokens: OAuthToken | None = None
     client: OAuthClientInformationFull | None = None
@@ -408,7 +412,7 @@ class Storage:
 
 
 def provider_of(url: str) -> OAuthClientProvider:
-    """As a client does: it follows the challenge, registers, and has its user sent to where they sign in."""
+    """The provider of a client: it follows the challenge, registers, and redirects its user to sign in."""
     sent = dict[str, str]()
 
     async def redirect(address: str) -> None:
@@ -433,7 +437,7 @@ async def with_authorization_server(**changes: Any) -> AsyncGenerator[tuple[str,
             yield f"{url}/mcp", signer
 
 
-async def test_a_client_signs_in_by_itself(era: Era) -> None:
+async def test_a_client_completes_the_oauth_flow(era: Era) -> None:
     async with (
         with_authorization_server() as (url, signer),
         httpx2.AsyncClient(**PLAIN, auth=provider_of(url)) as http,
@@ -443,7 +447,7 @@ async def test_a_client_signs_in_by_itself(era: Era) -> None:
         assert signer.signed_in == 1
 
 
-async def test_a_client_whose_user_has_no_cekura_key_signs_in_once() -> None:
+async def test_a_user_without_a_cekura_key_signs_in_only_once() -> None:
     async with (
         with_authorization_server(cekura_api_key=None) as (url, signer),
         httpx2.AsyncClient(**PLAIN, auth=provider_of(url)) as http,
@@ -470,7 +474,7 @@ HERE, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-c
         ("/realms/team/", {f"/realms/team{OPENID}": {}}),
     ],
 )
-async def test_the_keys_are_found_where_either_standard_puts_the_metadata(path: str, metadata: dict[str, Json]) -> None:
+async def test_issuer_metadata_is_discovered_at_both_standard_locations(path: str, metadata: dict[str, Json]) -> None:
     issuer = Issuer(metadata)
     issuer.path = path
     async with issuing(issuer):
@@ -481,7 +485,7 @@ async def test_the_keys_are_found_where_either_standard_puts_the_metadata(path: 
 
 
 @pytest.mark.parametrize(
-    ("metadata", "jwks_url", "said"),
+    ("metadata", "jwks_url", "message"),
     [
         ({}, "", f"{HERE} answers with status 404"),
         (
@@ -495,8 +499,8 @@ async def test_the_keys_are_found_where_either_standard_puts_the_metadata(path: 
         ({}, "http://127.0.0.1:9/keys", "http://127.0.0.1:9/keys cannot be reached"),
     ],
 )
-async def test_an_issuer_whose_keys_cannot_be_found_ends_the_start(
-    metadata: dict[str, Json], jwks_url: str, said: str
+async def test_an_issuer_without_readable_keys_prevents_the_start(
+    metadata: dict[str, Json], jwks_url: str, message: str
 ) -> None:
     async with issuing(Issuer(metadata)) as issuer:
         serving = ServerSettings(oauth_issuer=issuer.name, oauth_audience=AUDIENCE, oauth_jwks_url=jwks_url)
@@ -504,10 +508,10 @@ async def test_an_issuer_whose_keys_cannot_be_found_ends_the_start(
             await to_thread.run_sync(SignIn.by(serving).check)
     name, value = ("JWKS_URL", jwks_url) if jwks_url else ("ISSUER", issuer.name)
     assert str(refused.value).startswith(f'CEKURA_OAUTH_{name} is "{value}": ')
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
-async def test_the_start_ends_in_one_line_that_names_the_issuer() -> None:
+async def test_a_failed_start_reports_the_issuer_in_one_line() -> None:
     async with issuing(Issuer({OPENID: {"issuer": "https://other.example"}})) as issuer:
         given = {"CEKURA_OAUTH_ISSUER": issuer.name, "CEKURA_OAUTH_AUDIENCE": AUDIENCE}
         ended = await anyio.run_process(
@@ -520,7 +524,7 @@ async def test_the_start_ends_in_one_line_that_names_the_issuer() -> None:
 
 
 @pytest.mark.parametrize("claim", [None, "", " ", "two words", 17, True, ["a", "b"], {"key": KEY}])
-async def test_a_user_without_a_cekura_key_is_told_so_and_not_sent_to_sign_in_again(claim: Any) -> None:
+async def test_a_user_without_a_valid_cekura_key_gets_403_without_a_challenge(claim: Any) -> None:
     async with signing_in() as (url, issuer):
         refused = await post(url, issuer.token(cekura_api_key=claim))
         assert refused.status_code == 403
@@ -529,18 +533,18 @@ async def test_a_user_without_a_cekura_key_is_told_so_and_not_sent_to_sign_in_ag
         assert refused.json()["error"].startswith(text)
 
 
-async def test_a_key_that_the_api_refuses_is_no_matter_of_a_variable_to_whom_signs_in(era: Era) -> None:
+async def test_rejected_keys_of_signed_in_users_refer_to_the_administrator(era: Era) -> None:
     async with (
         signing_in() as (url, issuer),
         httpx2.AsyncClient(**PLAIN, headers={"Authorization": f"Bearer {issuer.token(cekura_api_key='old')}"}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
-        told = text_of(await client.call_tool("list_dashboards", {}))
-    assert told.startswith("The API rejected the key (401). Ask the administrator of this server for another one")
-    assert "CEKURA" not in told
+        text = text_of(await client.call_tool("list_dashboards", {}))
+    assert text.startswith("The API rejected the key (401). Ask the administrator of this server for another one")
+    assert "CEKURA" not in text
 
 
-async def test_keys_of_a_file_by_subject_count_and_claims_do_not(tmp_path: Path) -> None:
+async def test_a_keys_file_overrides_the_key_claim(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"someone": KEY}), encoding="utf-8")
     async with signing_in(oauth_keys_file=str(file)) as (url, issuer):
@@ -550,7 +554,7 @@ async def test_keys_of_a_file_by_subject_count_and_claims_do_not(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"ISSUER": "https://id.example"}, 'CEKURA_OAUTH_ISSUER is "https://id.example": needs CEKURA_OAUTH_AUDIENCE'),
         (
@@ -562,18 +566,18 @@ async def test_keys_of_a_file_by_subject_count_and_claims_do_not(tmp_path: Path)
         ({"ISSUER": "https://id.example", "AUDIENCE": "api://cekura"}, "needs CEKURA_OAUTH_AUDIENCE, the address"),
     ],
 )  # fmt: skip
-async def test_settings_that_contradict_each_other_are_named(
-    given: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+async def test_contradictory_oauth_settings_are_reported_by_name(
+    given: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in given.items():
         monkeypatch.setenv("CEKURA_SERVER_TOKEN" if name == "TOKEN" else f"CEKURA_OAUTH_{name}", value)
     with pytest.raises(SettingsError) as refused:
         load_server_settings()
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("content", [None, "[", "[]", '{"someone": 1}', '{"someone": " "}'])
-async def test_a_file_of_keys_that_is_none_ends_the_start(content: str | None, tmp_path: Path) -> None:
+async def test_an_invalid_keys_file_prevents_the_start(content: str | None, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     if content is not None:
         file.write_text(content, encoding="utf-8")
