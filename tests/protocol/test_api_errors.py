@@ -1,4 +1,4 @@
-"""Every way in which the API can fail, through a tool: isError, what to do next, no secret, no body."""
+"""Every API failure through a tool: isError, a next step, no secret, no body."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,17 +46,17 @@ def client(app: Any, era: Era) -> Client:
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "body", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("status", "headers", "body", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-async def test_each_answer_of_the_api_that_is_no_success(
-    status: int, headers: dict[str, str], body: str, said: str, era: Era
+async def test_every_api_error_status_is_reported_with_a_next_step(
+    status: int, headers: dict[str, str], body: str, message: str, era: Era
 ) -> None:
-    async with client(failing(status, headers, body), era) as made:
-        result = await made.call_tool("get_dashboard", {"dashboard_id": 11})
+    async with client(failing(status, headers, body), era) as api_client:
+        result = await api_client.call_tool("get_dashboard", {"dashboard_id": 11})
     assert result.is_error
     assert result.structured_content is None
     text = text_of(result)
-    assert said in text
+    assert message in text
     assert KEY not in text
     assert "Traceback" not in text
     assert "db-7" not in text
@@ -71,7 +71,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (httpx.ConnectError(INTERNAL), "could not be reached (ConnectError). Check the network and CEKURA_BASE_URL"),
         (httpx.ReadTimeout(INTERNAL), "No response within 20 seconds. Use a narrower window"),
@@ -79,9 +79,9 @@ def raising(error: Exception) -> Callable[..., Any]:
     ],
     ids=["unreachable", "too slow", "broken"],
 )
-async def test_no_answer_at_all(error: Exception, said: str, era: Era) -> None:
-    async with client(raising(error), era) as made:
-        result = await made.call_tool("get_dashboard", {"dashboard_id": 11})
+async def test_connection_failures_are_reported_with_a_next_step(error: Exception, message: str, era: Era) -> None:
+    async with client(raising(error), era) as api_client:
+        result = await api_client.call_tool("get_dashboard", {"dashboard_id": 11})
     assert result.is_error
-    assert said in text_of(result)
+    assert message in text_of(result)
     assert KEY not in text_of(result)

@@ -1,4 +1,4 @@
-"""What a client gets of the chart view: the extension, the pages, and beside an answer what is drawn of it."""
+"""The chart view as a client receives it: the extension, the pages, and the chart data of an answer."""
 
 import json
 import re
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 KEY = "cekura/chart"
 MIME = "text/html;profile=mcp-app"
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
-"""Of an axis."""
-DRAWN = [tool.name for tool in TOOLS if tool.is_drawn]
+"""A date on an axis."""
+TOOLS_WITH_CHARTS = [tool.name for tool in TOOLS if tool.is_drawn]
 CALLS: list[tuple[str, Json]] = [
     ("get_widgets_data", {"dashboard_id": 11}),
     ("get_widgets_data", {"widget_ids": [204], "window": "7d", "compare_to": "previous_period"}),
@@ -41,7 +41,7 @@ def shows_apps(app: Any, era: Era = "auto") -> Client:
 
 
 def words(text: str) -> set[str]:
-    """All that a text says, without what only draws: axes, columns and punctuation between."""
+    """The words of a text without axes, column headings and punctuation."""
     return {word for word in re.findall(r"[\w.:-]+", text) if word != "0"} - {"current", "baseline", "difference"}
 
 
@@ -49,11 +49,11 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-async def test_every_drawn_tool_is_bound_to_a_page_that_can_be_read(era: Era) -> None:
+async def test_tools_with_charts_link_to_a_readable_view(era: Era) -> None:
     async with shows_apps(shared_sandbox(), era) as client:
         tools = {tool.name: tool.meta or {} for tool in (await client.list_tools()).tools}
-        assert [name for name, meta in tools.items() if "resourceUri" in meta.get("ui", {})] == DRAWN
-        for name in DRAWN:
+        assert [name for name, meta in tools.items() if "resourceUri" in meta.get("ui", {})] == TOOLS_WITH_CHARTS
+        for name in TOOLS_WITH_CHARTS:
             address = tools[name]["ui"]["resourceUri"]
             assert tools[name]["ui/resourceUri"] == address
             [content] = (await client.read_resource(address)).contents
@@ -63,21 +63,19 @@ async def test_every_drawn_tool_is_bound_to_a_page_that_can_be_read(era: Era) ->
         assert tools["chart_data"]["ui"] == {"visibility": ["app"]}
 
 
-async def test_the_extension_is_advertised_where_the_protocol_has_a_place_for_it() -> None:
+async def test_the_apps_extension_is_advertised() -> None:
     async with shows_apps(shared_sandbox()) as client:
         assert client.server_capabilities is not None
         assert (client.server_capabilities.extensions or {})["io.modelcontextprotocol/ui"] == {}
 
 
-async def test_a_client_that_shows_no_apps_sees_no_tool_for_drawings(era: Era) -> None:
+async def test_the_chart_data_tool_is_hidden_from_clients_without_apps(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         assert "chart_data" not in [tool.name for tool in (await client.list_tools()).tools]
 
 
 @pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=IDS)
-async def test_an_answer_is_the_same_with_a_drawing_that_chart_data_gives_again_and_without(
-    tool: str, arguments: Json
-) -> None:
+async def test_chart_data_leaves_the_answer_unchanged_and_is_reproducible(tool: str, arguments: Json) -> None:
     app = shared_sandbox()
     async with shows_apps(app) as shows, connect(app) as plain:
         drawn, bare = await shows.call_tool(tool, arguments), await plain.call_tool(tool, arguments)
@@ -97,7 +95,7 @@ async def test_an_answer_is_the_same_with_a_drawing_that_chart_data_gives_again_
     assert len(text_of(again)) < 40
 
 
-async def test_clients_of_both_eras_get_the_same_drawing_and_the_same_text_without_one() -> None:
+async def test_both_protocol_eras_receive_the_same_chart_data() -> None:
     app, (tool, arguments) = shared_sandbox(), CALLS[1]
     async with shows_apps(app) as new, shows_apps(app, "legacy") as old, connect(app, "legacy") as plain:
         drawn, alike = await new.call_tool(tool, arguments), await old.call_tool(tool, arguments)
@@ -109,7 +107,7 @@ async def test_clients_of_both_eras_get_the_same_drawing_and_the_same_text_witho
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({}, "tool is one of get_widgets_data, "),
         ({"tool": "delete_dashboard", "arguments": {"dashboard_id": 11}}, "tool is one of "),
@@ -118,15 +116,15 @@ async def test_clients_of_both_eras_get_the_same_drawing_and_the_same_text_witho
         ({"tool": "get_widgets_data", "arguments": {"dashboard_id": 99}}, "No dashboard 99 for this key."),
     ],
 )
-async def test_chart_data_reads_only_and_says_what_is_wrong(given: Json, said: str | None) -> None:
+async def test_chart_data_accepts_only_reading_tools(given: Json, message: str | None) -> None:
     async with shows_apps(shared_sandbox()) as client:
         result = await client.call_tool("chart_data", given)
-    assert result.is_error is (said is not None)
-    assert said is None or said in text_of(result)
+    assert result.is_error is (message is not None)
+    assert message is None or message in text_of(result)
 
 
 @pytest.mark.no_cover
-async def test_a_drawing_of_many_charts_stays_small_and_keeps_all_of_them() -> None:
+async def test_chart_data_of_many_charts_stays_within_its_size_limit() -> None:
     app = new_sandbox(count=6000)
     store = app.state.world.store
     hourly = {
@@ -145,7 +143,7 @@ async def test_a_drawing_of_many_charts_stays_small_and_keeps_all_of_them() -> N
     assert all(len(plot["courses"][0]["value"]) > 10 for plot in drawing["plots"])
 
 
-async def test_the_finest_course_adds_up_to_the_total_of_the_answer() -> None:
+async def test_the_finest_series_adds_up_to_the_total() -> None:
     async with shows_apps(shared_sandbox()) as client:
         result = await client.call_tool("get_widgets_data", {"widget_ids": [202, 208]})
     assert result.meta is not None
@@ -164,7 +162,7 @@ async def test_the_finest_course_adds_up_to_the_total_of_the_answer() -> None:
         (207, "Average call duration", False),
     ],
 )
-async def test_a_chart_is_named_as_people_say_it_and_a_rate_has_the_interval_of_each_day(
+async def test_charts_have_readable_titles_and_rates_have_daily_intervals(
     widget: int, title: str, *, is_rate: bool
 ) -> None:
     async with shows_apps(shared_sandbox()) as client:
@@ -179,7 +177,7 @@ async def test_a_chart_is_named_as_people_say_it_and_a_rate_has_the_interval_of_
             assert (low, high) == pytest.approx(wilson_interval(value, n), abs=2e-3)
 
 
-async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None:
+async def test_every_change_is_plotted_with_days_before_and_after() -> None:
     async with shows_apps(new_sandbox(count=60_000)) as client:
         result = await client.call_tool("find_changes", {})
     assert result.meta is not None
@@ -196,10 +194,10 @@ async def test_every_change_is_drawn_over_the_days_before_and_after_it() -> None
 
 
 SMALL = 42 * 1024
-"""Of the page, in bytes. A choice: 15 KB where it is compressed; intervals and levels of rates took 1.7 KB of it."""
+"""Bytes of the page. A choice: 15 KB compressed; intervals and levels of rates take 1.7 KB of it."""
 
 
-def test_the_page_is_one_small_file_that_loads_nothing() -> None:
+def test_the_chart_page_is_one_small_self_contained_file() -> None:
     page = chart_html()
     assert len(page.encode()) < SMALL
     assert "src=" not in page

@@ -1,4 +1,4 @@
-"""The protocol's own conformance suite, on both wires, where Node and the npm registry are to be had."""
+"""The conformance suite of the protocol, for both revisions, if Node and the npm registry are available."""
 
 import json
 import re
@@ -37,23 +37,23 @@ ALWAYS = {
     "tools-list", "tools-call-simple-text", "tools-call-error", "dns-rebinding-protection", "prompts-list", "prompts-get-simple",
     "prompts-get-with-args", "resources-list", "resources-read-text", "resources-templates-read", "completion-complete",
 }  # fmt: skip
-HELD = {
+REQUIRED = {
     "2025-11-25": {*ALWAYS, "server-initialize", "ping"},
     "2026-07-28": {*ALWAYS, "server-stateless", "caching", "http-header-validation", "sep-2164-resource-not-found"},
 }
-"""Scenarios that must have run: else a suite that finds nothing to do would pass."""
+"""Scenarios that must run, because an empty suite would pass."""
 
 
-OURS = {
+OWN_NAMES = {
     b"test_simple_text": b"list_dashboards", b"test_error_handling": b"get_dashboard",
     b"test_simple_prompt": b"monday_report", b"test_prompt_with_arguments": b"why_did_it_move", b'"arg1"': b'"widget"', b'"arg2"': b'"window"',
     b"test://static-text": b"cekura://guide", b"test://template/123/data": b"cekura://dashboards/123%20calls",
 }  # fmt: skip
-"""What the suite asks for by names of its own, and what of this server is asked for instead."""
+"""Names that the suite requests, and the names of this server that replace them."""
 
 
-class AskedByOurNames:
-    """An application whose requests, and their headers, have this server's names in place of the suite's."""
+class RenamingApp:
+    """An application that replaces the names of the suite in requests and headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,8 +62,8 @@ class AskedByOurNames:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body = renamed(await Request(scope, receive).body())
-        headers = [(name, renamed(value)) for name, value in scope["headers"] if name != b"content-length"]
+        body = with_own_names(await Request(scope, receive).body())
+        headers = [(name, with_own_names(value)) for name, value in scope["headers"] if name != b"content-length"]
         waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def changed() -> Message:
@@ -72,15 +72,15 @@ class AskedByOurNames:
         await self._app({**scope, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, changed, send)
 
 
-def renamed(text: bytes) -> bytes:
-    for name, ours in OURS.items():
+def with_own_names(text: bytes) -> bytes:
+    for name, ours in OWN_NAMES.items():
         text = text.replace(name, ours)
     return text
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the suite is installed in."""
+    """The folder in which the suite is installed."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("there is no npm, with which the conformance suite is installed")
@@ -98,12 +98,12 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def serving() -> AsyncGenerator[str]:
     app = new_sandbox()
     app.state.world.store.create_dashboard({"name": "123 calls", "project": 1})
-    async with served(AskedByOurNames(http_app(Connection(settings(), app_factory=lambda: app, now=now)))) as url:
+    async with served(RenamingApp(http_app(Connection(settings(), app_factory=lambda: app, now=now)))) as url:
         yield f"{url}/mcp"
 
 
 def results(folder: Path) -> tuple[set[str], list[str]]:
-    """The scenarios that ran, and the checks that failed though they apply."""
+    """The scenarios that ran, and the applicable checks that failed."""
     ran, failed = set[str](), list[str]()
     for path in sorted(folder.glob("*/checks.json")):
         scenario = re.sub(r"^server-|-\d{4}-\d\d-\d\dT.*$", "", path.parent.name)
@@ -120,8 +120,8 @@ def results(folder: Path) -> tuple[set[str], list[str]]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("revision", HELD)
-async def test_the_scenarios_that_apply_hold(revision: str, suite: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", REQUIRED)
+async def test_the_conformance_suite_passes(revision: str, suite: Path, tmp_path: Path) -> None:
     async with serving() as url:
         command = [*NODE, str(suite / "node_modules" / ".bin" / "conformance"), "server", "--url", url]
         await anyio.run_process(
@@ -129,4 +129,4 @@ async def test_the_scenarios_that_apply_hold(revision: str, suite: Path, tmp_pat
         )
     ran, failed = results(tmp_path)
     assert failed == []
-    assert ran >= HELD[revision]
+    assert ran >= REQUIRED[revision]

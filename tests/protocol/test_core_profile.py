@@ -1,4 +1,4 @@
-"""The small profile: at most eight tools that answer every question of the benchmark and point to no other tool."""
+"""The core profile: at most eight tools that answer every question of the benchmark and name no other tool."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE
 from support import PIE, Era, Json, connect, new_sandbox, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
-SEEN_BUDGET = 15_500
+MODEL_BUDGET = 15_500
 """Bytes of name, description and input schema together: 3,900 tokens of o200k, by ``benchmarks.sizes``."""
 ABSENT = {tool.name for tool in TOOLS} - CORE
 EDITS: list[tuple[str, Json]] = [
@@ -26,7 +26,7 @@ EDITS: list[tuple[str, Json]] = [
 
 
 def calls_in(value: Any) -> Iterator[str]:
-    """The tools of the calls that an answer hands on."""
+    """The tools of all calls that an answer contains."""
     if is_list(value):
         for item in value:
             yield from calls_in(item)
@@ -37,19 +37,19 @@ def calls_in(value: Any) -> Iterator[str]:
             yield from calls_in(item)
 
 
-async def test_it_lists_eight_tools_that_cost_little(era: Era) -> None:
+async def test_the_core_profile_lists_eight_tools_within_the_budget(era: Era) -> None:
     async with connect(shared_sandbox(), era, tools="core") as client:
         listed = [tool for tool in (await client.list_tools()).tools if tool.name != CHART_DATA]
     assert {tool.name for tool in listed} == CORE
     assert len(CORE) <= 8
     assert "create_dashboard" not in CORE
     seen = [{"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema} for tool in listed]
-    assert len(json.dumps(seen, separators=(",", ":"), ensure_ascii=False).encode()) < SEEN_BUDGET
+    assert len(json.dumps(seen, separators=(",", ":"), ensure_ascii=False).encode()) < MODEL_BUDGET
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("question", QUESTIONS, ids=[question.text for question in QUESTIONS])
-async def test_every_question_is_answered_and_points_to_no_other_tool(question: Question, era: Era) -> None:
+async def test_core_tools_answer_every_question_and_name_only_core_tools(question: Question, era: Era) -> None:
     async with connect(new_sandbox(count=3000), era, tools="core") as client:
         result = await client.call_tool(question.tool, question.arguments)
     assert not result.is_error, text_of(result)
@@ -58,7 +58,7 @@ async def test_every_question_is_answered_and_points_to_no_other_tool(question: 
 
 
 @pytest.mark.parametrize(("tool", "arguments"), EDITS)
-async def test_an_edit_and_its_undo_need_no_other_tool(tool: str, arguments: Json, era: Era) -> None:
+async def test_edits_and_undos_need_only_core_tools(tool: str, arguments: Json, era: Era) -> None:
     async with connect(new_sandbox(count=10), era, tools="core") as client:
         done: Json = (await client.call_tool(tool, arguments)).structured_content or {}
         if done["outcome"] == "needs_plan":
@@ -68,7 +68,7 @@ async def test_an_edit_and_its_undo_need_no_other_tool(tool: str, arguments: Jso
     assert (undone.structured_content or {})["outcome"] == "applied"
 
 
-async def test_what_it_does_not_list_is_refused_and_named_nowhere(era: Era) -> None:
+async def test_tools_outside_the_core_profile_are_rejected_and_never_named(era: Era) -> None:
     async with connect(shared_sandbox(), era, tools="core") as client:
         refused = await client.call_tool("create_dashboard", {"name": "New"})
         guide = await client.read_resource("cekura://guide")

@@ -1,4 +1,4 @@
-"""A person's confirmation through the client, in both protocol eras; whatever is not a yes changes nothing."""
+"""Confirmation by the user through the client, in both protocol eras; only a yes changes anything."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -27,12 +27,12 @@ pytestmark = pytest.mark.anyio
 DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
 RENAME: Json = {"widget_id": 203, "changes": {"name": "New"}}
 YES = ElicitResult(action="accept", content={"confirm": True})
-A_NO: dict[str, Any] = {
+DECLINED: dict[str, Any] = {
     "declined": ElicitResult(action="decline"),
     "cancelled": ElicitResult(action="cancel"),
     "unticked": ElicitResult(action="accept", content={"confirm": False}),
 }
-NEITHER: dict[str, Any] = {
+UNANSWERED: dict[str, Any] = {
     "a word": ElicitResult(action="accept", content={"confirm": "yes"}),
     "empty": ElicitResult(action="accept", content={}),
     "nothing": ElicitResult(action="accept"),
@@ -47,16 +47,16 @@ NOT_ASKED = "note: the user was not asked"
 
 @dataclass
 class Person:
-    """Answers every question alike, and remembers them. ``meanwhile`` happens while they think."""
+    """A user who gives every question the same answer. ``while_asked`` runs before each answer."""
 
     answer: Any = field(default_factory=lambda: YES)
-    meanwhile: Any = None
-    asked: list[str] = field(default_factory=list[str])
+    while_asked: Any = None
+    questions: list[str] = field(default_factory=list[str])
 
     async def __call__(self, context: Any, params: Any) -> ElicitResult | ErrorData:  # noqa: ARG002 - the SDK names it
-        self.asked.append(params.message)
-        if self.meanwhile:
-            self.meanwhile()
+        self.questions.append(params.message)
+        if self.while_asked:
+            self.while_asked()
         answer: ElicitResult | ErrorData = self.answer
         return answer
 
@@ -72,7 +72,7 @@ def names(app: FastAPI) -> list[str]:
     return [widget["name"] for widget in app.state.world.store.dashboard(11)["widgets"]]
 
 
-async def test_a_delete_asks_the_person_and_goes_through_in_one_call(era: Era) -> None:
+async def test_a_delete_is_confirmed_by_the_user_within_one_call(era: Era) -> None:
     app, person = new_sandbox(), Person()
     async with connected(app, era, person) as client:
         result = await client.call_tool("bulk_edit_dashboard", DELETE)
@@ -80,15 +80,15 @@ async def test_a_delete_asks_the_person_and_goes_through_in_one_call(era: Era) -
     assert result.structured_content is not None
     assert result.structured_content["outcome"] == "applied"
     assert "Topics" not in names(app)
-    [question] = person.asked
+    [question] = person.questions
     assert question.startswith('Edit dashboard 11 "Operations overview"?')
     assert 'delete 205 "Why calls end"' in question
     assert 'delete 206 "Topics"' in question
 
 
-@pytest.mark.parametrize("answer", A_NO)
-async def test_a_no_changes_nothing(answer: str, era: Era) -> None:
-    app, person = new_sandbox(), Person(A_NO[answer])
+@pytest.mark.parametrize("answer", DECLINED)
+async def test_a_declined_confirmation_changes_nothing(answer: str, era: Era) -> None:
+    app, person = new_sandbox(), Person(DECLINED[answer])
     async with connected(app, era, person) as client:
         planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
         for arguments in (DELETE, {**DELETE, "plan_id": planned}, {**DELETE, "plan_id": planned}):
@@ -96,13 +96,13 @@ async def test_a_no_changes_nothing(answer: str, era: Era) -> None:
             assert result.is_error
             assert text_of(result).startswith("Nothing was changed: the user declined.")
     assert "Topics" in names(app)
-    assert len(person.asked) == 3
+    assert len(person.questions) == 3
 
 
-@pytest.mark.parametrize("answer", [*NEITHER, *ERRORS])
-async def test_who_gets_neither_yes_nor_no_has_the_way_with_a_plan(answer: str, era: Era) -> None:
-    """Of an error a server of 2026-07-28 hears nothing: the client tells it to whoever called."""
-    app, person = new_sandbox(), Person((NEITHER | ERRORS)[answer])
+@pytest.mark.parametrize("answer", [*UNANSWERED, *ERRORS])
+async def test_an_unanswered_confirmation_falls_back_to_a_plan(answer: str, era: Era) -> None:
+    """A server of 2026-07-28 does not receive an error: the client raises it to its caller."""
+    app, person = new_sandbox(), Person((UNANSWERED | ERRORS)[answer])
     async with connected(app, era, person) as client:
         if answer in ERRORS and era == "auto":
             with pytest.raises(MCPError):
@@ -121,7 +121,7 @@ async def test_who_gets_neither_yes_nor_no_has_the_way_with_a_plan(answer: str, 
     assert "Topics" not in names(app)
 
 
-async def test_a_call_that_comes_back_without_an_answer_is_not_asked_about_again() -> None:
+async def test_a_retry_without_an_answer_falls_back_to_a_plan() -> None:
     app = new_sandbox()
     async with connected(app, "auto", Person()) as client:
         call = partial(client.session.call_tool, "bulk_edit_dashboard", DELETE, allow_input_required=True)
@@ -134,7 +134,7 @@ async def test_a_call_that_comes_back_without_an_answer_is_not_asked_about_again
     assert "Topics" in names(app)
 
 
-def test_a_question_that_nobody_answers_is_forgotten_after_ten_minutes_or_when_there_are_too_many() -> None:
+def test_open_questions_expire_after_ten_minutes_or_over_the_limit() -> None:
     time_s = [0.0]
     questions = Questions(clock=lambda: time_s[0])
     questions.add("first")
@@ -150,7 +150,7 @@ def test_a_question_that_nobody_answers_is_forgotten_after_ten_minutes_or_when_t
     assert questions.has("0")
 
 
-async def test_without_a_person_a_delete_stops_with_a_plan(era: Era) -> None:
+async def test_a_delete_needs_a_plan_if_the_client_cannot_ask(era: Era) -> None:
     app = new_sandbox()
     async with connected(app, era, None) as client:
         result = await client.call_tool("bulk_edit_dashboard", DELETE)
@@ -166,8 +166,8 @@ async def answer_of(client: Client, tool: str, arguments: Json) -> Json:
     return found
 
 
-async def test_a_plan_is_no_way_around_a_person_who_said_no(era: Era) -> None:
-    app, person = new_sandbox(), Person(A_NO["declined"])
+async def test_a_plan_does_not_bypass_a_declined_confirmation(era: Era) -> None:
+    app, person = new_sandbox(), Person(DECLINED["declined"])
     twin = {**app.state.world.store._widgets[206], "id": 207}  # noqa: SLF001 - a duplicate, which a ready fix deletes
     app.state.world.store._widgets[207] = twin  # noqa: SLF001 - see above
     async with connected(app, era, person) as client:
@@ -179,40 +179,40 @@ async def test_a_plan_is_no_way_around_a_person_who_said_no(era: Era) -> None:
         before = names(app)
         for tool, arguments in calls:
             assert (await client.call_tool(tool, arguments)).is_error
-    assert len(person.asked) == len(calls)
+    assert len(person.questions) == len(calls)
     assert names(app) == before
 
 
-async def test_with_every_write_to_be_confirmed_a_plan_is_asked_about_too_and_an_undo_is_not(era: Era) -> None:
+async def test_confirm_writes_asks_about_plans_but_not_about_undos(era: Era) -> None:
     app, person = new_sandbox(), Person()
     async with connected(app, era, person, confirm="writes") as client:
         planned = (await answer_of(client, "preview_edit", {"dashboard_id": 11, "create": [PIE]}))["plan_id"]
         arguments = {"dashboard_id": 11, "create": [PIE], "plan_id": planned}
         done = await answer_of(client, "bulk_edit_dashboard", arguments)
-        assert len(person.asked) == 1
+        assert len(person.questions) == 1
         back = await answer_of(client, done["undo"]["tool"], done["undo"]["arguments"])
         assert back["outcome"] == "applied"
-        assert len(person.asked) == 1
+        assert len(person.questions) == 1
         again = await answer_of(client, back["undo"]["tool"], back["undo"]["arguments"])
         assert again["outcome"] == "applied"
-    assert len(person.asked) == 1
+    assert len(person.questions) == 1
 
 
-async def test_the_question_for_a_dashboard_says_that_it_is_deleted(era: Era) -> None:
-    app, person = new_sandbox(), Person(A_NO["declined"])
+async def test_the_confirmation_of_a_dashboard_delete_names_its_widgets(era: Era) -> None:
+    app, person = new_sandbox(), Person(DECLINED["declined"])
     async with connected(app, era, person) as client:
         await client.call_tool("delete_dashboard", {"dashboard_id": 11})
-    assert person.asked[0].startswith('Delete dashboard 11 "Operations overview" with its 8 widgets?')
+    assert person.questions[0].startswith('Delete dashboard 11 "Operations overview" with its 8 widgets?')
 
 
-async def test_an_edit_that_deletes_nothing_asks_nobody_unless_every_write_must_be_confirmed(era: Era) -> None:
+async def test_edits_without_deletes_are_confirmed_only_with_confirm_writes(era: Era) -> None:
     app, person = new_sandbox(), Person(ElicitResult(action="decline"))
     async with connected(app, era, person) as client:
         assert not (await client.call_tool("update_widget", RENAME)).is_error
-    assert person.asked == []
+    assert person.questions == []
     async with connected(app, era, person, confirm="writes") as client:
         assert (await client.call_tool("update_widget", {**RENAME, "clear": ["metadata"]})).is_error
-    assert 'update 203 "New"' in person.asked[0]
+    assert 'update 203 "New"' in person.questions[0]
     async with connected(app, era, None, confirm="writes") as client:
         stopped = (
             await client.call_tool("update_widget", {"widget_id": 203, "clear": ["metadata"]})
@@ -225,28 +225,28 @@ async def test_an_edit_that_deletes_nothing_asks_nobody_unless_every_write_must_
         assert done["outcome"] == "applied"
 
 
-async def test_never_asks_nobody_and_a_delete_still_needs_a_plan(era: Era) -> None:
+async def test_confirm_never_asks_no_user_but_a_delete_needs_a_plan(era: Era) -> None:
     app, person = new_sandbox(), Person()
     async with connected(app, era, person, confirm="never") as client:
         result = await client.call_tool("bulk_edit_dashboard", DELETE)
     assert result.structured_content is not None
     assert result.structured_content["outcome"] == "needs_plan"
-    assert person.asked == []
+    assert person.questions == []
 
 
-async def test_what_somebody_else_changes_while_the_person_thinks_is_not_overrun(era: Era) -> None:
+async def test_concurrent_edits_during_a_confirmation_are_not_overwritten(era: Era) -> None:
     app = new_sandbox()
     person = Person()
 
     def edit_it_once() -> None:
-        if len(person.asked) == 1:
+        if len(person.questions) == 1:
             app.state.world.store.update_widget(206, {"name": "Topics, mended"})
 
-    person.meanwhile = edit_it_once
+    person.while_asked = edit_it_once
     async with connected(app, era, person) as client:
         result = await client.call_tool("bulk_edit_dashboard", DELETE)
     if era == "auto":
-        assert "Topics, mended" in person.asked[1]
+        assert "Topics, mended" in person.questions[1]
         assert not result.is_error
     else:
         assert result.is_error
@@ -254,7 +254,7 @@ async def test_what_somebody_else_changes_while_the_person_thinks_is_not_overrun
         assert "Topics, mended" in names(app)
 
 
-async def test_a_yes_counts_for_one_state_of_things_and_one_key() -> None:
+async def test_a_confirmation_is_valid_for_one_state_and_one_key() -> None:
     app = new_sandbox()
     tool: Any = BY_NAME["update_widget"]
     async with open_tools(app) as (context, _):
@@ -269,16 +269,16 @@ async def test_a_yes_counts_for_one_state_of_things_and_one_key() -> None:
         assert again.question(stranger) != first.question(context)
 
 
-async def test_a_fault_is_told_before_anybody_is_asked(era: Era) -> None:
+async def test_invalid_edits_are_rejected_before_the_user_is_asked(era: Era) -> None:
     person = Person()
     async with connected(new_sandbox(), era, person) as client:
         result = await client.call_tool("bulk_edit_dashboard", {"dashboard_id": 11, "delete": [9999]})
     assert result.is_error
-    assert person.asked == []
+    assert person.questions == []
 
 
 class InTurn:
-    """Two replicas behind one address: each request goes to the other one than the last."""
+    """Two replicas behind one address, which take turns."""
 
     def __init__(self, *apps: Starlette) -> None:
         self.apps, self.count = apps, 0
@@ -310,16 +310,16 @@ async def over_http(url: str, era: Era, person: Person) -> Any:
             return error
 
 
-async def test_a_question_of_one_replica_is_answered_to_another_when_they_share_their_keys() -> None:
+async def test_replicas_with_shared_state_keys_accept_each_others_confirmations() -> None:
     app, person = new_sandbox(), Person()
     async with replicas(app, state_keys="one secret that all replicas share!!") as url:
         result = await over_http(url, "auto", person)
     assert not result.is_error
-    assert len(person.asked) == 1
+    assert len(person.questions) == 1
     assert "Topics" not in names(app)
 
 
-async def test_replicas_that_share_no_key_change_nothing() -> None:
+async def test_replicas_without_shared_state_keys_change_nothing() -> None:
     app, person = new_sandbox(), Person()
     async with replicas(app) as url:
         refusal = await over_http(url, "auto", person)
@@ -328,10 +328,10 @@ async def test_replicas_that_share_no_key_change_nothing() -> None:
     assert "Topics" in names(app)
 
 
-async def test_a_client_of_the_old_era_on_stateless_http_cannot_be_asked() -> None:
+async def test_legacy_clients_over_http_fall_back_to_a_plan() -> None:
     app, person = new_sandbox(), Person()
     async with replicas(app) as url:
         result = await over_http(url, "legacy", person)
     assert result.structured_content["outcome"] == "needs_plan"
-    assert person.asked == []
+    assert person.questions == []
     assert "Topics" in names(app)

@@ -1,4 +1,4 @@
-"""Prompts, resources and completions, as a client of either era sees them."""
+"""Prompts, resources and completions, through clients of both eras."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from cekura_dashboards_mcp.protocol.server import create_server
 from support import BY_NAME, PIE, Era, Json, ask, connect, new_sandbox, now, open_tools, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-GIVEN: dict[str, dict[str, str]] = {
+PROMPT_ARGUMENTS: dict[str, dict[str, str]] = {
     "weekly_review": {"dashboard": "Booking agent", "window": "last_week"},
     "why_did_it_move": {"widget": "Success rate", "window": "7d", "dashboard": "Operations overview"},
     "build_dashboard": {
@@ -55,10 +55,10 @@ async def test_prompts_are_listed_with_their_arguments(era: Era) -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", PROMPTS)
-async def test_every_call_that_a_prompt_names_is_one_that_answers(name: str, era: Era) -> None:
-    least = {key: text for key, text in GIVEN[name].items() if key in {"widget", "about"}}
+async def test_every_call_in_a_prompt_succeeds(name: str, era: Era) -> None:
+    least = {key: text for key, text in PROMPT_ARGUMENTS[name].items() if key in {"widget", "about"}}
     async with connect(shared_sandbox(), era) as client:
-        for given in (least, GIVEN[name]):
+        for given in (least, PROMPT_ARGUMENTS[name]):
             text = await text_of_prompt(client, name, given)
             assert set(re.findall(r"\b[a-z]+_[a-z_]+\b", text)) & set(BY_NAME)
             for value in given.values():
@@ -69,7 +69,7 @@ async def test_every_call_that_a_prompt_names_is_one_that_answers(name: str, era
                 assert not result.is_error, (tool, arguments, result.content)
 
 
-async def test_a_prompt_puts_the_values_into_the_calls_of_its_skill(era: Era) -> None:
+async def test_a_prompt_inserts_its_arguments_into_the_calls(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         asked = {"widget": "Success rate", "window": "yesterday", "dashboard": "11"}
         text = await text_of_prompt(client, "why_did_it_move", asked)
@@ -86,7 +86,7 @@ async def test_a_prompt_puts_the_values_into_the_calls_of_its_skill(era: Era) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "said"),
+    ("name", "given", "message"),
     [
         ("why_did_it_move", {}, "why_did_it_move: widget is missing"),
         ("why_did_it_move", {"widget": " "}, "why_did_it_move: widget is missing"),
@@ -94,25 +94,25 @@ async def test_a_prompt_puts_the_values_into_the_calls_of_its_skill(era: Era) ->
         ("weakly_review", {}, 'No prompt "weakly_review"; available: morning_check, weekly_review'),
     ],
 )
-async def test_a_prompt_that_is_asked_for_wrongly_says_what_is_right(
-    name: str, given: dict[str, str], said: str, era: Era
+async def test_invalid_prompt_requests_are_rejected_with_a_suggestion(
+    name: str, given: dict[str, str], message: str, era: Era
 ) -> None:
     async with connect(shared_sandbox(), era) as client:
         with pytest.raises(MCPError) as refused:
             await client.get_prompt(name, given)
     assert refused.value.code == -32602
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
-async def test_read_only_mode_offers_no_prompt_that_writes_nor_names_a_tool_that_does(era: Era) -> None:
+async def test_read_only_mode_omits_prompts_and_tools_that_write(era: Era) -> None:
     async with connect(shared_sandbox(), era, read_only=True) as client:
         names = [prompt.name for prompt in (await client.list_prompts()).prompts]
         assert names == [name for name in PROMPTS if name not in {"build_dashboard", "dashboards_as_code"}]
-        said = [await text_of_prompt(client, name, GIVEN[name]) for name in names]
+        message = [await text_of_prompt(client, name, PROMPT_ARGUMENTS[name]) for name in names]
         with pytest.raises(MCPError):
-            await client.get_prompt("build_dashboard", GIVEN["build_dashboard"])
+            await client.get_prompt("build_dashboard", PROMPT_ARGUMENTS["build_dashboard"])
     absent = [name for name, tool in BY_NAME.items() if tool.writes or name == "preview_edit"]
-    assert not [name for name in absent if name in " ".join(said)]
+    assert not [name for name in absent if name in " ".join(message)]
 
 
 async def read(client: Client, address: str) -> str:
@@ -121,49 +121,51 @@ async def read(client: Client, address: str) -> str:
     return content.text
 
 
-async def test_a_dashboard_is_read_by_id_or_name_and_says_what_the_tool_says(era: Era) -> None:
+async def test_a_dashboard_resource_equals_the_answer_of_get_dashboard(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         by_id = await read(client, "cekura://dashboards/12")
         by_name = await read(client, "cekura://dashboards/Booking%20agent")
-        for address, said in (
+        for address, message in (
             ("cekura://dashboards/99", "No dashboard 99 for this key."),
             ("cekura://dashboards/Boking%20agent", 'did you mean "Booking agent" (12)'),
         ):
-            with pytest.raises(MCPError, match=re.escape(said)):
+            with pytest.raises(MCPError, match=re.escape(message)):
                 await client.read_resource(address)
     async with open_tools(shared_sandbox()) as (context, _):
-        said, _ = await ask(context, "get_dashboard", dashboard_id=12)
-    assert by_id == said
-    assert by_name.startswith(said.split("\nnote:")[0])
+        message, _ = await ask(context, "get_dashboard", dashboard_id=12)
+    assert by_id == message
+    assert by_name.startswith(message.split("\nnote:")[0])
 
 
-LONG = "1" * 5000
+LONG_NUMBER = "1" * 5000
 ADDRESSES = [
-    (f"cekura://dashboards/{LONG}", 'no dashboard "111'), ("cekura://dashboards/" + "%5B" * 3000, 'no dashboard "[[['),
+    (f"cekura://dashboards/{LONG_NUMBER}", 'no dashboard "111'), ("cekura://dashboards/" + "%5B" * 3000, 'no dashboard "[[['),
     ("cekura://dashboards/" + '{"a":' * 2000, "no dashboard"), ("cekura://" + "a/" * 3000, "available: cekura://guide and"),
     ("cekura://dashboards/" + "a" * 300_000, "available: cekura://guide and"), ("cekura://dashboards/12?x=1", 'No resource "cekura://dashboards/12?x=1"'),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("address", "said"), ADDRESSES, ids=[address[:24] for address, _ in ADDRESSES])
-async def test_an_address_of_any_length_and_depth_is_refused_in_one_line(address: str, said: str, era: Era) -> None:
+@pytest.mark.parametrize(("address", "message"), ADDRESSES, ids=[address[:24] for address, _ in ADDRESSES])
+async def test_invalid_resource_uris_are_rejected_in_one_line(address: str, message: str, era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         with pytest.raises(MCPError) as refused:
             await client.read_resource(address)
     assert refused.value.code == -32602
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert len(str(refused.value)) < 240
     assert "\n" not in str(refused.value)
 
 
-async def test_a_prompt_takes_a_name_of_any_number_of_digits(era: Era) -> None:
+async def test_prompts_accept_very_long_numeric_names(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         for prompt in (await client.list_prompts()).prompts:
-            asked = await client.get_prompt(prompt.name, {argument.name: LONG for argument in prompt.arguments or []})
-            assert LONG in str(asked.messages)
+            asked = await client.get_prompt(
+                prompt.name, {argument.name: LONG_NUMBER for argument in prompt.arguments or []}
+            )
+            assert LONG_NUMBER in str(asked.messages)
 
 
-async def test_resources_are_the_guide_the_skills_the_views_and_any_dashboard(era: Era) -> None:
+async def test_resources_list_guide_skills_views_and_dashboards(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         listed = [resource.uri for resource in (await client.list_resources()).resources]
         [template] = (await client.list_resource_templates()).resource_templates
@@ -174,7 +176,7 @@ async def test_resources_are_the_guide_the_skills_the_views_and_any_dashboard(er
     assert len(guide) < 8000
 
 
-async def test_every_example_of_the_guide_is_one_that_a_tool_takes() -> None:
+async def test_every_example_of_the_guide_is_accepted() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         for widget in WIDGETS.values():
@@ -193,7 +195,7 @@ async def complete(client: Client, argument: str, typed: str, prompt: str = "", 
     return answer.completion
 
 
-async def test_names_are_completed_by_any_part_of_them(era: Era) -> None:
+async def test_completions_match_any_part_of_a_name(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         assert (await complete(client, "dashboard", "BOOK", "weekly_review")).values == ["Booking agent"]
         assert (await complete(client, "dashboard", "12", "monday_report")).values == ["Booking agent"]
@@ -210,7 +212,7 @@ async def test_names_are_completed_by_any_part_of_them(era: Era) -> None:
         assert set(of_one.values) < set(everywhere.values)
 
 
-async def test_what_is_completed_can_be_handed_on_though_names_are_shared_or_odd() -> None:
+async def test_completed_values_are_accepted_by_tools() -> None:
     app = new_sandbox()
     for name in ("Same", "Same", "odd\u202ename"):
         app.state.world.store.create_dashboard({"name": name, "project": 1})
@@ -223,7 +225,7 @@ async def test_what_is_completed_can_be_handed_on_though_names_are_shared_or_odd
     assert not [value for value in values if "\u202e" in value]
 
 
-async def test_more_than_a_hundred_names_are_counted() -> None:
+async def test_completions_are_limited_to_100_with_a_total() -> None:
     app = new_sandbox()
     for number in range(120):
         app.state.world.store.create_dashboard({"name": f"Board {number}", "project": 1})
@@ -232,7 +234,7 @@ async def test_more_than_a_hundred_names_are_counted() -> None:
     assert (len(found.values), found.total, found.has_more) == (100, 120, True)
 
 
-async def test_where_the_api_cannot_be_asked_nothing_is_completed() -> None:
+async def test_completions_are_empty_if_the_api_rejects_the_key() -> None:
     wrong = settings().model_copy(update={"api_key": SecretStr("wrong")})
     async with Client(create_server(Connection(wrong, app_factory=shared_sandbox, now=now))) as client:
         assert (await complete(client, "dashboard", "", "weekly_review")).values == []

@@ -1,4 +1,4 @@
-"""Questions as people put them, each answered by one call through a real MCP client, as SQL answers it."""
+"""Questions of users, each answered by one call through a real MCP client with the same figures as SQL."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from support import ERAS, Era, Json, connect, new_sandbox, shared_sandbox, sql, 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
 WEEK = "project = 1 AND ts >= '2026-11-11' AND ts < '2026-11-18'"
-BEFORE = "project = 1 AND ts >= '2026-11-04' AND ts < '2026-11-11'"
+PREVIOUS_WEEK = "project = 1 AND ts >= '2026-11-04' AND ts < '2026-11-11'"
 LOCAL = "timezone('America/Los_Angeles', timezone('UTC', ts))"
 BY_TEXT = {question.text: question for question in QUESTIONS}
 
@@ -33,7 +33,7 @@ def rates(where: str, by: str = "1") -> dict[Any, float]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_is_anything_wrong_anywhere(era: Era) -> None:
+async def test_question_is_anything_wrong_anywhere(era: Era) -> None:
     text, found = await answer_to("Is anything wrong anywhere?", era)
     said = " ".join(str(row.get("part")) for row in found["changes"])
     assert all(name in said for name in ("Booking (33)", "2.4.0", "billing question"))
@@ -41,9 +41,9 @@ async def test_is_anything_wrong_anywhere(era: Era) -> None:
     assert len(text) <= 6000
 
 
-async def test_which_agent_got_worse() -> None:
+async def test_question_which_agent_got_worse() -> None:
     _, found = await answer_to("Which agent got worse?")
-    now, before = rates(WEEK, "agent_id"), rates(BEFORE, "agent_id")
+    now, before = rates(WEEK, "agent_id"), rates(PREVIOUS_WEEK, "agent_id")
     worst = min(now, key=lambda agent: now[agent] - before[agent])
     [row] = found["widgets"][0]["group_changes"]["top"]
     assert row["group"].endswith(f"({worst})")
@@ -53,11 +53,11 @@ async def test_which_agent_got_worse() -> None:
     ]
 
 
-async def test_which_topic_rises() -> None:
+async def test_question_which_topic_rises() -> None:
     _, found = await answer_to("Which topic rises?")
     counts = [
         dict(sql(shared_sandbox(count=LARGE), f"SELECT topic, count(*) FROM calls WHERE {where} GROUP BY 1"))
-        for where in (WEEK, BEFORE)
+        for where in (WEEK, PREVIOUS_WEEK)
     ]
     shares = [{topic: n / sum(side.values()) for topic, n in side.items()} for side in counts]
     rising = max(shares[0], key=lambda topic: shares[0][topic] - shares[1][topic])
@@ -66,7 +66,7 @@ async def test_which_topic_rises() -> None:
     assert first["verdict"] in {"clear", "possible"}
 
 
-async def test_why_did_success_drop() -> None:
+async def test_question_why_did_success_drop() -> None:
     text, found = await answer_to("Why did success drop?")
     assert found["dimensions"][0]["groups"] == ["Booking (33)"]
     [release] = found["drill_down"]["dimensions"]
@@ -78,7 +78,7 @@ async def test_why_did_success_drop() -> None:
     assert 'within agent.id "Booking (33)", by "metadata.app_version"' in text
 
 
-async def test_booking_against_reception_this_week() -> None:
+async def test_question_booking_against_reception_this_week() -> None:
     _, found = await answer_to("Booking against Reception this week?")
     since = rates("project = 1 AND ts >= '2026-11-16'", "agent_id")
     compared = found["widgets"][0]["comparison"]
@@ -87,7 +87,7 @@ async def test_booking_against_reception_this_week() -> None:
     assert compared["verdict"] in {"clear", "possible"}
 
 
-async def test_drop_offs_against_the_rest_by_topic() -> None:
+async def test_question_drop_offs_against_other_calls_by_topic() -> None:
     _, found = await answer_to("Drop-offs against the rest, by topic?")
     rows = sql(
         shared_sandbox(count=LARGE),
@@ -102,7 +102,7 @@ async def test_drop_offs_against_the_rest_by_topic() -> None:
             assert shown[topic]["baseline_pct"] == pytest.approx(100 * others / rest, abs=0.06)
 
 
-async def test_a_profile_reports_the_busiest_hour_in_local_time() -> None:
+async def test_question_busiest_hour_on_weekdays_in_los_angeles() -> None:
     _, found = await answer_to("The busiest hour on weekdays in Los Angeles?")
     hours = dict(
         sql(
@@ -115,7 +115,7 @@ async def test_a_profile_reports_the_busiest_hour_in_local_time() -> None:
     assert found["widgets"][0]["profile"]["highest_on_weekdays"]["slot"] == f"{busiest:02d}:00"
 
 
-async def test_calls_over_five_minutes_and_what_was_said_about_a_refund() -> None:
+async def test_question_long_calls_with_quotes_about_a_refund() -> None:
     _, found = await answer_to('Calls over five minutes, longest first, with what was said about "refund"?')
     longest = sql(
         shared_sandbox(count=LARGE),
@@ -127,7 +127,7 @@ async def test_calls_over_five_minutes_and_what_was_said_about_a_refund() -> Non
     assert all("refund" in call["quote"] for call in found["calls"])
 
 
-async def test_move_the_pie_to_the_top_right_half_as_wide() -> None:
+async def test_request_move_a_pie_to_the_top_right_at_half_width() -> None:
     app = new_sandbox(count=100)
     _, found = await answer_to("Move the pie of topics to the top right, half as wide.", app=app)
     assert found["outcome"] == "applied"
@@ -135,7 +135,7 @@ async def test_move_the_pie_to_the_top_right_half_as_wide() -> None:
     assert "undo" in found
 
 
-async def test_show_thirty_days_on_a_dashboard() -> None:
+async def test_request_show_thirty_days_on_a_dashboard() -> None:
     app = new_sandbox(count=100)
     text, found = await answer_to("Show 30 days on dashboard 11.", app=app)
     assert found["outcome"] == "applied"

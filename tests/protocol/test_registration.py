@@ -1,4 +1,4 @@
-"""What a client is told of is there: capabilities, and in read-only mode no way to a tool that is not."""
+"""Advertised capabilities exist, and read-only mode names no tool that it omits."""
 
 import json
 from typing import Any
@@ -25,17 +25,17 @@ READS: list[tuple[str, Json]] = [
 ]
 
 
-async def test_no_capability_is_advertised_that_is_not_there(era: Era) -> None:
-    there = {"tools", "resources", "prompts", "completions"}
+async def test_only_supported_capabilities_are_advertised(era: Era) -> None:
+    supported = {"tools", "resources", "prompts", "completions"}
     async with connect(shared_sandbox(), era) as client:
         capabilities = client.server_capabilities
         assert capabilities is not None
         advertised: Json = capabilities.model_dump(exclude_none=True)
-        assert {name for name in advertised if name not in {"experimental", "extensions"}} == there
+        assert {name for name in advertised if name not in {"experimental", "extensions"}} == supported
         assert not advertised["tools"].get("list_changed")
 
 
-async def test_read_only_mode_points_to_no_tool_that_it_does_not_offer(era: Era) -> None:
+async def test_read_only_mode_names_only_the_tools_that_it_offers(era: Era) -> None:
     absent = {tool.name for tool in TOOLS} - {tool.name for tool in offered(read_only=True)}
     assert absent == {tool.name for tool in TOOLS if tool.writes} | {"preview_edit"}
     app = new_sandbox()
@@ -55,7 +55,7 @@ async def test_read_only_mode_points_to_no_tool_that_it_does_not_offer(era: Era)
     assert not [name for name in absent if name in whole]
 
 
-async def test_where_writing_is_offered_everything_said_stays_whole(era: Era) -> None:
+async def test_tool_descriptions_are_complete_if_writing_is_allowed(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
-        told = {tool.name: tool.description for tool in (await client.list_tools()).tools}
-    assert told == {tool.name: tool.description for tool in TOOLS}
+        descriptions = {tool.name: tool.description for tool in (await client.list_tools()).tools}
+    assert descriptions == {tool.name: tool.description for tool in TOOLS}

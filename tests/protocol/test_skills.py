@@ -1,4 +1,4 @@
-"""Skills: each step is made against the sandbox, and clients of both eras find and verify them."""
+"""Skills: every step runs against the sandbox, and clients of both eras list and verify them."""
 
 import json
 import os
@@ -40,7 +40,7 @@ CALL = re.compile(r"`(\w+) (\{.*\})`")
 COMMAND = re.compile(r"`(cekura-dashboards .*)`")
 VALUES: Json = {"dashboard": "Booking agent", "widget": "Success rate", "agent": "Booking", "word": "booking", "name": "Speed",
                 "project": "Northside Clinics"}  # fmt: skip
-"""What stands on the sandbox for the words in angle brackets; calls are taken from the answer before."""
+"""Values on the sandbox for the placeholders in angle brackets; calls are taken from the previous answer."""
 WRITING = {"cekura-build-dashboard", "cekura-dashboards-as-code"}
 PAGES = "".join(
     (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("summaries.md", "boards.md", "tools.md")
@@ -64,13 +64,13 @@ def steps_of(body: str) -> list[str]:
 
 
 def terms_explained(body: str) -> list[str]:
-    """What a skill quotes of the answers where it says how to read them."""
+    """Quotes from answers in the section on reading them."""
     section = body[body.index("## Read the answers\n") : body.index("## Do not claim\n")]
     return [term.rstrip(" …") for match in re.findall(r'"([^"]+)"|`([^`]+)`', section) for term in match if term]
 
 
 async def replay(client: Client, step: str, values: Json) -> list[CallToolResult]:
-    """The answers of a step's calls, each of which has to name a tool and arguments that there are."""
+    """The answers of the calls in a step, each of which must name an existing tool and arguments."""
     answers: list[CallToolResult] = []
     for name, text in CALL.findall(step):
         arguments = json.loads(re.sub(r'"<(\w+)>"', lambda word: json.dumps(values[word[1]]), text))
@@ -82,7 +82,7 @@ async def replay(client: Client, step: str, values: Json) -> list[CallToolResult
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_skill_is_of_the_published_form_and_says_all_that_it_has_to(name: str) -> None:
+def test_skills_have_the_published_format_and_all_sections(name: str) -> None:
     found = skill(name)
     assert yaml.safe_load(found.text.split("---\n")[1]) == found.frontmatter
     assert found.frontmatter["name"] == name
@@ -99,7 +99,7 @@ def test_a_skill_is_of_the_published_form_and_says_all_that_it_has_to(name: str)
 @pytest.mark.no_cover
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_call_of_a_skill_is_one_that_answers(name: str, era: Era) -> None:
+async def test_every_call_in_a_skill_succeeds(name: str, era: Era) -> None:
     steps, values, printed = steps_of(skill(name).body), {**VALUES}, PAGES
     assert steps
     async with connect(new_sandbox(), era) as client:
@@ -128,7 +128,7 @@ async def test_every_call_of_a_skill_is_one_that_answers(name: str, era: Era) ->
         '1. `find_changes {"window": "<week>"}`',
     ],
 )
-async def test_a_step_with_a_tool_an_argument_or_a_value_that_there_is_not_would_be_noticed(step: str) -> None:
+async def test_invalid_calls_in_skill_steps_are_detected(step: str) -> None:
     async with connect(shared_sandbox()) as client:
         with pytest.raises((AssertionError, KeyError)):
             await replay(client, step, VALUES)
@@ -140,7 +140,7 @@ def address() -> Generator[str]:
         yield address
 
 
-def test_every_command_of_a_skill_does_what_its_step_says(address: str, tmp_path: Path) -> None:
+def test_every_command_in_a_skill_succeeds(address: str, tmp_path: Path) -> None:
     settings = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
     printed: dict[str, str] = {}
     for command in COMMAND.findall("\n".join(steps_of(skill("cekura-dashboards-as-code").body))):
@@ -163,7 +163,7 @@ def test_every_command_of_a_skill_does_what_its_step_says(address: str, tmp_path
     assert printed["assert"].startswith('ok   "Booking success" >= 0.5 over 7d: 0.')
 
 
-def test_every_prompt_is_the_text_of_a_skill_and_every_skill_is_a_prompt() -> None:
+def test_prompts_and_skills_correspond_one_to_one() -> None:
     assert {prompt.skill for prompt in PROMPTS.values()} == {*NAMES}
     assert [prompt.name for prompt in prompts(names())] == [*PROMPTS]
 
@@ -184,7 +184,7 @@ async def read(client: Client, uri: str) -> str:
 
 
 @pytest.mark.anyio
-async def test_skills_are_listed_with_digests_that_their_files_have() -> None:
+async def test_listed_skills_have_correct_digests() -> None:
     async with connect(shared_sandbox()) as client:
         assert (client.server_capabilities.extensions or {})["io.modelcontextprotocol/skills"] == {}
         listed = await list_skills(client)
@@ -201,7 +201,7 @@ async def test_skills_are_listed_with_digests_that_their_files_have() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("uri", ["skill://cekura-weekly-review", "skill://x/SKILL.md", "", "skill://" + "x" * 5000])
-async def test_an_unknown_skill_is_refused_with_those_that_there_are(uri: str) -> None:
+async def test_an_unknown_skill_is_rejected_with_the_available_ones(uri: str) -> None:
     async with connect(shared_sandbox()) as client:
         with pytest.raises(MCPError, match=re.escape(LISTED[0])) as refused:
             await get_skill(client, uri)
@@ -213,7 +213,7 @@ async def test_an_unknown_skill_is_refused_with_those_that_there_are(uri: str) -
 
 
 @pytest.mark.anyio
-async def test_an_old_client_is_offered_no_extension_and_reads_the_skills_as_resources() -> None:
+async def test_legacy_clients_read_skills_as_resources() -> None:
     async with connect(shared_sandbox(), "legacy") as client:
         with pytest.raises(MCPError) as refused:
             await list_skills(client)
@@ -228,7 +228,7 @@ async def test_an_old_client_is_offered_no_extension_and_reads_the_skills_as_res
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("limit", [{"read_only": True}, {"tools": "core"}])
-async def test_a_skill_is_served_only_where_its_tools_are(limit: Json, era: Era) -> None:
+async def test_skills_are_served_only_if_their_tools_are_available(limit: Json, era: Era) -> None:
     async with connect(shared_sandbox(), era, **limit) as client:
         resources = [str(found.uri) for found in (await client.list_resources()).resources]
     served = [name for name in NAMES if f"skill://{name}/SKILL.md" in resources]
@@ -237,9 +237,7 @@ async def test_a_skill_is_served_only_where_its_tools_are(limit: Json, era: Era)
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("client_name", "absent"), [("LocalAI", WRITING), ("claude-code", set[str]())])
-async def test_by_client_the_extension_serves_the_skills_whose_tools_the_client_has(
-    client_name: str, absent: set[str]
-) -> None:
+async def test_the_skills_extension_follows_the_tools_of_each_client(client_name: str, absent: set[str]) -> None:
     served = [f"skill://{name}/SKILL.md" for name in NAMES if name not in absent]
     async with connect(shared_sandbox(), "auto", client_name, tools="by-client") as client:
         listed = await list_skills(client)
@@ -257,7 +255,7 @@ async def test_by_client_the_extension_serves_the_skills_whose_tools_the_client_
 CLIENT = Path(__file__).parents[1] / "agents" / "fastmcp_client.py"
 
 
-def test_the_client_of_fastmcp_verifies_every_skill() -> None:
+def test_the_fastmcp_client_verifies_every_skill() -> None:
     python = installed_apart("FASTMCP_PYTHON", "tests/agents/fastmcp-requirements.txt")
     server = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
     done = subprocess.run(

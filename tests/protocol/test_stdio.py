@@ -1,4 +1,4 @@
-"""Over stdio, in both eras: a line that cannot be read is answered, so that no client waits for ever."""
+"""Over stdio, in both eras: malformed lines are answered, so that no client waits forever."""
 
 import json
 import subprocess
@@ -62,18 +62,18 @@ LINES: dict[str, tuple[int, Any]] = {
     CALL % ("true", "null"): (INVALID_REQUEST, None),
     CALL % ("[5]", "null"): (INVALID_REQUEST, None),
 }
-"""What cannot be read, and what it is answered with: the code, and the id where it can be seen."""
-SILENT = [
+"""Malformed lines with the expected error code, and the request id if it is readable."""
+UNANSWERED = [
     "",
     "   ",
     '{"jsonrpc":"2.0","method":"notifications/unheard-of"}',
     r'{"jsonrpc":"2.0","id":5,"result":"\ud83d"}',
 ]
-"""What needs no answer: blank lines, notifications, and answers to what nobody asked."""
+"""Lines without an answer: blank lines, notifications, and unsolicited responses."""
 
 
 class Wire:
-    """A server's process, line by line."""
+    """The process of a server, line by line."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -89,7 +89,7 @@ class Wire:
         return found
 
     def until(self, number: str) -> list[Json]:
-        """The messages before the answer to a request, and this last."""
+        """All messages up to and including the answer to a request."""
         messages = [self.next_message()]
         while messages[-1].get("id") != number:
             messages.append(self.next_message())
@@ -112,11 +112,11 @@ def opened(era: Era) -> Generator[Wire]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_line_that_cannot_be_read_is_answered_with_its_id_and_the_next_one_is_served(era: Era) -> None:
+def test_malformed_lines_are_answered_with_their_id_and_serving_continues(era: Era) -> None:
     with opened(era) as wire:
         for line in LINES:
             wire.send(line)
-        for line in SILENT:
+        for line in UNANSWERED:
             wire.send(line)
         last = {"name": "look_up", "arguments": {"kind": "projects"}, "_meta": ENVELOPE if era == "auto" else {}}
         wire.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
@@ -126,15 +126,15 @@ def test_a_line_that_cannot_be_read_is_answered_with_its_id_and_the_next_one_is_
     assert "Northside Clinics" in str(answer["result"])
 
 
-def test_a_line_that_cannot_be_read_is_answered_before_any_request_and_at_the_end() -> None:
+def test_a_malformed_first_line_is_answered() -> None:
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
     done = subprocess.run(command, input=CALL % (5, r'"\ud83d"'), capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["id"] == 5
     assert done.stderr == ""
 
 
-def test_a_client_that_gave_up_discovery_before_the_start_is_served_from_its_initialize_on() -> None:
-    """As @ai-sdk/mcp 2 does, which waits one second for the answer."""
+def test_initialize_after_an_abandoned_discovery_is_served() -> None:
+    """As @ai-sdk/mcp 2 sends it, which waits one second for the answer."""
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     last: Json = {"jsonrpc": "2.0", "id": "last", "method": "tools/list", "params": {}}
     lines = [json.dumps(line) for line in (NEW, {**OLD, "id": "second"}, ready, last)]
@@ -154,7 +154,7 @@ def test_a_client_that_gave_up_discovery_before_the_start_is_served_from_its_ini
     assert len(tools["result"]["tools"]) == 18
 
 
-def test_an_answer_to_the_server_that_cannot_be_read_leaves_no_call_waiting() -> None:
+def test_a_malformed_elicitation_answer_ends_the_call() -> None:
     edit = {"name": "bulk_edit_dashboard", "arguments": {"dashboard_id": 11, "delete": [205]}}
     with opened("legacy") as wire:
         wire.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
@@ -170,7 +170,7 @@ def test_an_answer_to_the_server_that_cannot_be_read_leaves_no_call_waiting() ->
 NOT_FOR_THE_TOOL_LIST = (
     "cekura_dashboards.catalogue", "cekura_dashboards.reports", "cekura_dashboards.stats", "numpy", "ruamel", "tomlkit",
 )  # fmt: skip
-WATCHED = """
+PROGRAM = """
 import atexit, sys
 from cekura_dashboards_mcp.cli.main import program
 atexit.register(lambda: print(*sys.modules, file=sys.stderr))
@@ -179,14 +179,14 @@ program()
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_tools_are_listed_without_importing_what_only_calls_need(era: Era) -> None:
+def test_listing_tools_imports_no_modules_of_tool_calls(era: Era) -> None:
     listing: Json = {"jsonrpc": "2.0", "id": "list", "method": "tools/list", "params": {}}
     if era == "auto":
         listing["params"] = {"_meta": ENVELOPE}
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     lines = [NEW, listing] if era == "auto" else [OLD, initialized, listing]
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", WATCHED, "serve", "--sandbox"]
+    command = [sys.executable, "-c", PROGRAM, "serve", "--sandbox"]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
         wire = Wire(process)
         for line in lines:

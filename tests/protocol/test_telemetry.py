@@ -1,4 +1,4 @@
-"""What is seen of calls: a line each, an id in error texts, metrics, spans, the audit of writes, and which tools are open."""
+"""Telemetry: log lines, request ids in errors, metrics, spans, the audit log, and allowed tools."""
 
 import json
 import logging
@@ -53,7 +53,7 @@ CALLER = caller_of(SecretStr(KEY))
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Any:
-    """The lines of calls, or of the audit, as they were logged."""
+    """Reads the logged lines of calls or of the audit."""
     for logger in (CALLS, AUDIT):
         logger.propagate = True
         caplog.set_level(logging.INFO, logger.name)
@@ -64,7 +64,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Any:
     return found
 
 
-async def test_each_call_leaves_one_line_without_key_and_content(lines: Any, era: Era) -> None:
+async def test_each_call_is_logged_in_one_line_without_key_or_content(lines: Any, era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         first = await client.call_tool("get_widgets_data", {"dashboard_id": 11, "window": "7d"})
         await client.call_tool("get_dashboard", {"dashboard_id": 99})
@@ -79,7 +79,7 @@ async def test_each_call_leaves_one_line_without_key_and_content(lines: Any, era
     assert not [word for word in (KEY, "Operations", "Booking", "success") if word in whole]
 
 
-async def test_an_error_that_the_caller_cannot_mend_carries_the_id_of_its_line(lines: Any) -> None:
+async def test_errors_beyond_the_control_of_the_caller_carry_the_request_id(lines: Any) -> None:
     async def broken(_request: Request) -> Response:
         return Response(status_code=500)
 
@@ -92,7 +92,7 @@ async def test_an_error_that_the_caller_cannot_mend_carries_the_id_of_its_line(l
     assert "(request" not in wrong
 
 
-async def test_remembered_names_and_retries_are_counted(lines: Any) -> None:
+async def test_cached_names_and_retries_are_counted(lines: Any) -> None:
     answers = [503, 503, 200]
 
     async def flaky(_request: Request) -> Response:
@@ -111,7 +111,7 @@ async def test_remembered_names_and_retries_are_counted(lines: Any) -> None:
     assert second["requests"] < first["requests"]
 
 
-async def test_prometheus_is_shown_what_was_counted() -> None:
+async def test_prometheus_metrics_include_calls_and_requests() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     app = http_app(connection, with_metrics=True)
     async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
@@ -128,7 +128,7 @@ async def test_prometheus_is_shown_what_was_counted() -> None:
     assert KEY not in shown
 
 
-async def test_spans_carry_the_counts_and_lead_on_to_the_api() -> None:
+async def test_spans_carry_counts_and_propagate_to_the_api() -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     seen = list[str | None]()
@@ -151,7 +151,7 @@ async def test_spans_carry_the_counts_and_lead_on_to_the_api() -> None:
     assert (span.attributes or {})["cekura.requests"] == 1
 
 
-async def test_no_span_holds_a_secret_of_a_project() -> None:
+async def test_spans_contain_no_project_secrets() -> None:
     exporter = InMemorySpanExporter()
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         trace.set_tracer_provider(TracerProvider())
@@ -166,7 +166,7 @@ async def test_no_span_holds_a_secret_of_a_project() -> None:
     assert not [secret for secret in SECRETS.values() if secret in spans]
 
 
-async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: Path) -> None:
+async def test_every_write_is_audited_with_caller_changes_and_states(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     async with connect(new_sandbox(), audit_log=str(file)) as client:
         await client.call_tool("get_dashboard", {"dashboard_id": 11})
@@ -189,7 +189,7 @@ async def test_every_write_leaves_a_line_of_who_what_and_which_states(tmp_path: 
     assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
 
 
-async def test_a_write_that_ends_in_a_fault_leaves_its_line_too(tmp_path: Path) -> None:
+async def test_a_write_that_crashes_is_audited(tmp_path: Path) -> None:
     file, app = tmp_path / "audit.jsonl", new_sandbox()
 
     async def faulty(scope: Any, receive: Any, send: Any) -> None:
@@ -204,7 +204,7 @@ async def test_a_write_that_ends_in_a_fault_leaves_its_line_too(tmp_path: Path) 
     assert (line["tool"], line["outcome"]) == ("update_widget", "ZeroDivisionError")
 
 
-async def test_an_edit_keeps_its_receipt_though_the_file_of_the_audit_is_gone(
+async def test_a_missing_audit_file_does_not_affect_the_receipt(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AUDIT, "propagate", True)
@@ -222,7 +222,7 @@ async def test_an_edit_keeps_its_receipt_though_the_file_of_the_audit_is_gone(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of a file's size on Windows")
 @pytest.mark.parametrize("room", [0, 1, 100])
-async def test_on_a_full_disk_each_line_stands_whole_in_the_file_or_in_the_log(
+async def test_a_full_disk_moves_audit_lines_to_the_log(
     room: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AUDIT, "propagate", True)
@@ -250,7 +250,7 @@ async def test_on_a_full_disk_each_line_stands_whole_in_the_file_or_in_the_log(
         assert one["after"] == next_one["before"]
 
 
-async def test_after_half_a_line_the_next_one_begins_anew(tmp_path: Path) -> None:
+async def test_an_incomplete_audit_line_is_followed_by_a_line_break(tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_text('{"time": "2026', encoding="utf-8")
     async with connect(new_sandbox(), audit_log=str(file)) as client:
@@ -261,12 +261,12 @@ async def test_after_half_a_line_the_next_one_begins_anew(tmp_path: Path) -> Non
     assert [json.loads(line)["outcome"] for line in whole] == ["applied", "applied"]
 
 
-def test_a_file_of_the_audit_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_an_unwritable_audit_file_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"CEKURA_AUDIT_LOG is .*: No such file or directory"):
         Connection(settings(audit_log=str(tmp_path / "nowhere" / "lines")))
 
 
-async def test_without_a_file_the_audit_goes_to_the_log(lines: Any) -> None:
+async def test_the_audit_goes_to_the_log_without_a_file(lines: Any) -> None:
     async with connect(new_sandbox()) as client:
         await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
     [line] = lines(AUDIT)
@@ -286,7 +286,7 @@ async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Clie
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(
-    ("tools", "key", "open_to_it"),
+    ("tools", "key", "allowed"),
     [
         ("list_dashboards, get_dashboard", KEY, {"list_dashboards", "get_dashboard"}),
         ("read", KEY, {name for name, tool in BY_NAME.items() if not tool.writes}),
@@ -296,25 +296,25 @@ async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Clie
         ("", "another", {*BY_NAME}),
     ],
 )
-async def test_a_key_sees_and_uses_the_tools_that_are_open_to_it_alone(
-    tools: str, key: str, open_to_it: set[str], era: Era
+async def test_keys_can_list_and_call_only_their_allowed_tools(
+    tools: str, key: str, allowed: set[str], era: Era
 ) -> None:
     async with keyed(shared_sandbox(), tools, key, era) as client:
         listed = {tool.name for tool in (await client.list_tools()).tools} - {"chart_data"}
-        assert listed == open_to_it
+        assert listed == allowed
         for tool in BY_NAME:
-            told = text_of(await client.call_tool(tool, {}))
-            assert (f"This key may not use {tool} on this server" in told) is (tool not in open_to_it)
+            text = text_of(await client.call_tool(tool, {}))
+            assert (f"This key may not use {tool} on this server" in text) is (tool not in allowed)
 
 
-async def test_the_view_s_own_tool_opens_no_way_round(era: Era) -> None:
+async def test_chart_data_respects_the_allowed_tools(era: Era) -> None:
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
         asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
         assert "chart_data" not in {tool.name for tool in (await client.list_tools()).tools}
         assert "This key may not use" in text_of(await client.call_tool("chart_data", asked))
 
 
-async def test_resources_and_completions_open_no_way_round(era: Era) -> None:
+async def test_resources_and_completions_respect_the_allowed_tools(era: Era) -> None:
     reference = PromptReference(type="ref/prompt", name="build_dashboard")
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
         with pytest.raises(MCPError, match="This key may not use get_dashboard"):
@@ -327,7 +327,7 @@ async def test_resources_and_completions_open_no_way_round(era: Era) -> None:
     assert len(found["dashboard"]) == 3
 
 
-def test_a_name_that_is_no_tool_is_a_wrong_setting() -> None:
+def test_unknown_tool_names_in_settings_are_rejected() -> None:
     for text in ("list_dashbords", "aaaaaaaaaaaa=reads"):
         with pytest.raises(SettingsError, match=r"CEKURA_TOOLS names .* which is not a tool; did you mean"):
             allowed_tools(text)

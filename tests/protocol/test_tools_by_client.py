@@ -1,4 +1,4 @@
-"""``CEKURA_TOOLS=by-client``: who names itself as a client of the table gets the small profile, all others every tool."""
+"""``CEKURA_TOOLS=by-client``: clients of the table get the core profile, all others every tool."""
 
 import json
 from collections.abc import Collection
@@ -19,14 +19,14 @@ from cekura_dashboards_mcp.web.app import http_app
 from support import BY_NAME, KEY, PLAIN, Era, Json, connect, new_sandbox, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
-LISTED, OTHER = "LocalAI", "claude-code"
+LISTED_CLIENT, OTHER_CLIENT = "LocalAI", "claude-code"
 ABSENT = {tool.name for tool in TOOLS} - CORE
 WRITING_PROMPTS = {"build_dashboard", "dashboards_as_code"}
 ADDRESS = "skill://cekura-build-dashboard/SKILL.md"
 
 
 def connect_as(name: str, era: Era, app: Any = None, tools: str = "by-client") -> AbstractAsyncContextManager[Client]:
-    """A client of that name, in memory."""
+    """An in-memory client with this name."""
     return connect(app or shared_sandbox(), era, name, tools=tools)
 
 
@@ -35,7 +35,7 @@ async def listed_to(client: Client) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [*CORE_CLIENTS, "LocalAI (via mcp-remote 0.15.1)"])
-async def test_a_client_of_the_table_gets_what_the_small_profile_has(name: str, era: Era) -> None:
+async def test_listed_clients_get_the_core_profile(name: str, era: Era) -> None:
     async with connect_as(name, era) as client, connect(shared_sandbox(), era, tools="core") as core:
         for listed in ("list_tools", "list_prompts", "list_resources", "list_resource_templates"):
             assert await getattr(client, listed)() == await getattr(core, listed)()
@@ -48,8 +48,8 @@ async def test_a_client_of_the_table_gets_what_the_small_profile_has(name: str, 
     assert "This client may not use create_dashboard" in text_of(refused)
 
 
-@pytest.mark.parametrize("name", [OTHER, "mcp", "", "localai", "LocalAI-assistant"])
-async def test_any_other_client_gets_all_tools(name: str, era: Era) -> None:
+@pytest.mark.parametrize("name", [OTHER_CLIENT, "mcp", "", "localai", "LocalAI-assistant"])
+async def test_other_clients_get_all_tools(name: str, era: Era) -> None:
     async with connect_as(name, era) as client, connect(shared_sandbox(), era) as whole:
         for listed in ("list_tools", "list_prompts", "list_resources", "list_resource_templates"):
             assert await getattr(client, listed)() == await getattr(whole, listed)()
@@ -58,20 +58,20 @@ async def test_any_other_client_gets_all_tools(name: str, era: Era) -> None:
         assert not (await client.call_tool("look_up", {"kind": "agents"})).is_error
 
 
-@pytest.mark.parametrize("name", [LISTED, OTHER])
-async def test_the_instructions_are_the_same_for_all_and_name_no_tool_that_some_lack(name: str, era: Era) -> None:
+@pytest.mark.parametrize("name", [LISTED_CLIENT, OTHER_CLIENT])
+async def test_instructions_by_client_name_only_core_tools(name: str, era: Era) -> None:
     async with connect_as(name, era) as client:
         assert not [tool for tool in ABSENT if tool in (client.instructions or "")]
 
 
-@pytest.mark.parametrize("name", [LISTED, OTHER])
-async def test_it_is_off_by_default(name: str, era: Era) -> None:
+@pytest.mark.parametrize("name", [LISTED_CLIENT, OTHER_CLIENT])
+async def test_profiles_by_client_are_off_by_default(name: str, era: Era) -> None:
     async with connect_as(name, era, tools="") as client:
         assert await listed_to(client) == {*BY_NAME}
 
 
-async def test_a_client_of_the_table_gets_no_prompt_skill_or_completion_of_a_missing_tool(era: Era) -> None:
-    async with connect_as(LISTED, era) as client:
+async def test_listed_clients_get_no_prompts_or_skills_of_missing_tools(era: Era) -> None:
+    async with connect_as(LISTED_CLIENT, era) as client:
         assert not WRITING_PROMPTS & {prompt.name for prompt in (await client.list_prompts()).prompts}
         with pytest.raises(MCPError, match='No prompt "build_dashboard"; available: morning_check'):
             await client.get_prompt("build_dashboard", {"about": "bookings"})
@@ -86,15 +86,15 @@ async def test_a_client_of_the_table_gets_no_prompt_skill_or_completion_of_a_mis
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("question", QUESTIONS[:3], ids=[question.text for question in QUESTIONS[:3]])
-async def test_an_answer_to_a_client_of_the_table_names_no_missing_tool(question: Question, era: Era) -> None:
-    async with connect_as(LISTED, era) as client:
+async def test_answers_to_listed_clients_name_no_missing_tools(question: Question, era: Era) -> None:
+    async with connect_as(LISTED_CLIENT, era) as client:
         result = await client.call_tool(question.tool, question.arguments)
     assert not result.is_error, text_of(result)
     assert not [name for name in ABSENT if name in json.dumps(result.structured_content) + text_of(result)]
 
 
-async def test_a_client_of_the_table_edits_and_undoes(era: Era) -> None:
-    async with connect_as(LISTED, era, new_sandbox(count=10)) as client:
+async def test_listed_clients_can_edit_and_undo(era: Era) -> None:
+    async with connect_as(LISTED_CLIENT, era, new_sandbox(count=10)) as client:
         edit = {"dashboard_id": 11, "date_range": "30d", "name": "New"}
         done: Json = (await client.call_tool("update_dashboard", edit)).structured_content or {}
         undone = await client.call_tool(done["undo"]["tool"], done["undo"]["arguments"])
@@ -104,13 +104,15 @@ async def test_a_client_of_the_table_edits_and_undoes(era: Era) -> None:
 @pytest.mark.parametrize(
     ("tools", "name", "expected"),
     [
-        ("by-client, look_up", LISTED, CORE | {"look_up"}),
-        ("by-client, look_up", OTHER, {*BY_NAME}),
-        ("aaaaaaaaaaaa=all; *=by-client", LISTED, CORE),
-        ("aaaaaaaaaaaa=by-client; *=read", LISTED, {name for name, tool in BY_NAME.items() if not tool.writes}),
+        ("by-client, look_up", LISTED_CLIENT, CORE | {"look_up"}),
+        ("by-client, look_up", OTHER_CLIENT, {*BY_NAME}),
+        ("aaaaaaaaaaaa=all; *=by-client", LISTED_CLIENT, CORE),
+        ("aaaaaaaaaaaa=by-client; *=read", LISTED_CLIENT, {name for name, tool in BY_NAME.items() if not tool.writes}),
     ],
 )
-async def test_it_goes_with_names_and_keys(tools: str, name: str, expected: Collection[str], era: Era) -> None:
+async def test_by_client_combines_with_tool_names_and_keys(
+    tools: str, name: str, expected: Collection[str], era: Era
+) -> None:
     async with connect_as(name, era, tools=tools) as client:
         assert await listed_to(client) == {*expected}
 
@@ -118,16 +120,14 @@ async def test_it_goes_with_names_and_keys(tools: str, name: str, expected: Coll
 @pytest.mark.parametrize(
     ("era", "name", "expected"),
     [
-        ("auto", LISTED, CORE),
-        ("auto", OTHER, {*BY_NAME}),
-        ("legacy", LISTED, {*BY_NAME}),
-        ("legacy", OTHER, {*BY_NAME}),
+        ("auto", LISTED_CLIENT, CORE),
+        ("auto", OTHER_CLIENT, {*BY_NAME}),
+        ("legacy", LISTED_CLIENT, {*BY_NAME}),
+        ("legacy", OTHER_CLIENT, {*BY_NAME}),
     ],
 )
-async def test_over_http_each_request_decides_alone_on_every_replica(
-    era: Era, name: str, expected: Collection[str]
-) -> None:
-    """Requests of the older protocol carry no name there."""
+async def test_the_profile_is_decided_per_request_over_http(era: Era, name: str, expected: Collection[str]) -> None:
+    """Requests of the older protocol carry no client name over HTTP."""
     for _ in range(2):
         connection = Connection(settings(tools="by-client"), key_per_request=True, app_factory=shared_sandbox, now=now)
         async with (

@@ -51,7 +51,7 @@ def ids(calls: list[tuple[str, Json]]) -> list[str]:
 
 
 def numbers(value: Any) -> set[str]:
-    """Every number that stands in a JSON value, booleans not being numbers."""
+    """Every number in a JSON value, without booleans."""
     if is_object(value):
         return set[str]().union(*(numbers(item) for item in value.values()))
     if is_list(value):
@@ -61,7 +61,7 @@ def numbers(value: Any) -> set[str]:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=ids(CALLS))
-async def test_text_and_structure_say_the_same(tool: str, arguments: Json, era: Era) -> None:
+async def test_text_and_structure_contain_the_same_numbers(tool: str, arguments: Json, era: Era) -> None:
     app = shared_sandbox() if not next(t for t in TOOLS if t.name == tool).writes else new_sandbox()
     async with connect(app, era) as client:
         result = await client.call_tool(tool, arguments)
@@ -71,11 +71,11 @@ async def test_text_and_structure_say_the_same(tool: str, arguments: Json, era: 
     missing = {number for number in numbers(structure) if number not in text}
     assert missing == set()
     flat = json.dumps(structure, ensure_ascii=False)
-    unsaid = {number for number in NUMBER.findall(text) if number not in flat}
-    assert unsaid == set()
+    missing_in_structure = {number for number in NUMBER.findall(text) if number not in flat}
+    assert missing_in_structure == set()
     for key in ("notes", "warnings", "notes", "omitted", "differences", "plan_id"):
-        for said in re.findall(rf'"{key}": (\[.*?\]|".*?")', flat):
-            values: Any = json.loads(said)
+        for message in re.findall(rf'"{key}": (\[.*?\]|".*?")', flat):
+            values: Any = json.loads(message)
             assert all(value in text for value in (values if is_list(values) else [values]))
 
 
@@ -83,7 +83,7 @@ GOLDEN = [call for call in CALLS if call[0] not in {tool.name for tool in TOOLS 
 
 
 @pytest.mark.parametrize(("tool", "arguments"), GOLDEN, ids=ids(GOLDEN))
-async def test_answers_are_the_golden_ones(tool: str, arguments: Json, golden: Callable[[str, str], None]) -> None:
+async def test_answers_match_the_golden_files(tool: str, arguments: Json, golden: Callable[[str, str], None]) -> None:
     async with connect(shared_sandbox()) as client:
         result = await client.call_tool(tool, arguments)
     name = f"{tool}-{GOLDEN.index((tool, arguments))}.txt"
@@ -91,7 +91,7 @@ async def test_answers_are_the_golden_ones(tool: str, arguments: Json, golden: C
     golden(name, f"{text_of(result)}\n\n{structure}")
 
 
-async def test_the_main_job_goes_from_question_to_edit_and_back(era: Era) -> None:
+async def test_a_dashboard_can_be_found_read_edited_and_undone(era: Era) -> None:
     app = new_sandbox()
     async with connect(app, era) as client:
 
@@ -129,16 +129,18 @@ MISTAKES: list[tuple[str, Json, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tool", "arguments", "said"), MISTAKES, ids=[f"{m[0]}-{i}" for i, m in enumerate(MISTAKES)])
-async def test_a_mistake_is_answered_with_what_to_do_instead(tool: str, arguments: Json, said: str, era: Era) -> None:
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"), MISTAKES, ids=[f"{m[0]}-{i}" for i, m in enumerate(MISTAKES)]
+)
+async def test_mistakes_are_answered_with_a_next_step(tool: str, arguments: Json, message: str, era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         result = await client.call_tool(tool, arguments)
     assert result.is_error
     assert result.structured_content is None
-    assert text_of(result) == said
+    assert text_of(result) == message
 
 
-READ_AS: list[tuple[str, Json, str]] = [
+CONVERTED: list[tuple[str, Json, str]] = [
     ("get_dashboard", {"dashboard_id": "11"}, 'dashboard_id: "11" was read as 11'),
     ("get_widgets_data", {"widget_ids": 205}, "widget_ids: one value was read as a list"),
     ("get_widgets_data", {"widget_ids": "[205, 206]"}, "widget_ids: JSON text was read as the list in it"),
@@ -167,8 +169,8 @@ READ_AS: list[tuple[str, Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "note"), READ_AS, ids=[m[2] for m in READ_AS])
-async def test_what_is_unambiguous_is_accepted_and_told(tool: str, arguments: Json, note: str, era: Era) -> None:
+@pytest.mark.parametrize(("tool", "arguments", "note"), CONVERTED, ids=[m[2] for m in CONVERTED])
+async def test_unambiguous_values_are_converted_and_reported(tool: str, arguments: Json, note: str, era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         result = await client.call_tool(tool, arguments)
     assert not result.is_error, text_of(result)
@@ -177,7 +179,7 @@ async def test_what_is_unambiguous_is_accepted_and_told(tool: str, arguments: Js
     assert f"note: {note}" in text_of(result)
 
 
-async def test_read_only_mode_does_not_offer_what_writes(era: Era) -> None:
+async def test_read_only_mode_omits_tools_that_write(era: Era) -> None:
     async with connect(shared_sandbox(), era, read_only=True) as client:
         offered = {tool.name for tool in (await client.list_tools()).tools}
         assert offered == {tool.name for tool in TOOLS if not tool.writes} - {"preview_edit"}
@@ -185,7 +187,7 @@ async def test_read_only_mode_does_not_offer_what_writes(era: Era) -> None:
         assert result.is_error
 
 
-async def test_a_crash_of_ours_shows_no_detail(era: Era) -> None:
+async def test_an_internal_error_reveals_no_details(era: Era) -> None:
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         raise ZeroDivisionError("detail")
 
@@ -196,7 +198,7 @@ async def test_a_crash_of_ours_shows_no_detail(era: Era) -> None:
     assert "detail" not in text_of(result)
 
 
-async def test_the_server_names_itself_and_its_version(era: Era) -> None:
+async def test_the_server_reports_its_name_and_version(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
         assert client.server_info is not None
         assert client.server_info.name == "cekura-dashboards"
