@@ -108,11 +108,11 @@ async def test_read_only_mode_omits_prompts_and_tools_that_write(era: Era) -> No
     async with connect(shared_sandbox(), era, read_only=True) as client:
         names = [prompt.name for prompt in (await client.list_prompts()).prompts]
         assert names == [name for name in PROMPTS if name not in {"build_dashboard", "dashboards_as_code"}]
-        message = [await text_of_prompt(client, name, PROMPT_ARGUMENTS[name]) for name in names]
+        texts = [await text_of_prompt(client, name, PROMPT_ARGUMENTS[name]) for name in names]
         with pytest.raises(MCPError):
             await client.get_prompt("build_dashboard", PROMPT_ARGUMENTS["build_dashboard"])
     absent = [name for name, tool in BY_NAME.items() if tool.writes or name == "preview_edit"]
-    assert not [name for name in absent if name in " ".join(message)]
+    assert not [name for name in absent if name in " ".join(texts)]
 
 
 async def read(client: Client, address: str) -> str:
@@ -132,9 +132,9 @@ async def test_a_dashboard_resource_equals_the_answer_of_get_dashboard(era: Era)
             with pytest.raises(MCPError, match=re.escape(message)):
                 await client.read_resource(address)
     async with open_tools(shared_sandbox()) as (context, _):
-        message, _ = await ask(context, "get_dashboard", dashboard_id=12)
-    assert by_id == message
-    assert by_name.startswith(message.split("\nnote:")[0])
+        text, _ = await ask(context, "get_dashboard", dashboard_id=12)
+    assert by_id == text
+    assert by_name.startswith(text.split("\nnote:")[0])
 
 
 LONG_NUMBER = "1" * 5000

@@ -113,7 +113,7 @@ class Issuer:
         return jwt.encode({n: v for n, v in claims.items() if v is not None}, key, algorithm, named)
 
 
-IssuerType = TypeVar("AnIssuer", bound=Issuer)
+IssuerType = TypeVar("IssuerType", bound=Issuer)
 
 
 @asynccontextmanager
