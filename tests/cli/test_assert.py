@@ -1,4 +1,4 @@
-"""Charts checked on the command line against what a file expects of them."""
+"""The ``assert`` command: charts checked against the expectations of a file."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def board_expecting(run: Any, tmp_path: Path, **lines: str) -> Path:
     return file
 
 
-def test_each_line_that_fails_is_told_with_n_and_interval_and_in_junit(run: Any, tmp_path: Path) -> None:
+def test_failed_expectations_are_reported_with_n_interval_and_junit(run: Any, tmp_path: Path) -> None:
     board_expecting(
         run, tmp_path, **{RATE: ">= 0.9 over 7d", "Calls per day": "no outage", "Calls per hour": "no outage over 14d"}
     )
@@ -67,7 +67,7 @@ def test_each_line_that_fails_is_told_with_n_and_interval_and_in_junit(run: Any,
     assert suite[0].get("name") == "Success rate >= 0.9 over 7d"
 
 
-def test_a_value_below_by_chance_is_not_shown_to_be_below(run: Any) -> None:
+def test_a_value_within_its_interval_passes_an_expectation(run: Any) -> None:
     value, low, _, _ = map(float, NUMBERS.search(run("assert", "11", "--expect", RATE, "> 0").stdout).groups())  # type: ignore[union-attr] # fails if it is not there
     between = run("assert", "11", "--expect", RATE, f">= {value + 0.001:.4f}").stdout
     assert between.startswith("ok  ")
@@ -88,9 +88,7 @@ def test_a_value_below_by_chance_is_not_shown_to_be_below(run: Any) -> None:
         (("12", "Booking success", "no change over 14d"), r"FAIL .*step at"),
     ],
 )
-def test_whatever_a_chart_of_one_measure_shows_can_be_expected(
-    run: Any, line: tuple[str, str, str], shown: str
-) -> None:
+def test_every_chart_of_one_measure_can_be_asserted(run: Any, line: tuple[str, str, str], shown: str) -> None:
     dashboard, *expected = line
     out = run("assert", dashboard, "--expect", *expected, code=shown.startswith("FAIL")).stdout
     assert re.match(shown, out), out
@@ -118,28 +116,26 @@ LATENCY = "12", "Response latency p95"
         (("12", "Customer satisfaction", "> 3 s"), r"\?    .*: its unit is not known; write the number without s"),
     ],
 )
-def test_a_value_may_have_a_unit_that_the_chart_can_be_compared_in(
-    run: Any, line: tuple[str, str, str], shown: str
-) -> None:
+def test_expectations_accept_units_compatible_with_the_chart(run: Any, line: tuple[str, str, str], shown: str) -> None:
     dashboard, *expected = line
     out = run("assert", dashboard, "--expect", *expected, code={"F": 1, "o": 0}.get(shown[0], 2)).stdout
     assert re.match(shown, out), out
 
 
-def test_what_cannot_be_checked_is_neither_held_nor_failed(run: Any) -> None:
+def test_an_untestable_expectation_exits_with_2(run: Any) -> None:
     out = run("assert", "11", "--expect", "Topics", "> 1", code=2).stdout
     assert out.startswith('?    "Topics" > 1 over 7d: not tested: it shows several figures;')
 
 
-@pytest.mark.parametrize(("line", "meant"), [("<= 20", "<= 20 %"), ("> -1", ""), (">= 850 %", "")])
-def test_a_number_that_no_rate_can_be_is_not_taken_as_held(run: Any, line: str, meant: str) -> None:
+@pytest.mark.parametrize(("line", "suggestion"), [("<= 20", "<= 20 %"), ("> -1", ""), (">= 850 %", "")])
+def test_impossible_values_of_rates_are_not_tested(run: Any, line: str, suggestion: str) -> None:
     out = run("assert", "11", "--expect", RATE, line, code=2).stdout
     assert ": not tested: a rate of this chart is from 0 to 1, or from 0 to 100 %" in out
-    assert out.rstrip().endswith(f'; did you mean "{meant}"?' if meant else "0 to 100 %")
+    assert out.rstrip().endswith(f'; did you mean "{suggestion}"?' if suggestion else "0 to 100 %")
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
+    ("line", "message"),
     [
         ((RATE, "at least 85% in the last 7 days"), 'did you mean ">= 85 % over 7d"?'),
         ((RATE, "=> 0.85 in 24h"), 'did you mean ">= 0.85 over 24h"?'),
@@ -156,14 +152,14 @@ def test_a_number_that_no_rate_can_be_is_not_taken_as_held(run: Any, line: str, 
         (("Sucess rate", ">= 0.85"), "did you mean `Success rate`?"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_refused_with_the_nearest_form(run: Any, line: tuple[str, str], why: str) -> None:
+def test_invalid_expectations_are_rejected_with_a_suggestion(run: Any, line: tuple[str, str], message: str) -> None:
     done = run("assert", "11", "--expect", *line, code=2)
-    assert why in done.stderr
+    assert message in done.stderr
     assert "Nothing was read." in done.stderr
     assert done.stdout == ""
 
 
-def test_what_a_dashboard_or_a_file_lacks_is_told_with_exit_code_2(run: Any, tmp_path: Path) -> None:
+def test_missing_files_dashboards_and_expectations_exit_with_2(run: Any, tmp_path: Path) -> None:
     assert "There is nothing to check: give expectations" in run("assert", "11", code=2).stderr
     assert "missing.json cannot be read" in run("assert", "missing.json", code=2).stderr
     file = board_expecting(run, tmp_path, **{RATE: "> 0"})
@@ -177,7 +173,7 @@ def test_what_a_dashboard_or_a_file_lacks_is_told_with_exit_code_2(run: Any, tmp
     assert gone.stderr.startswith("cekura-dashboards: ")
 
 
-def test_other_commands_leave_what_a_file_expects(run: Any, tmp_path: Path) -> None:
+def test_other_commands_keep_the_expectations_of_a_file(run: Any, tmp_path: Path) -> None:
     file = board_expecting(run, tmp_path, **{RATE: ">= 0.9"})
     assert run("plan", "board.json").stdout.startswith("No changes")
     assert run("apply", "board.json", "--yes").stdout.startswith("No changes")
@@ -187,7 +183,7 @@ def test_other_commands_leave_what_a_file_expects(run: Any, tmp_path: Path) -> N
     assert read_board((tmp_path / "new.json").read_bytes()).expect is None
 
 
-def test_a_file_keeps_the_last_look_and_what_failed_then_is_told_as_still_so(run: Any, tmp_path: Path) -> None:
+def test_since_file_marks_known_failures_as_reported_before(run: Any, tmp_path: Path) -> None:
     arguments = ("assert", "11", "--expect", RATE, ">= 0.99", "--since", "look.txt")
     assert "reported before" not in run(*arguments, code=1).stdout
     first = (tmp_path / "look.txt").read_text(encoding="utf-8")
@@ -203,7 +199,7 @@ def test_a_file_keeps_the_last_look_and_what_failed_then_is_told_as_still_so(run
 
 
 @pytest.mark.anyio
-async def test_looks_in_quick_succession_tell_nothing_new_and_an_unreadable_chart_is_not_forgotten() -> None:
+async def test_rapid_looks_report_nothing_new_and_remember_unreadable_charts() -> None:
     app, lines, more = new_sandbox(), {RATE: ">= 0.99"}, {"Call length": "< 10"}
     async with open_tools(app) as (context, _):
         first = await assert_board(context, 11, lines, looks=True)
@@ -221,7 +217,7 @@ async def test_looks_in_quick_succession_tell_nothing_new_and_an_unreadable_char
 
 
 @pytest.mark.anyio
-async def test_a_chart_without_a_name_is_expected_of_by_the_empty_name() -> None:
+async def test_a_chart_without_a_name_is_asserted_by_an_empty_name() -> None:
     app = new_sandbox()
     force(app, 203, name=None)
     async with open_tools(app) as (context, _):
@@ -229,7 +225,7 @@ async def test_a_chart_without_a_name_is_expected_of_by_the_empty_name() -> None
     assert [check.status for check in asserted.checks] == ["ok"]
 
 
-def test_over_many_looks_a_failure_must_be_surer_than_for_one(run: Any) -> None:
+def test_failures_over_many_looks_need_stronger_evidence(run: Any) -> None:
     numbers = NUMBERS.search(run("assert", "11", "--expect", RATE, "> 0").stdout)
     assert numbers is not None
     expected = f">= {float(numbers[3]) + 0.0003:.5f}"

@@ -1,4 +1,4 @@
-"""Dashboards as files, on the command line against a sandbox that goes on running."""
+"""Dashboards as files, on the command line with a long-running sandbox."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def run(address: str, tmp_path: Path) -> Any:
     return run
 
 
-def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any, tmp_path: Path) -> None:
+def test_a_dashboard_can_be_exported_edited_applied_and_undone(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "board.json"
     file.write_text(run("export", "Booking agent")[0], encoding="utf-8")
     assert run("plan", "board.json") == ('No changes to dashboard 12 "Booking agent".\n', "")
@@ -53,8 +53,8 @@ def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any,
     assert "plan_id" not in said
     [step] = json.loads(run("plan", "board.json", "--json")[0])["steps"]
     assert (step["tool"], step["arguments"]["delete"]) == ("bulk_edit_dashboard", [209])
-    said, why = run("apply", "board.json", code=2)
-    assert "add --yes to apply without it. Nothing was changed." in why
+    said, message = run("apply", "board.json", code=2)
+    assert "add --yes to apply without it. Nothing was changed." in message
     out, shown = run("apply", "board.json", "--yes", "--json")
     assert 'delete 209 "Booking success"' in shown
     (tmp_path / "receipts.json").write_text(out, encoding="utf-8")
@@ -64,10 +64,10 @@ def test_a_dashboard_is_exported_edited_planned_applied_and_taken_back(run: Any,
     assert json.loads(run("export", "12")[0])["widgets"][-1]["name"] == "Booking success"
 
 
-def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(run: Any) -> None:
+def test_a_board_from_stdin_creates_a_dashboard_in_another_project(run: Any) -> None:
     board = run("export", "13")[0].replace('"Harbour Telecom"', '"Northside Clinics"')
-    _, why = run("plan", "-", stdin=board, code=1)
-    assert "no metric" in why
+    _, message = run("plan", "-", stdin=board, code=1)
+    assert "no metric" in message
     new = json.dumps(
         {"name": "From a pipe", "widgets": [PIE], "filters": {"field": "timestamp", "op": "gte", "value": "today-7d"}}
     )
@@ -77,7 +77,7 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
 
 
 @pytest.mark.parametrize(
-    ("arguments", "stdin", "code", "why"),
+    ("arguments", "stdin", "code", "message"),
     [
         (["export", "nothing"], "", 1, 'no dashboard "nothing"; list_dashboards shows them.'),
         (["plan", "-"], "{", 2, "is not JSON"),
@@ -112,9 +112,11 @@ def test_a_board_from_standard_input_makes_a_new_dashboard_in_another_project(ru
         (["report", "--dashboard", LONG], "", 1, 'no dashboard "111'),
     ],
 )
-def test_a_mistake_is_a_line_on_stderr(run: Any, arguments: list[str], stdin: str, code: int, why: str) -> None:
+def test_mistakes_are_reported_in_one_line_on_stderr(
+    run: Any, arguments: list[str], stdin: str, code: int, message: str
+) -> None:
     out, said = run(*arguments, stdin=stdin, code=code)
-    assert why in said
+    assert message in said
     lines = [line for line in said.splitlines() if line.startswith(("cekura-dashboards: ", "Error: "))]
     assert len(lines) == (2 if arguments[0] == "report" else 1)  # a report has two parts
     assert len(said) < 500
@@ -129,9 +131,7 @@ def encoded(text: str, encoding: str, *, mark: bool) -> bytes:
 
 @pytest.mark.parametrize("mark", [True, False])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-def test_a_file_is_read_in_whatever_unicode_a_shell_wrote_it(
-    run: Any, encoding: str, tmp_path: Path, *, mark: bool
-) -> None:
+def test_files_in_every_unicode_encoding_are_read(run: Any, encoding: str, tmp_path: Path, *, mark: bool) -> None:
     """Windows PowerShell 5.1 writes ``>`` as UTF-16 with a mark, and lines that end in CR LF."""
     board = Board(name="Überblick", project=1, widgets=[{**PIE, "name": "Wörter 🎧"}]).to_text()
     (tmp_path / "board.json").write_bytes(encoded(board, encoding, mark=mark))
@@ -144,7 +144,7 @@ def test_a_file_is_read_in_whatever_unicode_a_shell_wrote_it(
 
 
 @pytest.mark.parametrize("command", FROM_STDIN)
-def test_bytes_that_are_no_unicode_are_told_in_one_line(run: Any, command: list[str], tmp_path: Path) -> None:
+def test_invalid_encodings_are_reported_in_one_line(run: Any, command: list[str], tmp_path: Path) -> None:
     (tmp_path / "board.json").write_bytes('{"name": "Überblick"}'.encode("cp1252"))
     out, said = run(command[0], "board.json", code=2)
     assert (out, said) == (
@@ -155,7 +155,7 @@ def test_bytes_that_are_no_unicode_are_told_in_one_line(run: Any, command: list[
     )
 
 
-def test_read_only_mode_applies_nothing(run: Any) -> None:
+def test_read_only_mode_rejects_apply(run: Any) -> None:
     board = json.dumps({"name": "Never", "project": 1, "widgets": []})
-    _, why = run("apply", "-", "--yes", stdin=board, code=1, CEKURA_READ_ONLY="1")
-    assert "CEKURA_READ_ONLY is set" in why
+    _, message = run("apply", "-", "--yes", stdin=board, code=1, CEKURA_READ_ONLY="1")
+    assert "CEKURA_READ_ONLY is set" in message

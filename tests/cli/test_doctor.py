@@ -1,4 +1,4 @@
-"""The doctor: what it finds in order, what not, and how it tells one possible API from another."""
+"""``doctor``: passed and failed checks, and how its probe distinguishes API variants."""
 
 import json
 import os
@@ -22,29 +22,33 @@ from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_s
 pytestmark = pytest.mark.anyio
 TYPES = get_type_hints(ApiVariant)
 SINGLE = [ApiVariant(**{field.name: value}) for field in fields(ApiVariant) for value in get_args(TYPES[field.name])]
-OTHER = ApiVariant(
+OTHER_VARIANT = ApiVariant(
     override="merge", preview="merge", grouped="nested", booleans="1", rates="percent", binary="0/5", stat="array", buckets="bare",
     empty_buckets="null", predefined="list", preview_answer="short", placeholders="null", clock_ahead_s=120,
 )  # fmt: skip
-OF_A_PROJECT = {"clock_ahead_s", "sample_rate", "trigger", "evaluated_since_days"}
-"""What is no open question of the API."""
-MIXED = [OTHER, replace(OTHER, override="replace", grouped="field"), replace(OTHER, preview="alone", rates="ratio")]
+PROJECT_SETTINGS = {"clock_ahead_s", "sample_rate", "trigger", "evaluated_since_days"}
+"""Settings of a project, which the probe does not report."""
+MIXED = [
+    OTHER_VARIANT,
+    replace(OTHER_VARIANT, override="replace", grouped="field"),
+    replace(OTHER_VARIANT, preview="alone", rates="ratio"),
+]
 
 
 @pytest.mark.parametrize("readings", [*SINGLE, *MIXED], ids=str)
-async def test_the_probe_recognises_every_reading_of_the_sandbox_and_only_reads(readings: ApiVariant) -> None:
+async def test_the_probe_recognizes_every_api_variant_and_only_reads(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         found = {finding.question: finding.answer for finding in await probe(context)}
         assert recorder.writes() == []
     expected = {
-        field.name: getattr(readings, field.name) for field in fields(readings) if field.name not in OF_A_PROJECT
+        field.name: getattr(readings, field.name) for field in fields(readings) if field.name not in PROJECT_SETTINGS
     }
     assert {name: found[name] for name in expected} == expected
     assert found["page_size"] == "10 by default, more on request"
 
 
 @pytest.mark.parametrize(("query", "answer"), [({"project_id": "2"}, "allowed in some projects"), ({}, "forbidden")])
-async def test_the_right_to_read_alerts_is_asked_of_each_project(query: dict[str, str], answer: str) -> None:
+async def test_the_probe_checks_alert_rights_per_project(query: dict[str, str], answer: str) -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: (
             Response(403, b"{}") if "/alerts/" in sent.path and query.items() <= sent.query.items() else None
@@ -52,7 +56,7 @@ async def test_the_right_to_read_alerts_is_asked_of_each_project(query: dict[str
         assert {finding.question: finding.answer for finding in await probe(context)}["alerts"] == answer
 
 
-async def test_the_report_holds_no_name_id_or_number_of_calls() -> None:
+async def test_the_probe_report_contains_no_names_ids_or_counts() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         text = "\n".join(report(await probe(context))[1:])
     for private in ("Operations", "Booking", "Northside", "Reception", KEY):
@@ -60,7 +64,7 @@ async def test_the_report_holds_no_name_id_or_number_of_calls() -> None:
     assert {word for word in text.split() if any(c.isdigit() for c in word)} <= {"10", "1)"}
 
 
-async def test_what_cannot_be_settled_says_why() -> None:
+async def test_undetermined_probe_answers_state_a_reason() -> None:
     app = shared_sandbox(ApiVariant(), count=1)
     async with open_tools(app) as (context, _):
         found = {finding.question: finding for finding in await probe(context)}
@@ -77,10 +81,10 @@ def sandboxed(**given: Any) -> Connection:
     return Connection(settings(**given), app_factory=shared_sandbox, now=now)
 
 
-async def test_everything_in_order_is_told_line_by_line() -> None:
-    passed, said = await lines(sandboxed(), with_probe=True)
+async def test_doctor_lists_every_passed_check() -> None:
+    passed, message = await lines(sandboxed(), with_probe=True)
     assert passed
-    assert said[:6] == [
+    assert message[:6] == [
         "ok   settings: http://localhost, time zone of the project, 30 s a call",
         f"ok   key: given, digest {caller_of(SecretStr(KEY))}",
         "ok   API: answers",
@@ -88,33 +92,33 @@ async def test_everything_in_order_is_told_line_by_line() -> None:
         "ok   projects: 2 visible",
         "ok   clock: the API is 0 s behind",
     ]
-    assert "  override: replace (an override replaces the saved filters)" in said
+    assert "  override: replace (an override replaces the saved filters)" in message
 
 
-async def test_a_key_that_is_not_accepted_is_told_and_nothing_more_is_asked() -> None:
+async def test_a_rejected_key_ends_the_checks() -> None:
     made = settings().model_copy(update={"api_key": SecretStr("wrong")})
-    passed, said = await lines(Connection(made, app_factory=shared_sandbox, now=now), with_probe=True)
+    passed, message = await lines(Connection(made, app_factory=shared_sandbox, now=now), with_probe=True)
     assert not passed
-    assert said[-1].startswith("FAIL key: The API rejected the key (401)")
+    assert message[-1].startswith("FAIL key: The API rejected the key (401)")
 
 
-async def test_no_key_and_no_network_are_told() -> None:
-    passed, said = await lines(Connection(settings().model_copy(update={"api_key": None})))
-    assert (passed, said[-1]) == (False, "FAIL key: none; set CEKURA_API_KEY, or try --sandbox")
+async def test_a_missing_key_and_network_are_reported() -> None:
+    passed, message = await lines(Connection(settings().model_copy(update={"api_key": None})))
+    assert (passed, message[-1]) == (False, "FAIL key: none; set CEKURA_API_KEY, or try --sandbox")
     nowhere = settings(timeout_s=2).model_copy(update={"base_url": "http://127.0.0.1:9"})
-    passed, said = await lines(Connection(nowhere, now=now))
+    passed, message = await lines(Connection(nowhere, now=now))
     assert not passed
-    assert said[-1].startswith("FAIL API: The API could not be reached (ConnectError)")
+    assert message[-1].startswith("FAIL API: The API could not be reached (ConnectError)")
 
 
-async def test_a_project_that_the_key_cannot_see_is_told() -> None:
-    passed, said = await lines(sandboxed(project_id=99))
+async def test_an_invisible_project_is_reported() -> None:
+    passed, message = await lines(sandboxed(project_id=99))
     assert not passed
-    assert any("CEKURA_PROJECT_ID is 99" in line for line in said)
+    assert any("CEKURA_PROJECT_ID is 99" in line for line in message)
 
 
 @pytest.mark.parametrize(
-    ("date", "passed", "told"),
+    ("date", "passed", "detail"),
     [
         ("Wed, 18 Nov 2026 15:30:20 GMT", True, "the API is 20 s ahead"),
         ("Wed, 18 Nov 2026 15:25:00 GMT", None, "the API is 300 s behind; correct this machine's clock"),
@@ -122,15 +126,15 @@ async def test_a_project_that_the_key_cannot_see_is_told() -> None:
         ("soon", None, "the API does not send its time"),
     ],
 )
-def test_the_clocks_are_compared(date: str | None, passed: bool | None, told: str) -> None:  # noqa: FBT001 - a parameter
+def test_clock_differences_are_classified(date: str | None, passed: bool | None, detail: str) -> None:  # noqa: FBT001 - a parameter
     check = check_clock(date, NOW)
-    assert (check.passed, check.detail) == (passed, told)
+    assert (check.passed, check.detail) == (passed, detail)
 
 
-async def test_a_clock_that_is_ahead_is_seen() -> None:
+async def test_an_api_clock_that_is_ahead_is_reported() -> None:
     app = shared_sandbox(ApiVariant(clock_ahead_s=timedelta(minutes=2).total_seconds()))
-    _, said = await lines(Connection(settings(), app_factory=lambda: app, now=now))
-    assert said[-1].startswith("?    clock: the API is 120 s ahead")
+    _, message = await lines(Connection(settings(), app_factory=lambda: app, now=now))
+    assert message[-1].startswith("?    clock: the API is 120 s ahead")
 
 
 def person(home: Path) -> Machine:
@@ -154,28 +158,28 @@ VERSION = version("cekura-dashboards-mcp")
 STARTED: Json = {"command": sys.executable, "args": ["-m", "cekura_dashboards_mcp", "serve"]}
 
 
-async def test_chat_clients_that_are_here_are_found_and_their_entries_started(tmp_path: Path) -> None:
+async def test_installed_clients_are_found_and_their_entries_started(tmp_path: Path) -> None:
     write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
     (tmp_path / ".config" / "Code" / "User").mkdir(parents=True)
-    said = await entries(tmp_path)
-    assert said == [
+    message = await entries(tmp_path)
+    assert message == [
         "?    VS Code: this server is not installed; to add it: cekura-dashboards install vscode",
         f'ok   Cursor, "cekura-dashboards": starts {VERSION}, {len(BY_NAME)} tools, and the API answers it',
     ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
-async def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
+async def test_a_key_readable_by_other_users_is_reported(tmp_path: Path) -> None:
     path = write_entry(tmp_path, "cursor", **STARTED, env={"CEKURA_API_KEY": "your-cekura-api-key"})
-    for mode, told in ((0o644, True), (0o600, False)):
+    for mode, detail in ((0o644, True), (0o600, False)):
         path.chmod(mode)
         found = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
         assert (
             f"?    Cursor: other users can read {path}, which contains a key; to fix it: chmod 600 {path}" in found
-        ) == told
+        ) == detail
 
 
-async def test_a_file_with_comments_is_read_as_its_client_reads_it(tmp_path: Path) -> None:
+async def test_comments_are_accepted_only_in_files_of_clients_that_allow_them(tmp_path: Path) -> None:
     entry = json.dumps({**STARTED, "args": [*STARTED["args"], "--sandbox"]})
     for name in ("vscode", "cursor"):
         path = write_entry(tmp_path, name)
@@ -189,7 +193,7 @@ async def test_a_file_with_comments_is_read_as_its_client_reads_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["codex", "opencode", "goose"])
-async def test_an_entry_in_another_form_is_started_as_its_client_starts_it(name: str, tmp_path: Path) -> None:
+async def test_entries_in_other_formats_are_started_like_their_client_does(name: str, tmp_path: Path) -> None:
     typed("install", name, "--sandbox", environment={"HOME": str(tmp_path), **person(tmp_path).environment})
     [line] = await entries(tmp_path)
     assert line.startswith(f'ok   {CLIENTS[name].title}, "cekura-dashboards-sandbox": starts {VERSION}')
@@ -199,7 +203,7 @@ async def test_an_entry_in_another_form_is_started_as_its_client_starts_it(name:
     ("name", "source"),
     [("codex", "it comes from CEKURA_API_KEY, which is not set in this shell"), ("vscode", "VS Code asks for it")],
 )
-async def test_an_entry_whose_key_is_elsewhere_says_where(name: str, source: str, tmp_path: Path) -> None:
+async def test_an_entry_with_an_external_key_names_its_source(name: str, source: str, tmp_path: Path) -> None:
     shell = {"HOME": str(tmp_path), **person(tmp_path).environment, "CEKURA_API_KEY": "key-of-this-shell"}
     typed("install", name, environment=shell)
     [line] = await entries(tmp_path)
@@ -212,13 +216,13 @@ async def test_an_entry_whose_key_is_elsewhere_says_where(name: str, source: str
     assert "does not answer: CEKURA_API_KEY is a reference that was not filled in" in found.lines()[-1]
 
 
-async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Path) -> None:
+async def test_doctor_without_any_client_lists_the_supported_ones(tmp_path: Path) -> None:
     [line] = await entries(tmp_path)
     assert line.startswith("?    chat clients: none of Claude Desktop, Claude Code, Cursor, VS Code, Codex, ")
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
         (
             {"command": "/not/there/cekura-dashboards", "args": ["serve"]},
@@ -235,16 +239,16 @@ async def test_without_a_chat_client_the_entry_for_others_is_named(tmp_path: Pat
         ),
     ],
 )
-async def test_an_entry_that_does_not_work_says_why_and_what_to_do(entry: Json, said: str, tmp_path: Path) -> None:
+async def test_broken_entries_are_reported_with_cause_and_fix(entry: Json, message: str, tmp_path: Path) -> None:
     write_entry(tmp_path, "claude-code", **entry)
     [line] = await entries(tmp_path)
     assert line.startswith('FAIL Claude Code, "cekura-dashboards": ')
-    assert said in line
+    assert message in line
     if "but: " not in line:
         assert line.endswith("cekura-dashboards install claude-code")
 
 
-async def test_a_file_that_is_no_json_is_told_where(tmp_path: Path) -> None:
+async def test_invalid_json_is_reported_with_its_position(tmp_path: Path) -> None:
     write_entry(tmp_path, "cursor").write_text("{,}", encoding="utf-8")
     found = await examine(sandboxed(), person(tmp_path), with_probe=False)
     assert not found.passed
@@ -252,7 +256,7 @@ async def test_a_file_that_is_no_json_is_told_where(tmp_path: Path) -> None:
     assert "line 1, column 2" in found.lines()[-1]
 
 
-async def test_who_has_a_client_that_works_needs_no_key_in_the_shell(tmp_path: Path) -> None:
+async def test_a_working_client_entry_makes_a_key_in_the_shell_optional(tmp_path: Path) -> None:
     write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
     without = Connection(settings().model_copy(update={"api_key": None}))
     found = await examine(without, person(tmp_path), with_probe=False)
@@ -260,7 +264,7 @@ async def test_who_has_a_client_that_works_needs_no_key_in_the_shell(tmp_path: P
     assert found.lines()[1].startswith("?    key: none in this shell")
 
 
-def test_the_command_prints_json_and_fails_by_its_exit_code(tmp_path: Path) -> None:
+def test_doctor_prints_json_and_sets_the_exit_code(tmp_path: Path) -> None:
     for arguments, code in (["--sandbox"], 0), ([], 1):
         done = typed("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
         found = json.loads(done.stdout)

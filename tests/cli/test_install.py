@@ -1,4 +1,4 @@
-"""Our entry in a chat client's configuration: put there, taken out, and nothing else touched."""
+"""``install``: adds and removes its entry in the configuration of a client, and changes nothing else."""
 
 import os
 import tomllib
@@ -22,7 +22,7 @@ from support import Json, served, shared_sandbox, text_of, typed
 NAMES = list(CLIENTS)
 KEY = "a-key-of-mine"
 CLIENTS_PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
-MOVED = (
+LOCATION_VARIABLES = (
     "CLAUDE_CONFIG_DIR", "VSCODE_PORTABLE", "VSCODE_APPDATA", "CODEX_HOME", "GEMINI_CLI_HOME", "QWEN_HOME",
     "GOOSE_PATH_ROOT", "CLINE_MCP_SETTINGS_PATH", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "all_proxy",
     "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -39,8 +39,8 @@ REFERENCES: dict[str, Json] = {
     "goose": {"env_keys": ["CEKURA_API_KEY"]},
     "librechat": {"env": {"CEKURA_API_KEY": "${CEKURA_API_KEY}"}},
 }
-"""How those entries refer to the key that can: by what each client's own documents, or runs of it, say."""
-PLAIN = [name for name in NAMES if name not in REFERENCES]
+"""How entries reference the key, if the client supports it. Sources: each client's documentation, or runs of it."""
+STORED_KEY_CLIENTS = [name for name in NAMES if name not in REFERENCES]
 
 
 def machine(home: Path) -> Machine:
@@ -54,12 +54,12 @@ def path_of(name: str, home: Path) -> Path:
 
 
 def run(home: Path, *arguments: str, command: str = "install", **settings: str) -> Result:
-    ours = {**dict.fromkeys(MOVED, ""), **machine(home).environment, "HOME": str(home), **settings}
+    ours = {**dict.fromkeys(LOCATION_VARIABLES, ""), **machine(home).environment, "HOME": str(home), **settings}
     return typed(command, *arguments, environment=ours)
 
 
 def parsed(name: str, text: str) -> Json:
-    """What a client reads in its file."""
+    """The configuration as the client parses it."""
     if name == "codex":
         return tomllib.loads(text)
     if name in {"goose", "librechat"}:
@@ -69,20 +69,20 @@ def parsed(name: str, text: str) -> Json:
     return Jsonc(text, comments=name in {"vscode", "opencode", "zed", "gemini", "qwen"}).value
 
 
-def open_to_others(folder: Path) -> list[str]:
+def readable_by_others(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir() if file.stat().st_mode & 0o077]
 
 
-def written(name: str, home: Path) -> Json:
+def written_config(name: str, home: Path) -> Json:
     return parsed(name, path_of(name, home).read_text(encoding="utf-8"))
 
 
-def test_the_command_offers_the_clients_of_the_table() -> None:
+def test_install_offers_the_clients_of_the_table() -> None:
     assert tuple(CLIENTS) == CHAT_CLIENTS
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_client_starts_the_same(name: str, tmp_path: Path) -> None:
+def test_every_client_starts_the_server_equally(name: str, tmp_path: Path) -> None:
     launches = list[Launch | None]()
     for client in ("generic", name):
         done = run(tmp_path, client, "--sandbox", "--print")
@@ -93,21 +93,19 @@ def test_every_client_starts_the_same(name: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, str]:
-    """What each command answered that was started: most clients start the same."""
+    """Answers by command, because most clients start the same one."""
     return {}
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", NAMES)
-async def test_the_commands_of_a_client_s_page_lead_from_an_empty_home_to_a_true_answer(
-    name: str, answers: dict[str, str], tmp_path: Path
-) -> None:
-    """What the client starts then is asked something; VS Code's person enters the key."""
+async def test_documented_commands_install_a_working_entry(name: str, answers: dict[str, str], tmp_path: Path) -> None:
+    """The started server answers a call; for VS Code the user enters the key."""
     assert f'pipx install ".[sandbox]"\ncekura-dashboards install {name}\n' in CLIENTS_PAGE.read_text(encoding="utf-8")
     async with served(shared_sandbox()) as url:
         done = run(tmp_path, name, CEKURA_API_KEY=API_KEY, CEKURA_BASE_URL=url)
         assert done.exit_code == 0, done.stderr
-        entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+        entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
         launch = CLIENTS[name].launch(entry, {"CEKURA_API_KEY": API_KEY})
         assert launch is not None
         assert Path(launch.command).is_absolute()
@@ -120,50 +118,52 @@ async def test_the_commands_of_a_client_s_page_lead_from_an_empty_home_to_a_true
     assert answers[command].startswith('12 "Booking agent"')
 
 
-OTHERS = {
+OTHER_CONTENT = {
     "json": '{"theme": "dark", "mcpServers": {"other": {"command": "x", "args": ["ü"]}}, "servers": {"other": {"command": "y"}}}',
     "toml": '# mine\nmodel = "x" # fast\n\n[mcp_servers.other] # theirs\ncommand = "x"\n\n# below\n[projects."/x"]\ntrust_level = "trusted"\n',
     "yaml": "# mine\nversion: 1.2.1   # of the file\n\n{outer}:  # theirs\n    # first\n    other: {cmd: x}\n\n# below\nz: 'a'\n",
 }
 
 
-def others(name: str) -> str:
-    """A file of that client that holds something else."""
+def other_content(name: str) -> str:
+    """A file of this client with other content."""
     if name == "codex":
-        return OTHERS["toml"]
+        return OTHER_CONTENT["toml"]
     return (
-        OTHERS["yaml"].replace("{outer}", CLIENTS[name].servers) if name in {"goose", "librechat"} else OTHERS["json"]
+        OTHER_CONTENT["yaml"].replace("{outer}", CLIENTS[name].servers)
+        if name in {"goose", "librechat"}
+        else OTHER_CONTENT["json"]
     )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_entries_stay_and_the_file_before_is_there_still(name: str, tmp_path: Path) -> None:
+def test_install_keeps_other_entries_and_backs_the_file_up(name: str, tmp_path: Path) -> None:
     path = path_of(name, tmp_path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(others(name), encoding="utf-8")
+    path.write_text(other_content(name), encoding="utf-8")
     done = run(tmp_path, name, "--plain", CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
     assert done.exit_code == 0, done.stderr
     rest = iter(path.read_text(encoding="utf-8"))
-    assert all(char in rest for char in others(name).rstrip()), "all of it stays, in its order"
-    config, before, servers = written(name, tmp_path), parsed(name, others(name)), CLIENTS[name].servers
+    assert all(char in rest for char in other_content(name).rstrip()), "all of it stays, in its order"
+    config, before, servers = written_config(name, tmp_path), parsed(name, other_content(name)), CLIENTS[name].servers
     entry = config[servers].pop("cekura-dashboards")
     assert config == before | {servers: before.get(servers, {})}
     assert entry[CLIENTS[name].env] == {"CEKURA_API_KEY": KEY, "CEKURA_TIME_ZONE": "Europe/Berlin"}
     backup = path.with_name(path.name + ".backup")
-    assert backup.read_text(encoding="utf-8") == others(name)
+    assert backup.read_text(encoding="utf-8") == other_content(name)
     assert str(backup) in done.stdout
     assert KEY not in done.stdout + done.stderr
     assert run(tmp_path, name, command="uninstall").exit_code == 0
-    assert path.read_text(encoding="utf-8") == others(name)
+    assert path.read_text(encoding="utf-8") == other_content(name)
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_a_key_that_the_client_can_get_elsewhere_is_in_no_file(name: str, tmp_path: Path) -> None:
+def test_the_key_is_referenced_if_the_client_supports_it(name: str, tmp_path: Path) -> None:
     done = run(tmp_path, name, CEKURA_API_KEY=KEY, CEKURA_WEEKEND="fri")
     assert done.exit_code == 0, done.stderr
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert [file for file in files if KEY in file.read_text(encoding="utf-8")] == []
-    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+    entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
     for field, value in REFERENCES[name].items():
         assert entry[field] == ({**value, "CEKURA_WEEKEND": "fri"} if isinstance(value, dict) else value)
     launch = CLIENTS[name].launch(entry, {"CEKURA_API_KEY": KEY})
@@ -174,39 +174,39 @@ def test_a_key_that_the_client_can_get_elsewhere_is_in_no_file(name: str, tmp_pa
     assert unset.missing == ("CEKURA_API_KEY",)
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_a_key_that_the_client_cannot_get_elsewhere_is_for_its_owner_alone(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", STORED_KEY_CLIENTS)
+def test_a_stored_key_is_readable_by_its_owner_only(name: str, tmp_path: Path) -> None:
     done = run(tmp_path, name, CEKURA_API_KEY=KEY)
-    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+    entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
     assert entry["env"] == {"CEKURA_API_KEY": KEY}
     assert "The key is in that file, which only you can read." in done.stdout
-    assert open_to_others(path_of(name, tmp_path).parent) == []
+    assert readable_by_others(path_of(name, tmp_path).parent) == []
 
 
-def test_the_way_through_a_network_is_handed_on_but_for_its_password(tmp_path: Path) -> None:
+def test_network_settings_are_stored_without_passwords(tmp_path: Path) -> None:
     network = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "localhost", "SSL_CERT_FILE": "/etc/ours.pem"}
     run(tmp_path, "codex", CEKURA_API_KEY=KEY, **network)
-    assert written("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]["env"] == network
+    assert written_config("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]["env"] == network
     done = run(tmp_path, "codex", CEKURA_API_KEY=KEY, HTTPS_PROXY="http://me:hidden@proxy.example:3128")
-    assert "env" not in written("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]
+    assert "env" not in written_config("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]
     assert ("HTTPS_PROXY contains a password" in done.stdout, "hidden" in done.output) == (True, False)
 
 
-def test_vs_code_is_told_to_ask_for_the_key_and_no_more_once_the_entry_is_gone(tmp_path: Path) -> None:
+def test_vs_code_gets_an_input_for_the_key_until_uninstall(tmp_path: Path) -> None:
     path = path_of("vscode", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text('{\n\t"inputs": [\n\t\t{"id": "other"} // theirs\n\t]\n}\n', encoding="utf-8")
     assert run(tmp_path, "vscode").exit_code == 0
     own = {"type": "promptString", "id": "CEKURA_API_KEY", "description": "CEKURA_API_KEY", "password": True}
-    assert written("vscode", tmp_path)["inputs"] == [{"id": "other"}, own]
+    assert written_config("vscode", tmp_path)["inputs"] == [{"id": "other"}, own]
     assert "// theirs" in path.read_text(encoding="utf-8")
     path.write_text("// new\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert run(tmp_path, "vscode", command="uninstall").exit_code == 0
-    assert written("vscode", tmp_path) == {"inputs": [{"id": "other"}], "servers": {}}
+    assert written_config("vscode", tmp_path) == {"inputs": [{"id": "other"}], "servers": {}}
 
 
 @pytest.mark.parametrize("inputs", ["1", "{}", "null"])
-def test_what_vs_code_asks_for_is_left_alone_if_it_is_no_list(inputs: str, tmp_path: Path) -> None:
+def test_malformed_vs_code_inputs_are_left_unchanged(inputs: str, tmp_path: Path) -> None:
     path = path_of("vscode", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text(f'{{"inputs": {inputs}}}', encoding="utf-8")
@@ -216,7 +216,7 @@ def test_what_vs_code_asks_for_is_left_alone_if_it_is_no_list(inputs: str, tmp_p
 
 
 @pytest.mark.parametrize("name", ["cursor", "vscode"])
-def test_an_env_file_is_named_and_not_copied(name: str, tmp_path: Path) -> None:
+def test_an_env_file_is_referenced_instead_of_copied(name: str, tmp_path: Path) -> None:
     env_file = tmp_path / "key.env"
     env_file.write_text(f"# mine\nexport CEKURA_API_KEY='{KEY}'\n", encoding="utf-8")
     env_file.chmod(0o644)
@@ -224,7 +224,7 @@ def test_an_env_file_is_named_and_not_copied(name: str, tmp_path: Path) -> None:
     env_file.chmod(0o600)
     done = run(tmp_path, name, "--env-file", str(env_file))
     assert done.exit_code == 0, done.stderr
-    entry = written(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
+    entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
     assert (entry["envFile"], "env" in entry) == (str(env_file), False)
     launch = CLIENTS[name].launch(entry, {})
     assert launch is not None
@@ -235,7 +235,7 @@ def test_an_env_file_is_named_and_not_copied(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name: str, tmp_path: Path) -> None:
+def test_a_second_install_changes_nothing_and_uninstall_keeps_the_rest(name: str, tmp_path: Path) -> None:
     run(tmp_path, name, "--sandbox")
     first = path_of(name, tmp_path).read_bytes()
     assert path_of(name, tmp_path).stat().st_mode & 0o777 == 0o600
@@ -243,13 +243,13 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
     assert path_of(name, tmp_path).read_bytes() == first
     assert [path.name for path in path_of(name, tmp_path).parent.glob("*backup*")] == []
     assert run(tmp_path, name, "--sandbox", "--uninstall").exit_code == 0
-    assert written(name, tmp_path) in ({CLIENTS[name].servers: {}}, {})
+    assert written_config(name, tmp_path) in ({CLIENTS[name].servers: {}}, {})
     again = run(tmp_path, name, "--sandbox", "--uninstall")
     assert (again.exit_code, "has no entry" in again.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ('{"mcpServers": {\n  "a": 1,\n}}', "line 3, column 1"),
         ("// mine\n{}", "(Cursor does not allow comments)"),
@@ -267,20 +267,22 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_the_rest(name:
         ('{"a": ' + "1" * 5000 + "}", "a number of more than 4300 digits"),
     ],
 )
-def test_a_file_of_another_form_is_refused_and_left_as_it_is(content: str | bytes, said: str, tmp_path: Path) -> None:
+def test_malformed_json_files_are_rejected_and_left_unchanged(
+    content: str | bytes, message: str, tmp_path: Path
+) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
     done = run(tmp_path, "cursor", "--sandbox")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Nothing was changed" in done.stderr
     assert path.read_bytes() == before
     assert [other.name for other in path.parent.iterdir()] == [path.name]
 
 
-def test_without_a_key_nothing_is_written(tmp_path: Path) -> None:
+def test_install_without_a_valid_key_writes_nothing(tmp_path: Path) -> None:
     for settings in ({}, *({"CEKURA_API_KEY": key} for key in ("two words", "", " ", "\t\n", "your-cekura-api-key"))):
         done = run(tmp_path, "cursor", **settings)
         assert done.exit_code == 2
@@ -288,7 +290,7 @@ def test_without_a_key_nothing_is_written(tmp_path: Path) -> None:
     assert not path_of("cursor", tmp_path).exists()
 
 
-def test_a_setting_with_which_the_server_would_not_start_is_refused_without_its_password(tmp_path: Path) -> None:
+def test_install_rejects_invalid_settings_without_showing_passwords(tmp_path: Path) -> None:
     for option in ("--print", "--sandbox --uninstall", ""):
         done = run(
             tmp_path, "cursor", *option.split(), CEKURA_API_KEY=KEY, CEKURA_BASE_URL="https://me:hidden@api.example"
@@ -302,7 +304,7 @@ SECRETS = {name: f"secret-{place}-" + "s" * 40 for place, name in enumerate(vari
 
 
 @pytest.mark.parametrize("name", [*NAMES, "generic"])
-def test_print_shows_no_setting_that_is_secret(name: str, tmp_path: Path) -> None:
+def test_print_hides_every_secret_setting(name: str, tmp_path: Path) -> None:
     assert {"CEKURA_API_KEY", "CEKURA_STATE_KEYS"} <= {*SECRETS}
     done = run(tmp_path, name, "--print", **SECRETS, CEKURA_WEEKEND="fri")
     client = CLIENTS.get(name)
@@ -314,7 +316,7 @@ def test_print_shows_no_setting_that_is_secret(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [*NAMES, "generic"])
-def test_print_shows_the_entry_without_the_key_and_changes_nothing(name: str, tmp_path: Path) -> None:
+def test_print_shows_the_entry_without_the_key_and_writes_nothing(name: str, tmp_path: Path) -> None:
     done = run(tmp_path, name, "--print", "--plain", CEKURA_API_KEY=KEY)
     client = CLIENTS.get(name)
     entry = parsed(name, done.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
@@ -324,7 +326,7 @@ def test_print_shows_the_entry_without_the_key_and_changes_nothing(name: str, tm
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
-def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
+def test_a_symbolic_link_to_the_file_is_kept(tmp_path: Path) -> None:
     path, real = path_of("cursor", tmp_path), tmp_path / "dotfiles" / "mcp.json"
     path.parent.mkdir()
     real.parent.mkdir()
@@ -337,22 +339,22 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o644, 0o666, 0o640, 0o600, 0o400])
 @pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
-def test_whatever_holds_a_key_is_for_its_owner_alone(mode: int, tmp_path: Path) -> None:
+def test_files_with_a_key_are_readable_by_their_owner_only(mode: int, tmp_path: Path) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir()
     path.write_text("{}", encoding="utf-8")
     path.chmod(mode)
     for key in (KEY, "another-key"):
         assert run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=key).exit_code == 0
-        assert open_to_others(path.parent) == []
+        assert readable_by_others(path.parent) == []
     for file in path.parent.iterdir():  # as an earlier version left them
         file.chmod(0o644)
     assert run(tmp_path, "cursor", "--plain", CEKURA_API_KEY="another-key").exit_code == 0
-    assert open_to_others(path.parent) == []
+    assert readable_by_others(path.parent) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
-def test_a_file_without_a_key_stays_as_open_as_it_was(tmp_path: Path) -> None:
+def test_a_file_without_a_key_keeps_its_permissions(tmp_path: Path) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir()
     path.write_text("{}", encoding="utf-8")
@@ -361,7 +363,7 @@ def test_a_file_without_a_key_stays_as_open_as_it_was(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_no_backup_is_ever_written_over_and_none_is_made_twice(tmp_path: Path) -> None:
+def test_backups_are_never_overwritten_or_duplicated(tmp_path: Path) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir()
     path.write_text('{"mine": 1}', encoding="utf-8")
@@ -379,7 +381,7 @@ def test_no_backup_is_ever_written_over_and_none_is_made_twice(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("leads_to", ["there", "nowhere"])
-def test_a_backup_that_is_a_link_is_not_written_through(leads_to: str, tmp_path: Path) -> None:
+def test_a_backup_never_writes_through_a_symbolic_link(leads_to: str, tmp_path: Path) -> None:
     path, other = path_of("cursor", tmp_path), tmp_path / "other"
     path.parent.mkdir()
     path.write_text("{}", encoding="utf-8")
@@ -414,9 +416,7 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize(("name", "content"), CONFIGS, ids=[f"{i}-{c[0]}" for i, c in enumerate(CONFIGS)])
-def test_a_file_is_byte_for_byte_as_it_was_once_the_entry_is_taken_out(
-    name: str, content: bytes, tmp_path: Path
-) -> None:
+def test_uninstall_restores_the_file_byte_for_byte(name: str, content: bytes, tmp_path: Path) -> None:
     path = path_of(name, tmp_path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -429,7 +429,7 @@ def test_a_file_is_byte_for_byte_as_it_was_once_the_entry_is_taken_out(
     assert path.read_bytes() == content
 
 
-def test_what_was_changed_since_stays_when_the_entry_is_taken_out(tmp_path: Path) -> None:
+def test_uninstall_keeps_later_changes(tmp_path: Path) -> None:
     path = path_of("vscode", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text('{\n  "servers": {\n    "other": {} // one\n  }\n}\n', encoding="utf-8")
@@ -440,7 +440,7 @@ def test_what_was_changed_since_stays_when_the_entry_is_taken_out(tmp_path: Path
     assert path.read_text(encoding="utf-8") == '// new\n{\n  "servers": {\n    "other": {} // one\n  }\n}\n'
 
 
-def test_claude_code_is_installed_where_its_own_variable_says(tmp_path: Path) -> None:
+def test_claude_code_is_installed_in_claude_config_dir(tmp_path: Path) -> None:
     done = run(tmp_path, "claude-code", "--sandbox", CLAUDE_CONFIG_DIR=str(tmp_path / "work"))
     assert str(tmp_path / "work" / ".claude.json") in done.stdout
     assert "cekura-dashboards-sandbox" in (tmp_path / "work" / ".claude.json").read_text(encoding="utf-8")
@@ -449,7 +449,7 @@ def test_claude_code_is_installed_where_its_own_variable_says(tmp_path: Path) ->
     assert (tmp_path / ".claude.json").exists()
 
 
-def test_claude_code_goes_on_with_the_file_of_an_older_name(tmp_path: Path) -> None:
+def test_claude_code_keeps_using_a_config_file_of_an_older_name(tmp_path: Path) -> None:
     for folder, environment in ((".claude", {}), ("work", {"CLAUDE_CONFIG_DIR": str(tmp_path / "work")})):
         older = tmp_path / folder / ".config.json"
         older.parent.mkdir()
@@ -488,14 +488,14 @@ def test_claude_code_goes_on_with_the_file_of_an_older_name(tmp_path: Path) -> N
         ("linux", {"CONFIG_PATH": "/home/me/chat/librechat.yaml"}, "librechat", "chat/librechat.yaml"),
     ],
 )
-def test_files_are_where_each_system_has_them(
+def test_config_paths_follow_each_operating_system(
     platform: str, environment: dict[str, str], name: str, expected: str
 ) -> None:
     found = CLIENTS[name].path(Machine(Path("/home/me"), platform, environment))
     assert found == Path("/home/me") / expected
 
 
-def test_claude_desktop_as_a_windows_package_has_its_file_in_the_folder_of_the_package(tmp_path: Path) -> None:
+def test_claude_desktop_as_a_windows_package_uses_the_package_folder(tmp_path: Path) -> None:
     windows = Machine(tmp_path, "win32", {})
     usual, package = tmp_path / "AppData" / "Roaming", tmp_path / "AppData" / "Local" / "Packages" / "Claude_abc123"
     assert CLIENTS["claude-desktop"].path(windows) == usual / "Claude" / "claude_desktop_config.json"
@@ -506,7 +506,7 @@ def test_claude_desktop_as_a_windows_package_has_its_file_in_the_folder_of_the_p
     assert CLIENTS["claude-desktop"].path(moved) == usual / "Claude" / "claude_desktop_config.json"
 
 
-def test_cline_and_opencode_go_on_with_the_file_that_is_there(tmp_path: Path) -> None:
+def test_cline_and_opencode_keep_using_an_existing_file(tmp_path: Path) -> None:
     extension = tmp_path / ".config" / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
     extension.mkdir(parents=True)
     assert path_of("cline", tmp_path) == extension / "settings" / "cline_mcp_settings.json"
@@ -516,7 +516,7 @@ def test_cline_and_opencode_go_on_with_the_file_that_is_there(tmp_path: Path) ->
     assert path_of("opencode", tmp_path) == other
 
 
-def test_gemini_cli_reads_comments_but_no_trailing_commas(tmp_path: Path) -> None:
+def test_gemini_cli_files_allow_comments_but_no_trailing_commas(tmp_path: Path) -> None:
     path = path_of("gemini", tmp_path)
     path.parent.mkdir()
     path.write_text('// mine\n{"a": 1}', encoding="utf-8")
@@ -526,7 +526,7 @@ def test_gemini_cli_reads_comments_but_no_trailing_commas(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("codex", "model = ", "is not valid TOML: Invalid value"),
         ("codex", "mcp_servers = 1", '"mcp_servers" is not a table'),
@@ -537,12 +537,14 @@ def test_gemini_cli_reads_comments_but_no_trailing_commas(tmp_path: Path) -> Non
         ("librechat", "a: 1\n---\nb: 2\n", "is not valid YAML: but found another document"),
     ],
 )
-def test_toml_and_yaml_of_another_form_are_refused_and_left_as_they_are(
-    name: str, content: str, said: str, tmp_path: Path
+def test_malformed_toml_and_yaml_files_are_rejected_and_left_unchanged(
+    name: str, content: str, message: str, tmp_path: Path
 ) -> None:
     path = path_of(name, tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
     done = run(tmp_path, name, "--sandbox")
-    assert (done.exit_code, said in done.stderr, "Nothing was changed" in done.stderr) == (2, True, True), done.stderr
+    assert (done.exit_code, message in done.stderr, "Nothing was changed" in done.stderr) == (2, True, True), (
+        done.stderr
+    )
     assert path.read_text(encoding="utf-8") == content

@@ -1,4 +1,4 @@
-"""JSON with comments, edited in place: one member comes and goes, and no other byte moves."""
+"""JSON with comments, edited in place: adding and removing a member changes no other byte."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from cekura_dashboards_mcp.cli.jsonc import Jsonc, NotEditable
 from support import Json
 
 ENTRY: Json = {"command": "x", "args": ["serve", "// no comment", "/* nor this */", ",]"]}
-KEPT = [
+TEXTS = [
     '{"servers": {"a": 1}}',
     '{"servers": {"a": 1,}}',
     '{"servers":{"a":{"b":[1,2]}},"z":0}',
@@ -34,8 +34,8 @@ EMPTY = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", KEPT)
-def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -> None:
+@pytest.mark.parametrize("text", TEXTS)
+def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     before = Jsonc(text, comments=True)
     added = before.with_member("servers", "ours", ENTRY)
     found = Jsonc(added, comments=True)
@@ -48,7 +48,7 @@ def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -
 
 
 @pytest.mark.parametrize("text", EMPTY)
-def test_the_first_entry_stands_in_valid_json_beside_all_comments(text: str) -> None:
+def test_the_first_member_gives_valid_json_and_keeps_comments(text: str) -> None:
     before = Jsonc(text, comments=True)
     added = before.with_member("servers", "ours", ENTRY)
     found = Jsonc(added, comments=True)
@@ -71,7 +71,7 @@ def test_the_first_entry_stands_in_valid_json_beside_all_comments(text: str) -> 
         ('{"servers": {"ours": {},}}', {}),
     ],
 )
-def test_an_entry_is_taken_out_wherever_somebody_has_put_it(text: str, left: Json) -> None:
+def test_a_member_can_be_removed_at_any_position(text: str, left: Json) -> None:
     found = Jsonc(text, comments=True).without_member("servers", "ours")
     assert Jsonc(found, comments=True).value == {"servers": left}
     assert all(
@@ -88,8 +88,8 @@ SPACE = st.sampled_from(["", " ", "\n", "\r\n\t", " // c, }\n", "/* , */", "\n  
 
 
 @st.composite
-def written(draw: st.DrawFn, value: Any) -> str:
-    """A value with space and comments wherever they may stand, and commas after the last item."""
+def json_text(draw: st.DrawFn, value: Any) -> str:
+    """JSON text of a value with whitespace, comments and trailing commas at every allowed place."""
     items: list[tuple[str | None, Any]]
     if is_object(value) and value:
         items = [*value.items()]
@@ -99,7 +99,7 @@ def written(draw: st.DrawFn, value: Any) -> str:
         return json.dumps(value)
     parts = [
         ("" if name is None else f"{draw(SPACE)}{json.dumps(name)}{draw(SPACE)}:")
-        + f"{draw(SPACE)}{draw(written(item))}{draw(SPACE)}"
+        + f"{draw(SPACE)}{draw(json_text(item))}{draw(SPACE)}"
         for name, item in items
     ]
     opened, closed = "{}" if is_object(value) else "[]"
@@ -107,11 +107,11 @@ def written(draw: st.DrawFn, value: Any) -> str:
 
 
 @given(st.data())
-def test_any_file_with_comments_is_read_edited_and_restored(data: st.DataObject) -> None:
+def test_arbitrary_json_with_comments_can_be_edited_and_restored(data: st.DataObject) -> None:
     names = st.text("ab/\"'", max_size=3)
     servers = data.draw(st.dictionaries(names, VALUES, min_size=1, max_size=3))
     whole = {**data.draw(st.dictionaries(names, VALUES, max_size=2)), "servers": servers}
-    text = data.draw(SPACE) + data.draw(written(whole)) + data.draw(SPACE)
+    text = data.draw(SPACE) + data.draw(json_text(whole)) + data.draw(SPACE)
     found = Jsonc(text, comments=True)
     assert found.value == whole
     added = Jsonc(found.with_member("servers", "ours", ENTRY), comments=True)
@@ -122,7 +122,7 @@ def test_any_file_with_comments_is_read_edited_and_restored(data: st.DataObject)
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         ('{"servers": {\n  "a": 1,,\n}}', "line 2"),
         ('{"servers": [,]}', "is not JSON"),
@@ -135,19 +135,19 @@ def test_any_file_with_comments_is_read_edited_and_restored(data: st.DataObject)
         ('{"a": ' + "1" * 5000 + "}", "a number of more than 4300 digits"),
     ],
 )
-def test_what_is_no_json_with_comments_says_why(text: str, why: str) -> None:
-    with pytest.raises(NotJson, match=why):
+def test_invalid_json_with_comments_is_rejected_with_its_cause(text: str, message: str) -> None:
+    with pytest.raises(NotJson, match=message):
         Jsonc(text, comments=True)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1,}', "// c\n{}", '{"a": /* c */ 1}'])
-def test_without_comments_only_json_is_read(text: str) -> None:
+def test_comments_are_rejected_unless_allowed(text: str) -> None:
     with pytest.raises(NotJson, match="is not JSON"):
         Jsonc(text, comments=False)
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         ('{"servers": {},\n "servers": {"a": 1}}', 'contains "servers" 2 times, in lines 1 and 2'),
         ('{"servers": {"ours": 1,\n\n "ours": 2}}', 'contains "ours" 2 times, in lines 1 and 3'),
@@ -155,9 +155,9 @@ def test_without_comments_only_json_is_read(text: str) -> None:
         ('{"servers": null}', '"servers" is not a JSON object'),
     ],
 )
-def test_where_it_is_not_clear_what_to_edit_nothing_is(text: str, why: str) -> None:
+def test_ambiguous_members_are_rejected_as_not_editable(text: str, message: str) -> None:
     found = Jsonc(text, comments=True)
-    with pytest.raises(NotEditable, match=why):
+    with pytest.raises(NotEditable, match=message):
         found.with_member("servers", "ours", ENTRY)
-    with pytest.raises(NotEditable, match=why):
+    with pytest.raises(NotEditable, match=message):
         found.without_member("servers", "ours")

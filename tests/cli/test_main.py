@@ -1,4 +1,4 @@
-"""The command line, as a person or a chat client starts it."""
+"""The command line, as users and clients start it."""
 
 import csv
 import importlib
@@ -29,7 +29,7 @@ COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 
 def environment(**given: str) -> dict[str, str]:
-    """This process's environment without its own settings."""
+    """The environment of this process without CEKURA settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")} | given
 
 
@@ -40,7 +40,7 @@ def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.Complet
     )  # fmt: skip
 
 
-def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
+def test_a_missing_key_is_reported_with_both_alternatives() -> None:
     done = run()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
@@ -50,7 +50,7 @@ def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("CEKURA_BASE_URL", "ftp://x", "must be https://"),
         ("CEKURA_BASE_URL", "http://api.cekura.ai", "must start with https://"),
@@ -65,12 +65,12 @@ def test_without_key_and_sandbox_both_ways_on_are_named() -> None:
         ("CEKURA_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
 )
-def test_a_wrong_setting_is_a_one_line_error_that_names_it(name: str, value: str, said: str) -> None:
+def test_invalid_settings_are_reported_in_one_line_by_name(name: str, value: str, message: str) -> None:
     result = typed("call", "list_dashboards", environment={"CEKURA_API_KEY": "k", name: value})
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
     assert line.startswith(f'cekura-dashboards: {name} is "{value}"')
-    assert said in line
+    assert message in line
 
 
 def test_tools_are_listed_without_a_key() -> None:
@@ -82,7 +82,7 @@ def test_tools_are_listed_without_a_key() -> None:
 
 
 @pytest.mark.no_cover
-def test_one_tool_is_called_by_hand() -> None:
+def test_call_prints_the_answer_of_one_tool() -> None:
     done = typed("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith('dashboard 11 "Operations overview"')
@@ -93,7 +93,7 @@ def test_one_tool_is_called_by_hand() -> None:
     ]
 
 
-def test_all_rows_of_one_widget_are_printed_as_csv_and_those_of_several_are_refused() -> None:
+def test_csv_prints_all_rows_of_one_widget_and_rejects_several() -> None:
     hours = '{"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}, "window": "29d"}'
     done = typed("call", "preview_widget", hours, "--csv", "--sandbox")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -110,7 +110,7 @@ def test_all_rows_of_one_widget_are_printed_as_csv_and_those_of_several_are_refu
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["get_dashboard", '{"dashboard_id": 42}'], 1, "No dashboard 42"),
         (["get_dashboard", "{dashboard_id: 11}"], 2, "not JSON"),
@@ -136,18 +136,18 @@ def test_all_rows_of_one_widget_are_printed_as_csv_and_those_of_several_are_refu
         (["x" * 5000], 2, "`cekura-dashboards tools` lists them."),
     ],
 )
-def test_a_call_that_fails_says_so_by_text_and_exit_code(arguments: list[str], code: int, said: str) -> None:
+def test_failed_calls_print_an_error_and_set_the_exit_code(arguments: list[str], code: int, message: str) -> None:
     for command in ("call", "view"):
         result = typed(command, *arguments, "--sandbox")
         assert result.exit_code == code
-        assert said in result.output
+        assert message in result.output
         assert len(result.output) < 400
 
 
 @pytest.mark.parametrize(
     "address", ["nonsense", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:" + "1" * 5000, "x" * 5000]
 )
-def test_an_address_that_is_none_is_refused(address: str) -> None:
+def test_invalid_http_addresses_are_rejected(address: str) -> None:
     done = typed("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
     assert done.exit_code == 2
     assert done.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
@@ -155,7 +155,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_over_stdio_the_sandbox_answers_and_stdout_carries_only_the_protocol(era: Era, tmp_path: Path) -> None:
+async def test_stdio_serves_the_sandbox_with_protocol_messages_only(era: Era, tmp_path: Path) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "serve", "--sandbox"], cwd=tmp_path)
     async with Client(server, mode=era) as client:
         assert len((await client.list_tools()).tools) == len(BY_NAME)
@@ -167,22 +167,22 @@ async def test_over_stdio_the_sandbox_answers_and_stdout_carries_only_the_protoc
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--sandbox"], ["--sandbox"]])
-def test_stdio_ends_when_its_input_ends(arguments: list[str]) -> None:
+def test_a_stdio_server_stops_at_the_end_of_its_input(arguments: list[str]) -> None:
     done = run(*arguments, stdin="")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize(("option", "said"), [("--http=nowhere", "--http takes HOST:PORT"), ("--htp=x", "--http")])
-def test_without_a_command_options_are_those_of_serve(option: str, said: str) -> None:
+@pytest.mark.parametrize(("option", "message"), [("--http=nowhere", "--http takes HOST:PORT"), ("--htp=x", "--http")])
+def test_options_without_a_command_belong_to_serve(option: str, message: str) -> None:
     done = typed(option, environment={"CEKURA_API_KEY": "k"})
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert typed("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == done.stderr
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("entry", "era"), [("cekura-dashboards", "auto"), ("cekura-dashboards-sandbox", "legacy")])
-async def test_the_example_configuration_starts_a_server_that_lists_its_tools(entry: str, era: Era) -> None:
+async def test_the_example_configuration_starts_a_working_server(entry: str, era: Era) -> None:
     config: Any = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
     server = config["mcpServers"][entry]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -194,7 +194,7 @@ async def test_the_example_configuration_starts_a_server_that_lists_its_tools(en
 
 
 def started_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], str]:
-    """A sandbox process on a free port, and its address, once it says that it is up."""
+    """A sandbox process on a free port, and its address, after it has started."""
     process = subprocess.Popen(
         [*COMMAND, "sandbox", "--port", "0", "--calls", "500", *arguments], stderr=subprocess.PIPE, text=True
     )
@@ -204,7 +204,7 @@ def started_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 
 @pytest.mark.anyio
-async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> None:
+async def test_the_sandbox_command_serves_http_with_key_and_variant() -> None:
     process, url = await anyio.to_thread.run_sync(started_sandbox, "--key", "abc", "--reading", "stat=array")
     try:
         async with httpx.AsyncClient(**PLAIN, base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
@@ -223,7 +223,7 @@ async def test_the_sandbox_serves_over_real_http_with_its_key_and_readings() -> 
         process.communicate(timeout=HANGS_S)
 
 
-def test_a_reading_that_there_is_not_is_refused() -> None:
+def test_unknown_sandbox_readings_are_rejected() -> None:
     assert 'no reading "colour"' in typed("sandbox", "--reading", "colour=red").stderr
     for reading in ("sample_rate=2", "sample_rate=nan", "evaluated_since_days=-1", "clock_ahead_s=soon"):
         name, _, value = reading.partition("=")
@@ -233,7 +233,7 @@ def test_a_reading_that_there_is_not_is_refused() -> None:
 
 
 @pytest.mark.no_cover
-def test_a_report_is_written_and_fails_if_a_part_is_missing(tmp_path: Path) -> None:
+def test_a_report_is_written_and_fails_on_an_error(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     done = typed("report", "--dashboard", "12", "--sandbox", "--out", str(out))
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
@@ -247,7 +247,7 @@ COMMANDS = list(main.commands)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_has_examples_that_it_can_read(
+def test_help_examples_of_every_command_are_valid(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -264,7 +264,7 @@ def test_the_help_of_every_command_has_examples_that_it_can_read(
 
 
 def on_a_terminal(*arguments: str, **settings: str) -> str:
-    """What a person sees who types this."""
+    """The output of a command on a terminal."""
     pty = importlib.import_module("pty")
     seen = list[bytes]()
 
@@ -278,7 +278,7 @@ def on_a_terminal(*arguments: str, **settings: str) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_terminal_has_colours_unless_they_are_not_wanted_and_hears_what_takes_long(tmp_path: Path) -> None:
+def test_output_is_coloured_on_a_terminal_unless_disabled(tmp_path: Path) -> None:
     seen = on_a_terminal("doctor", "--sandbox", HOME=str(tmp_path))
     assert "\x1b[32mok  \x1b[0m settings" in seen
     plain = on_a_terminal("doctor", "--sandbox", HOME=str(tmp_path), NO_COLOR="1")
@@ -291,7 +291,7 @@ class Terminal(StringIO):
         return True
 
 
-def test_who_waits_for_long_is_told_for_what_on_a_terminal_only() -> None:
+def test_progress_is_shown_only_on_a_terminal() -> None:
     with waiting("Reading", seen := Terminal(), after_s=0) as timer:
         timer.join(10)
     assert seen.getvalue() == "Reading …\n"
@@ -303,7 +303,7 @@ def test_who_waits_for_long_is_told_for_what_on_a_terminal_only() -> None:
     assert piped.getvalue() == ""
 
 
-def test_the_demo_ends_without_a_traceback_when_nobody_reads_on() -> None:
+def test_the_demo_ends_quietly_if_its_output_is_closed() -> None:
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "demo"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as demo:
@@ -315,10 +315,10 @@ def test_the_demo_ends_without_a_traceback_when_nobody_reads_on() -> None:
         assert demo.wait(HANGS_S) == 1
 
 
-def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
+def test_the_demo_completes_its_conversation() -> None:
     done = run("demo")
     assert (done.returncode, done.stderr) == (0, "")
-    for said in (
+    for message in (
         "Which dashboards are there?",
         "→ preview_widget",
         "undo: bulk_edit_dashboard",
@@ -326,5 +326,5 @@ def test_the_demo_holds_its_conversation_and_says_what_to_do_next() -> None:
         'delete 206 "Topics"',
         "Next steps:",
     ):
-        assert said in done.stdout
+        assert message in done.stdout
     assert done.stdout.count(" characters, ") == 8

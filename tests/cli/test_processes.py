@@ -1,4 +1,4 @@
-"""Processes end when they are told to, quietly, and the HTTP server lives through whoever holds connections open."""
+"""Processes stop quietly on request, and the HTTP server survives clients that hold connections open."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits o
 
 @contextmanager
 def started(*arguments: str, files: int | None = None, **environment: str) -> Generator[subprocess.Popen[bytes]]:
-    """The program with these arguments, perhaps with a limit on open files."""
+    """The program with these arguments and an optional limit on open files."""
     program = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments]
     if files is not None:
         program = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *program]
@@ -54,7 +54,7 @@ def started(*arguments: str, files: int | None = None, **environment: str) -> Ge
 
 @contextmanager
 def over_stdio() -> Generator[subprocess.Popen[bytes]]:
-    """A server that has answered once and waits for the next line."""
+    """A server that has answered one request and waits for the next line."""
     with started("--sandbox") as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -64,32 +64,32 @@ def over_stdio() -> Generator[subprocess.Popen[bytes]]:
         yield process
 
 
-def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+def exit_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     code = process.wait(HANGS_S)
     assert process.stderr is not None
     return code, process.stderr.read().decode()
 
 
 @posix
-def test_ctrl_c_ends_a_server_over_stdio_at_once_and_quietly() -> None:
+def test_ctrl_c_stops_a_stdio_server_quietly() -> None:
     with over_stdio() as process:
         process.send_signal(signal.SIGINT)
-        assert ended(process) == (130, "")
+        assert exit_of(process) == (130, "")
 
 
 @posix
-def test_a_closed_standard_output_ends_it_quietly() -> None:
+def test_a_closed_stdout_stops_a_stdio_server_quietly() -> None:
     with over_stdio() as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert ended(process) == (0, "")
+        assert exit_of(process) == (0, "")
 
 
-def test_a_closed_standard_input_ends_it_quietly() -> None:
+def test_a_closed_stdin_stops_a_stdio_server_quietly() -> None:
     with over_stdio() as process:
         assert process.stdin is not None
         process.stdin.close()
-        assert ended(process) == (0, "")
+        assert exit_of(process) == (0, "")
 
 
 @contextmanager
@@ -103,35 +103,35 @@ def over_http(*arguments: str, **given: Any) -> Generator[tuple[subprocess.Popen
 
 @posix
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_a_stopped_http_server_ends_without_a_traceback(sent: signal.Signals, code: int) -> None:
+def test_a_signal_stops_an_http_server_without_a_traceback(sent: signal.Signals, code: int) -> None:
     with over_http("--sandbox") as (process, _):
         process.send_signal(sent)
-        assert ended(process) == (code, "")
+        assert exit_of(process) == (code, "")
 
 
-def test_an_address_that_is_taken_is_one_line() -> None:
+def test_an_address_in_use_is_reported_in_one_line() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with started("--http", address, "--sandbox") as process:
-            code, told = ended(process)
+            code, stderr = exit_of(process)
     assert code == 2
-    assert told.startswith(f"cekura-dashboards: {address} cannot be served:")
-    assert told.count("\n") == 1
+    assert stderr.startswith(f"cekura-dashboards: {address} cannot be served:")
+    assert stderr.count("\n") == 1
 
 
 @posix
 @pytest.mark.anyio
-async def test_a_running_call_is_answered_before_the_server_ends() -> None:
-    asked = anyio.Event()
+async def test_active_calls_are_answered_before_the_server_stops() -> None:
+    first_bytes = anyio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI
-        asked.set()
-        await let_go.wait()
+        first_bytes.set()
+        await released.wait()
         body = b'{"count": 0, "next": null, "results": []}'
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": body})
 
-    let_go, api = anyio.Event(), Starlette()
+    released, api = anyio.Event(), Starlette()
     api.mount("/", slow)
     answers = list[httpx.Response]()
 
@@ -144,17 +144,17 @@ async def test_a_running_call_is_answered_before_the_server_ends() -> None:
             async with anyio.create_task_group() as group:
                 group.start_soon(call, url)
                 with anyio.fail_after(HANGS_S):
-                    await asked.wait()
+                    await first_bytes.wait()
                 process.send_signal(signal.SIGTERM)
                 assert process.poll() is None
-                let_go.set()
-            code, told = await anyio.to_thread.run_sync(ended, process)
-    assert (code, told) == (-signal.SIGTERM, "")
+                released.set()
+            code, stderr = await anyio.to_thread.run_sync(exit_of, process)
+    assert (code, stderr) == (-signal.SIGTERM, "")
     assert "none among 0 read" in answers[0].text
 
 
 @posix
-def test_out_of_descriptors_the_server_says_little_and_answers_again_afterwards() -> None:
+def test_the_server_recovers_from_running_out_of_file_descriptors() -> None:
     with over_http("--sandbox", files=64) as (process, url):
         host, _, port = url.removeprefix("http://").rpartition(":")
         with ExitStack() as held:
@@ -162,14 +162,14 @@ def test_out_of_descriptors_the_server_says_little_and_answers_again_afterwards(
                 held.enter_context(closing(socket.create_connection((host, int(port)), HANGS_S)))
         answer = httpx.get(f"{url}/healthz", timeout=HANGS_S)
         process.send_signal(signal.SIGINT)
-        _, told = ended(process)
+        _, stderr = exit_of(process)
     assert answer.status_code == 200
-    assert len(told) < 20_000
+    assert len(stderr) < 20_000
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nHo", b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"])
-async def test_a_connection_without_a_whole_request_head_is_closed(sent: bytes) -> None:
+async def test_connections_without_a_complete_request_head_are_closed(sent: bytes) -> None:
     server = uvicorn.Server(server_config(http_app_of_a_sandbox(), within_s=0.05))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         async with anyio.create_task_group() as group:
@@ -182,8 +182,8 @@ async def test_a_connection_without_a_whole_request_head_is_closed(sent: bytes) 
             server.should_exit = True
 
 
-class Small(LimitedProtocol):
-    """For a server of three connections, whose answers are to be read at once."""
+class ThreeConnections(LimitedProtocol):
+    """A server with three connections, whose answers must be read immediately."""
 
     most_connections = 3
     unread_s = 0.05
@@ -191,7 +191,7 @@ class Small(LimitedProtocol):
 
 @asynccontextmanager
 async def serving(app: Any, protocol: type[LimitedProtocol]) -> AsyncGenerator[tuple[uvicorn.Server, str, int]]:
-    """A server as it is configured here, but for the protocol, with its host and port."""
+    """A server with this protocol class, its host and its port."""
     config = server_config(app)
     config.http = protocol
     server = uvicorn.Server(config)
@@ -205,20 +205,20 @@ async def serving(app: Any, protocol: type[LimitedProtocol]) -> AsyncGenerator[t
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-async def asked(stream: anyio.abc.SocketStream) -> bytes:
-    """What comes back at first for a request on a connection that stays open."""
+async def first_bytes(stream: anyio.abc.SocketStream) -> bytes:
+    """The first bytes of the answer to a request on a kept-alive connection."""
     await stream.send(HEALTH)
     with anyio.fail_after(HANGS_S):
         return await stream.receive()
 
 
 @pytest.mark.anyio
-async def test_a_connection_between_requests_is_kept_longer_than_a_balancer_keeps_it() -> None:
+async def test_idle_connections_outlive_those_of_a_load_balancer() -> None:
     async with (
         serving(http_app_of_a_sandbox(), LimitedProtocol) as (server, host, port),
         await anyio.connect_tcp(host, port) as stream,
     ):
-        assert (await asked(stream)).startswith(b"HTTP/1.1 200")
+        assert (await first_bytes(stream)).startswith(b"HTTP/1.1 200")
         [connection] = cast("set[LimitedProtocol]", server.server_state.connections)
         closes_at = connection.closes_at()
     assert closes_at is not None
@@ -226,45 +226,45 @@ async def test_a_connection_between_requests_is_kept_longer_than_a_balancer_keep
 
 
 @pytest.mark.anyio
-async def test_a_full_server_closes_the_connection_that_is_idle_the_longest_for_a_new_one() -> None:
-    async with serving(http_app_of_a_sandbox(), Small) as (_, host, port), AsyncExitStack() as held:
+async def test_a_server_at_capacity_closes_the_longest_idle_connection() -> None:
+    async with serving(http_app_of_a_sandbox(), ThreeConnections) as (_, host, port), AsyncExitStack() as held:
         streams = [await held.enter_async_context(await anyio.connect_tcp(host, port)) for _ in range(3)]
         for place in (1, 0, 2):
-            assert (await asked(streams[place])).startswith(b"HTTP/1.1 200")
+            assert (await first_bytes(streams[place])).startswith(b"HTTP/1.1 200")
         async with await anyio.connect_tcp(host, port) as another:
-            assert (await asked(another)).startswith(b"HTTP/1.1 200")
+            assert (await first_bytes(another)).startswith(b"HTTP/1.1 200")
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
-                await asked(streams[1])
+                await first_bytes(streams[1])
             for place in (0, 2):
-                assert (await asked(streams[place])).startswith(b"HTTP/1.1 200")
+                assert (await first_bytes(streams[place])).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.anyio
-async def test_a_connection_with_a_call_under_way_is_never_closed_for_a_new_one() -> None:
-    came, opened = anyio.Semaphore(0), anyio.Event()
+async def test_connections_with_an_active_call_are_never_closed_for_new_ones() -> None:
+    arrived, opened = anyio.Semaphore(0), anyio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            came.release()
+            arrived.release()
             await opened.wait()
             await Response()(scope, receive, send)
 
-    async with serving(slow, Small) as (_, host, port), AsyncExitStack() as held:
+    async with serving(slow, ThreeConnections) as (_, host, port), AsyncExitStack() as held:
         streams = list[anyio.abc.SocketStream]()
         for _ in range(3):
             streams.append(await held.enter_async_context(await anyio.connect_tcp(host, port)))
             await streams[-1].send(HEALTH)
             with anyio.fail_after(HANGS_S):
-                await came.acquire()
+                await arrived.acquire()
         async with await anyio.connect_tcp(host, port) as another:
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
-                await asked(another)
+                await first_bytes(another)
         opened.set()
         assert [(await stream.receive())[:12] for stream in streams] == [b"HTTP/1.1 200"] * 3
 
 
 @pytest.mark.anyio
-async def test_a_request_that_trickles_in_does_not_keep_a_stopped_server(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_trickling_request_does_not_delay_the_shutdown(caplog: pytest.LogCaptureFixture) -> None:
     head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-CEKURA-API-KEY: key\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
     async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), LimitedProtocol) as (_, host, port):
         stream = await held.enter_async_context(await anyio.connect_tcp(host, port))
@@ -275,8 +275,8 @@ async def test_a_request_that_trickles_in_does_not_keep_a_stopped_server(caplog:
 
 
 @pytest.mark.anyio
-async def test_a_client_that_reads_nothing_of_its_answer_is_hung_up_on() -> None:
-    ended = anyio.Event()
+async def test_clients_that_never_read_their_answer_are_disconnected() -> None:
+    exit_of = anyio.Event()
 
     async def large(scope: Any, _receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -284,12 +284,12 @@ async def test_a_client_that_reads_nothing_of_its_answer_is_hung_up_on() -> None
             for _ in range(256):
                 await send({"type": "http.response.body", "body": bytes(2**18), "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-            ended.set()
+            exit_of.set()
 
-    async with serving(large, Small) as (_, host, port), await anyio.connect_tcp(host, port) as stream:
+    async with serving(large, ThreeConnections) as (_, host, port), await anyio.connect_tcp(host, port) as stream:
         await stream.send(HEALTH)
         with anyio.fail_after(HANGS_S):
-            await ended.wait()
+            await exit_of.wait()
 
 
 def http_app_of_a_sandbox() -> Starlette:
@@ -300,9 +300,9 @@ async def never(*_: Any) -> None:
     raise AssertionError("the request was handed on")
 
 
-async def sent_through(messages: list[Any]) -> Any:
-    """The status that a request with these messages gets; after them nothing comes any more."""
-    told = list[Any]()
+async def status_after(messages: list[Any]) -> Any:
+    """The status of the answer to a request with these messages, after which the client sends nothing."""
+    stderr = list[Any]()
 
     async def receive() -> Any:
         if messages:
@@ -311,21 +311,21 @@ async def sent_through(messages: list[Any]) -> Any:
         raise AssertionError
 
     async def send(message: Any) -> None:
-        told.append(message)
+        stderr.append(message)
 
     await CompleteRequests(never, within_s=0.05)({"type": "http", "method": "POST", "headers": []}, receive, send)
-    return told[0]["status"] if told else None
+    return stderr[0]["status"] if stderr else None
 
 
 @pytest.mark.anyio
-async def test_a_body_that_does_not_arrive_whole_or_is_too_large_is_refused() -> None:
+async def test_incomplete_and_oversized_bodies_are_rejected() -> None:
     part = {"type": "http.request", "body": b"x" * 1000, "more_body": True}
-    assert await sent_through([part, part]) == 408
-    assert await sent_through([part] * (MAX_REQUEST_BYTES // 1000 + 1)) == 413
-    assert await sent_through([part, {"type": "http.disconnect"}]) is None
+    assert await status_after([part, part]) == 408
+    assert await status_after([part] * (MAX_REQUEST_BYTES // 1000 + 1)) == 413
+    assert await status_after([part, {"type": "http.disconnect"}]) is None
 
 
-def test_the_same_message_is_logged_once_in_a_while() -> None:
+def test_repeated_log_messages_are_rate_limited() -> None:
     times = iter([0.0, 1.0, 9.0, 10.5, 10.6])
     kept = RateLimitedLog(lambda: next(times))
     record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "socket.accept() out of system resource", None, None)

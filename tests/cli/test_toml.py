@@ -1,4 +1,4 @@
-"""TOML, edited in place: one table comes and goes, and no other line moves."""
+"""TOML, edited in place: adding and removing a table changes no other line."""
 
 import tomllib
 
@@ -25,7 +25,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -> None:
+def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     added = Toml(text).with_member("mcp_servers", "ours", ENTRY)
     before = tomllib.loads(text)
     assert tomllib.loads(added) == {**before, "mcp_servers": {**before.get("mcp_servers", {}), "ours": ENTRY}}
@@ -36,7 +36,7 @@ def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -
     assert Toml(changed).with_member("mcp_servers", "ours", ENTRY) == added
 
 
-def test_what_somebody_wrote_below_the_table_stays() -> None:
+def test_removing_a_toml_table_keeps_surrounding_text() -> None:
     text = '[mcp_servers.ours]\ncommand = "x"\n\n# mine\n[z] # also\na = 1\n[mcp_servers."ours".env]\nK = "v"\n# end\n'
     assert Toml(text).without_member("mcp_servers", "other") == text
     rest = Toml(text).without_member("mcp_servers", "ours")
@@ -45,8 +45,8 @@ def test_what_somebody_wrote_below_the_table_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a =", "is not valid TOML: Invalid value"), ("mcp_servers = []", "is not a table")]
+    ("text", "message"), [("a =", "is not valid TOML: Invalid value"), ("mcp_servers = []", "is not a table")]
 )
-def test_what_is_no_toml_or_of_another_form_is_refused(text: str, said: str) -> None:
-    with pytest.raises(NotEditable, match=said):
+def test_invalid_toml_is_rejected_as_not_editable(text: str, message: str) -> None:
+    with pytest.raises(NotEditable, match=message):
         Toml(text).with_member("mcp_servers", "ours", ENTRY)

@@ -1,4 +1,4 @@
-"""YAML, edited in place: one member comes and goes, and no other line moves."""
+"""YAML, edited in place: adding and removing a member changes no other line."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ENTRY: Json = {
     "envs": {"ZONE": "Europe/Berlin", "N": "08", "T": "true"},
     "n": 1,
 }
-BESIDE_OTHERS = [
+WITH_MEMBERS = [
     "extensions: {a: {cmd: x}}\n",
     "{extensions: {a: {cmd: x}}, z: 1}\n",
     "# top\nversion: 1.2.1\n\nextensions:   # mine\n    # first\n    developer:\n        args:\n        - a   # aa\n\n    # second\n    memory: {enabled: true}\n\n# after\nGOOSE_MODE: 'auto'\n",
@@ -24,7 +24,7 @@ BESIDE_OTHERS = [
     "---\nextensions:\n  a: {x: !secret y}\n",
     "extensions:\n  a: >\n    ours: no\n",
 ]
-FIRST = [
+WITHOUT_MEMBERS = [
     "", "# only\n", "a: 1", "a: 1\n", "extensions:\n", "extensions: # c\n\n# d\nz: 1\n", "extensions: {}\nz: 1\n",
     "extensions: ~\nz: 1\n", "{}\n", "---\n# none\n",
 ]  # fmt: skip
@@ -35,8 +35,8 @@ def loaded(text: str) -> Json:
     return yaml.load(text) or {}
 
 
-@pytest.mark.parametrize("text", BESIDE_OTHERS)
-def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -> None:
+@pytest.mark.parametrize("text", WITH_MEMBERS)
+def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     added = Yaml(text).with_member("extensions", "ours", ENTRY)
     assert loaded(added)["extensions"]["ours"] == ENTRY
     rest = iter(added)
@@ -47,8 +47,8 @@ def test_what_is_put_beside_others_is_taken_out_again_byte_for_byte(text: str) -
     assert Yaml(changed).with_member("extensions", "ours", ENTRY) == added
 
 
-@pytest.mark.parametrize("text", FIRST)
-def test_the_first_entry_stands_in_valid_yaml_beside_all_comments(text: str) -> None:
+@pytest.mark.parametrize("text", WITHOUT_MEMBERS)
+def test_the_first_member_gives_valid_yaml_and_keeps_comments(text: str) -> None:
     added = Yaml(text).with_member("extensions", "ours", ENTRY)
     assert loaded(added) == {**loaded(text), "extensions": {"ours": ENTRY}}
     left = Yaml(added).without_member("extensions", "ours")
@@ -66,12 +66,12 @@ def test_the_first_entry_stands_in_valid_yaml_beside_all_comments(text: str) -> 
         ("extensions:\n  a: 1\n  ours:\n    args:\n    - x\n\n# z\nz: 1", "extensions:\n  a: 1\n\n# z\nz: 1"),
     ],
 )
-def test_an_entry_is_taken_out_wherever_somebody_has_put_it(text: str, left: str) -> None:
+def test_a_member_can_be_removed_at_any_position(text: str, left: str) -> None:
     assert Yaml(text).without_member("extensions", "ours") == left
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: [", "is not valid YAML: .*line 1, column 5"),
         ("a: 1\na: 2", "is not valid YAML"),
@@ -80,6 +80,6 @@ def test_an_entry_is_taken_out_wherever_somebody_has_put_it(text: str, left: str
         ("a: 1\n...\n", "cannot be edited in place|is not valid YAML"),
     ],
 )
-def test_what_is_no_yaml_or_of_another_form_is_refused(text: str, said: str) -> None:
-    with pytest.raises(NotEditable, match=said):
+def test_invalid_yaml_is_rejected_as_not_editable(text: str, message: str) -> None:
+    with pytest.raises(NotEditable, match=message):
         Yaml(text).with_member("extensions", "ours", ENTRY)
