@@ -1,4 +1,4 @@
-"""A client that is a web page: real Chromium, a real server, and pages of an allowed and of another origin."""
+"""Web pages as clients: real Chromium, a real server, and pages of an allowed and of another origin."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ async def page(_request: Request) -> Response:
     return HTMLResponse("<!doctype html><title>chat</title>")
 
 
-async def listed(browser: Browser, origin: str, server: str, key: str) -> Json:
+async def answer_to_page(browser: Browser, origin: str, server: str, key: str) -> Json:
     """What a page of that origin reads of the server's answer."""
     context = await browser.new_context()
     context.set_default_timeout(HANGS_S * 1000)
@@ -43,15 +43,15 @@ async def listed(browser: Browser, origin: str, server: str, key: str) -> Json:
         await context.close()
 
 
-async def test_a_page_of_an_allowed_origin_lists_the_tools_and_another_cannot(browser: Browser) -> None:
+async def test_only_pages_of_an_allowed_origin_can_list_tools(browser: Browser) -> None:
     chat: Any = Starlette(routes=[Route("/", page)])
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     async with served(chat) as allowed, served(chat) as other:
         app = http_app(connection, ServerSettings(allowed_origins=allowed))
         async with served(app) as server:
-            read = await listed(browser, allowed, server, KEY)
-            refused = await listed(browser, allowed, server, "two words")
-            hidden = await listed(browser, other, server, KEY)
+            read = await answer_to_page(browser, allowed, server, KEY)
+            refused = await answer_to_page(browser, allowed, server, "two words")
+            hidden = await answer_to_page(browser, other, server, KEY)
     assert read["status"] == 200
     assert {tool["name"] for tool in read["body"]["result"]["tools"]} >= {*BY_NAME}
     assert (refused["status"], "error" in refused["body"]) == (403, True), "a page reads why it was refused"

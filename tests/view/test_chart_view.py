@@ -1,4 +1,4 @@
-"""The chart view in a real browser, as a chat shows it: what it draws, says, asks for, and survives."""
+"""The chart view in a real browser, as a chat shows it: drawing, text, requests, and hostile input."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -50,19 +50,19 @@ OVERFLOWING = """() => [...document.querySelectorAll('body *')].filter(node => {
 }).map(node => node.outerHTML.slice(0, 120))"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(node => { node.open = true })"
 SHORTEN = "document.querySelectorAll('tbody tr:nth-child(n+13)').forEach(node => { node.remove() })"
-"""Leaves twelve rows of each table: there are up to 700, all alike."""
+"""Keeps twelve rows of each table, of up to 700 similar ones."""
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 
 @pytest.fixture(scope="module", params=NAMES)
 async def case(host: Host, request: pytest.FixtureRequest) -> AsyncGenerator[Shown]:
-    """Each case in turn, shown once for all tests that look at it."""
+    """Each case, shown once for all tests of it."""
     tool, arguments = CASES[request.param]
     async with host.show(tool, arguments) as shown:
         yield shown
 
 
-async def test_a_case_is_shown_whole_at_every_width_and_asks_for_nothing_outside(case: Shown) -> None:
+async def test_every_view_fits_every_width_and_loads_nothing_external(case: Shown) -> None:
     for width in (360, 494, 1200):
         await case.resize(width)
         assert await case.view.evaluate(OVERFLOWING) == []
@@ -72,7 +72,7 @@ async def test_a_case_is_shown_whole_at_every_width_and_asks_for_nothing_outside
     assert (case.refused, case.said, case.calls) == ([], [], [])
 
 
-async def test_no_figure_is_shown_that_the_answer_does_not_hold(case: Shown) -> None:
+async def test_every_figure_shown_is_in_the_answer(case: Shown) -> None:
     await case.resize(768)
     await case.view.evaluate(OPEN_ALL)
     figures: list[tuple[float, str]] = await case.view.evaluate(FIGURES)
@@ -83,7 +83,7 @@ async def test_no_figure_is_shown_that_the_answer_does_not_hold(case: Shown) -> 
         assert read == pytest.approx(value) or read == pytest.approx(100 * value)
 
 
-async def test_axe_finds_no_serious_fault(case: Shown) -> None:
+async def test_axe_reports_no_serious_violation(case: Shown) -> None:
     await case.resize(768)
     await case.view.evaluate(OPEN_ALL)
     await case.view.add_script_tag(content=AXE.read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ async def test_axe_finds_no_serious_fault(case: Shown) -> None:
         ] == []
 
 
-async def test_the_headline_figures_and_verdicts_are_those_of_the_text(host: Host) -> None:
+async def test_headline_figures_and_verdicts_match_the_answer(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [203], "compare_to": "previous_period"}) as shown:
         [report] = shown.result["structuredContent"]["widgets"]
         text = await shown.text()
@@ -109,7 +109,7 @@ async def test_the_headline_figures_and_verdicts_are_those_of_the_text(host: Hos
             assert f"{found['verdict']} {found['kind']}" in text.replace("\n", " ")
 
 
-async def test_scores_of_0_and_5_are_drawn_as_a_rate_and_the_slices_keep_them(browser: Browser) -> None:
+async def test_scores_of_0_and_5_are_drawn_as_a_rate(browser: Browser) -> None:
     async with host_of(browser, shared_sandbox(ApiVariant(binary="0/5"))) as host:
         async with host.show("get_widgets_data", {"widget_ids": [216]}) as shown:
             [report] = shown.result["structuredContent"]["widgets"]
@@ -126,7 +126,7 @@ SAMPLED = ApiVariant(binary="0/5", sample_rate=0.1, evaluated_since_days=5)
 
 
 @pytest.mark.no_cover
-async def test_a_metric_says_of_how_many_calls_and_what_else_changed_where_its_share_of_calls_did(
+async def test_views_of_metrics_show_the_evaluated_share_and_its_changes(
     browser: Browser,
 ) -> None:
     rate: Json = {**BAR, "field": "metric_evaluations.value", "metric": 503, "aggregation_function": "avg"}
@@ -146,7 +146,7 @@ async def test_a_metric_says_of_how_many_calls_and_what_else_changed_where_its_s
 
 
 @pytest.mark.parametrize("strip", [("_meta",), ("structuredContent",), ("_meta", "structuredContent")])
-async def test_what_the_host_strips_is_asked_for_again(host: Host, strip: tuple[str, ...]) -> None:
+async def test_data_stripped_by_the_host_is_requested_again(host: Host, strip: tuple[str, ...]) -> None:
     tool, arguments = CASES["dashboard"]
     async with host.show(tool, arguments) as whole, host.show(tool, arguments, strip=strip) as shown:
         assert await shown.text() == await whole.text()
@@ -154,7 +154,7 @@ async def test_what_the_host_strips_is_asked_for_again(host: Host, strip: tuple[
         assert shown.calls == ([again] if "_meta" in strip else [])
 
 
-async def test_a_host_that_hands_on_no_calls_gets_the_series_of_the_answer(host: Host) -> None:
+async def test_a_host_without_tool_calls_shows_the_series_of_the_answer(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}, strip=("_meta",), proxy=False) as shown:
         assert await shown.view.locator("svg[role=img] rect").count() == len(
             shown.result["structuredContent"]["widgets"][0]["series"]["value"]
@@ -163,7 +163,7 @@ async def test_a_host_that_hands_on_no_calls_gets_the_series_of_the_answer(host:
         assert (await shown.text()).strip() == "\n".join(part["text"] for part in shown.result["content"]).strip()
 
 
-async def test_arrow_keys_move_between_points_and_enter_lists_the_calls_behind_one(host: Host) -> None:
+async def test_arrow_keys_select_points_and_enter_lists_their_calls(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
         svg = shown.view.locator("svg[role=img]")
         await svg.focus()
@@ -182,7 +182,7 @@ async def test_arrow_keys_move_between_points_and_enter_lists_the_calls_behind_o
         assert f"{course['value'][1]:,} calls" in await shown.text()
 
 
-async def test_a_bucket_that_the_window_cuts_lists_the_calls_that_it_counts(host: Host) -> None:
+async def test_a_partial_bucket_lists_exactly_its_calls(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202], "window": "7d"}) as shown:
         course = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
         assert course["partial"] == [0, len(course["value"]) - 1]
@@ -194,7 +194,7 @@ async def test_a_bucket_that_the_window_cuts_lists_the_calls_that_it_counts(host
             )
 
 
-async def test_a_slice_lists_its_calls_and_a_call_opens_through_the_host(host: Host) -> None:
+async def test_a_slice_lists_its_calls_and_links_open_through_the_host(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [205], "window": "3d"}) as shown:
         await shown.view.get_by_role("button", name="voicemail-reached").press("Enter")
         await shown.wait_for("document.querySelector('[role=status] a')")
@@ -207,7 +207,7 @@ async def test_a_slice_lists_its_calls_and_a_call_opens_through_the_host(host: H
         assert opened["url"] == await link.get_attribute("href")
 
 
-async def test_without_a_way_to_the_server_the_wish_goes_to_the_chat(host: Host) -> None:
+async def test_requests_go_to_the_chat_if_the_host_has_no_tool_calls(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}, proxy=False) as shown:
         await shown.view.locator("svg[role=img]").click()
         await shown.wait_for("document.body.innerText.includes('Asked for in the chat')")
@@ -215,7 +215,7 @@ async def test_without_a_way_to_the_server_the_wish_goes_to_the_chat(host: Host)
         assert "list_calls" in message["content"][0]["text"]
 
 
-async def test_another_window_is_asked_for_and_shown(host: Host) -> None:
+async def test_another_window_can_be_selected(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
         before = await shown.text()
         await shown.view.get_by_role("button", name="14d").press("Enter")
@@ -226,7 +226,7 @@ async def test_another_window_is_asked_for_and_shown(host: Host) -> None:
         assert await shown.text() != before
 
 
-async def test_groups_are_switched_off_and_on(host: Host) -> None:
+async def test_groups_can_be_hidden_and_shown(host: Host) -> None:
     tool, arguments = CASES["grouped bar"]
     async with host.show(tool, arguments) as shown:
         paths = shown.view.locator("svg[role=img] path[fill=none]")
@@ -238,7 +238,7 @@ async def test_groups_are_switched_off_and_on(host: Host) -> None:
         assert await paths.count() == count
 
 
-async def test_the_table_holds_every_point(host: Host) -> None:
+async def test_the_table_lists_every_point(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}) as shown:
         await shown.view.locator("summary", has_text="Show as table").press("Enter")
         course = shown.result["_meta"]["cekura/chart"]["plots"][0]["courses"][0]
@@ -261,7 +261,7 @@ def of_2000_points(answer: Json) -> Json:
     return answer
 
 
-async def test_a_line_of_2000_points_is_drawn_whole(host: Host) -> None:
+async def test_a_line_of_2000_points_is_drawn_completely(host: Host) -> None:
     tool, arguments = CASES["line"]
     async with host.show(tool, arguments, width=360, changed=of_2000_points) as shown:
         [path] = await shown.view.locator("svg[role=img] path[fill=none]").evaluate_all(
@@ -273,7 +273,7 @@ async def test_a_line_of_2000_points_is_drawn_whole(host: Host) -> None:
         assert str(100 + 1999 * 7919 % 97) in await shown.view.locator(".tip").inner_text()
 
 
-async def test_days_of_another_zone_list_no_calls_of_utc_days(host: Host) -> None:
+async def test_days_of_another_time_zone_list_no_calls(host: Host) -> None:
     arguments = {"widget_ids": [202], "window": "7d", "by": "local_day", "time_zone": "America/Los_Angeles"}
     async with host.show("get_widgets_data", arguments) as shown:
         await shown.view.locator("svg[role=img]").press("Home")
@@ -282,7 +282,7 @@ async def test_days_of_another_zone_list_no_calls_of_utc_days(host: Host) -> Non
         assert shown.calls == []
 
 
-async def test_an_edit_is_marked_at_its_time_and_told(host: Host) -> None:
+async def test_an_edit_is_marked_at_its_time_and_described(host: Host) -> None:
     places = "nodes => nodes.map(node => node.getBBox().x)"
     async with host.show("get_widgets_data", {"widget_ids": [209], "window": "7d", "edits": "brief"}) as shown:
         [mark] = await shown.view.locator("svg path[fill='var(--c4)']").evaluate_all(places)
@@ -306,9 +306,7 @@ def with_step(answer: Json) -> Json:
 
 
 @pytest.mark.parametrize("proxy", [True, False])
-async def test_a_rate_is_drawn_as_points_on_an_axis_that_shows_the_change_with_the_levels_of_a_step(
-    host: Host, *, proxy: bool
-) -> None:
+async def test_a_rate_is_drawn_as_points_with_intervals_and_step_levels(host: Host, *, proxy: bool) -> None:
     strip = () if proxy else ("_meta",)
     async with host.show(
         "get_widgets_data", {"widget_ids": [203]}, changed=with_step, proxy=proxy, strip=strip
@@ -342,7 +340,7 @@ async def test_a_rate_is_drawn_as_points_on_an_axis_that_shows_the_change_with_t
     assert "avg of success" not in text
 
 
-async def test_a_comparison_shows_the_level_of_the_baseline_and_where_the_change_leads(host: Host) -> None:
+async def test_a_comparison_shows_the_baseline_level(host: Host) -> None:
     async with host.show(
         "get_widgets_data", {"widget_ids": [204, 203], "window": "7d", "compare_to": "previous_period"}
     ) as shown:
@@ -362,7 +360,7 @@ async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:
 @pytest.mark.parametrize(
     ("values", "axis"), [([0] * 8, ["0", "0.5", "1"]), ([-150, -160] * 4, ["-150", "-100", "-50", "0"])]
 )
-async def test_bars_start_at_zero_below_it_too_and_no_calls_have_no_axis_below_zero(
+async def test_bars_start_at_zero_for_positive_and_negative_values(
     host: Host, values: list[float], axis: list[str]
 ) -> None:
     def given(answer: Json) -> Json:
@@ -383,7 +381,7 @@ async def test_an_incomplete_bucket_is_hatched(host: Host) -> None:
         assert [i for i, fill in enumerate(fills) if fill.startswith("url")] == partial
 
 
-async def test_an_error_and_a_cancelled_call_are_said_in_words(host: Host) -> None:
+async def test_errors_and_cancelled_calls_are_shown_as_text(host: Host) -> None:
     async with host.show("get_widgets_data", {"dashboard_id": 99}) as shown:
         assert (await shown.text()).strip() == shown.result["content"][0]["text"]
         await shown.page.evaluate("window.tell('ui/notifications/tool-cancelled', {})")
@@ -404,8 +402,8 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def renamed(answer: Json) -> Json:
-    """Every name, label and note, hostile; and a link that is none."""
+def with_hostile_text(answer: Json) -> Json:
+    """The answer with hostile names, labels, notes and links."""
     turn = cycle(HOSTILE)
 
     def change(value: Any, key: str = "") -> Any:
@@ -435,9 +433,9 @@ def renamed(answer: Json) -> Json:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["dashboard", "compared", "compared pie", "explanation", "changes", "calls", "edit"])
-async def test_hostile_text_is_shown_as_text_and_does_nothing(host: Host, name: str) -> None:
+async def test_hostile_text_is_shown_inert(host: Host, name: str) -> None:
     tool, arguments = CASES[name]
-    async with host.show(tool, arguments, changed=renamed, width=494) as shown:
+    async with host.show(tool, arguments, changed=with_hostile_text, width=494) as shown:
         await shown.view.evaluate(OPEN_ALL)
         await shown.wait_for("[...document.querySelectorAll('details')].every(node => node.children.length > 1)")
         assert await shown.view.evaluate("document.title") == "Cekura charts"
@@ -460,7 +458,7 @@ window.probing = Promise.all([
 """
 
 
-async def test_the_view_needs_nothing_that_the_strictest_policy_forbids(host: Host) -> None:
+async def test_the_view_works_under_the_strictest_content_security_policy(host: Host) -> None:
     async with host.show("get_widgets_data", {"widget_ids": [202]}, script=PROBE) as shown:
         await shown.view.evaluate("window.probing")
         probes = await shown.view.evaluate("window.probes")
@@ -470,7 +468,7 @@ async def test_the_view_needs_nothing_that_the_strictest_policy_forbids(host: Ho
         assert shown.refused == []
 
 
-async def test_a_dashboard_of_twelve_and_a_pie_of_forty_are_shown_whole(host: Host) -> None:
+async def test_twelve_widgets_and_forty_slices_are_shown_completely(host: Host) -> None:
     app = new_sandbox()
     store = app.state.world.store
     week = {"field": "timestamp", "op": "gte", "value": "today-7d"}

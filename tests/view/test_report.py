@@ -1,4 +1,4 @@
-"""The weekly report: one page that shows every chart in a browser, from a file, with no network."""
+"""The weekly report: one page that shows every chart in a browser, from a file, without a network."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from support import Json, new_sandbox, now, settings, shared_sandbox
 pytestmark = pytest.mark.anyio
 
 
-async def made(app: Any = None, *dashboards: int | str, window: str = "7d") -> Report:
+async def make(app: Any = None, *dashboards: int | str, window: str = "7d") -> Report:
     connection = Connection(settings(), app_factory=lambda: app or shared_sandbox(), now=now)
     return await make_report(connection, dashboards=dashboards, window=window, compare_to="previous_period")
 
@@ -28,8 +28,8 @@ def data_of(report: Report) -> Json:
 
 
 @pytest.mark.no_cover
-async def test_the_report_holds_the_changes_and_every_dashboard() -> None:
-    report = await made()
+async def test_the_report_contains_changes_and_every_dashboard() -> None:
+    report = await make()
     data = data_of(report)
     assert report.failed == []
     titles = [section["title"] for section in data["sections"]]
@@ -42,23 +42,23 @@ async def test_the_report_holds_the_changes_and_every_dashboard() -> None:
     assert len(report.page) < 250_000
 
 
-async def test_named_dashboards_are_shown_alone() -> None:
-    data = data_of(await made(None, "Booking agent"))
+async def test_a_report_can_be_limited_to_named_dashboards() -> None:
+    data = data_of(await make(None, "Booking agent"))
     assert [section["title"] for section in data["sections"]] == ["What changed", "Booking agent"]
     assert "Telecom" not in json.dumps(data["sections"])
 
 
-async def test_dashboards_beyond_five_are_told() -> None:
+async def test_a_report_states_dashboards_beyond_the_limit() -> None:
     app = new_sandbox()
     for number in range(4):
         app.state.world.store.create_dashboard({"name": f"More {number}", "project": 1})
-    data = data_of(await made(app))
+    data = data_of(await make(app))
     assert len(data["sections"]) == 6
     assert "only the first 5 are drawn" in data["end"]
 
 
-async def test_what_cannot_be_had_is_told_in_its_place() -> None:
-    report = await made(None, 12, 99)
+async def test_unreadable_dashboards_are_reported_in_their_place() -> None:
+    report = await make(None, 12, 99)
     [*_, last] = data_of(report)["sections"]
     assert last["chart"] is None
     assert "No dashboard 99" in last["text"]
@@ -66,15 +66,15 @@ async def test_what_cannot_be_had_is_told_in_its_place() -> None:
 
 
 @pytest.mark.no_cover
-async def test_a_browser_shows_every_chart_of_the_file_and_asks_nobody(browser: Browser, tmp_path: Path) -> None:
+async def test_a_browser_shows_the_report_file_without_network_requests(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text((await made()).page, encoding="utf-8")
+    file.write_text((await make()).page, encoding="utf-8")
     context = await browser.new_context(viewport={"width": 900, "height": 700})
     page = await context.new_page()
-    asked, said = list[str](), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda message: said.append(message.text))
+    requests, messages = list[str](), list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("console", lambda message: messages.append(message.text))
     await page.goto(file.as_uri())
     frames = page.frame_locator("iframe")
     assert await page.locator("iframe").count() == 4
@@ -87,15 +87,15 @@ async def test_a_browser_shows_every_chart_of_the_file_and_asks_nobody(browser: 
         "() => [...document.querySelectorAll('iframe')].every(f => f.clientHeight >= f.contentDocument.body.scrollHeight)"
     )
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
-    assert said == []
+    assert [url for url in requests if not url.startswith(("file:", "about:"))] == []
+    assert messages == []
     await context.close()
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("window", ["last_month", "30d", "this_month"])
-async def test_a_window_with_nothing_to_compare_with_is_shown_by_itself(window: str) -> None:
-    report = await made(None, 12, window=window)
+async def test_a_window_without_a_baseline_is_reported_without_comparison(window: str) -> None:
+    report = await make(None, 12, window=window)
     data = data_of(report)
     assert report.failed == []
     assert data["title"] == f"Cekura report, {window}"
