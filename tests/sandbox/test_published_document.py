@@ -1,4 +1,4 @@
-"""Held to the published document: what the tools send, and what the sandbox answers.
+"""Requests of the tools and answers of the sandbox match the published document.
 
 ``tests/facts/published_api.json`` holds the names, types and choices of the API's published OpenAPI document. Two things
 there are known to be otherwise, and are right here: ``filters`` in a query is typed as an object but travels as JSON
@@ -28,7 +28,7 @@ QUERY_FILTERS = "filters in a query are JSON text"
 
 
 def plain(schema: Any) -> Any:
-    """The facts as JSON Schema: ``nullable`` written out."""
+    """The facts as JSON Schema, with ``nullable`` as a type."""
     if not is_object(schema):
         return schema
     found: Json = {k: plain(v) if k == "items" else v for k, v in schema.items() if k not in {"nullable", "format"}}
@@ -65,7 +65,7 @@ def assert_documented(sent: Sent) -> None:
 
 
 def filters_in(value: Any) -> list[Json]:
-    """Every condition and group inside a body."""
+    """Every condition and group in a body."""
     if is_list(value):
         return [node for item in value for node in filters_in(item)]
     if not is_object(value):
@@ -146,7 +146,7 @@ async def test_every_request_of_every_tool_is_documented() -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.anyio
-async def test_every_request_for_edits_details_and_failure_modes_is_documented() -> None:
+async def test_requests_for_edits_details_and_failure_modes_are_documented() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         await ask(context, "explain_change", widget_id=203, window="5d", edits="full")
         await ask(context, "find_changes", dashboard_ids=[12])
@@ -208,7 +208,7 @@ REQUESTS: list[tuple[str, str, Json | None]] = [
 
 
 @pytest.mark.anyio
-async def test_the_sandbox_answers_in_the_published_shapes_on_every_path() -> None:
+async def test_sandbox_answers_match_the_published_schema_on_every_path() -> None:
     seen = set[str]()
     headers = {"X-CEKURA-API-KEY": KEY}
     transport = httpx.ASGITransport(new_sandbox())
@@ -226,7 +226,7 @@ async def test_the_sandbox_answers_in_the_published_shapes_on_every_path() -> No
 
 
 @pytest.mark.anyio
-async def test_the_known_deviations_are_just_two() -> None:
+async def test_exactly_two_deviations_from_the_published_document_are_known() -> None:
     headers = {"X-CEKURA-API-KEY": KEY}
     transport = httpx.ASGITransport(shared_sandbox())
     async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=headers) as http:
@@ -241,7 +241,7 @@ async def test_the_known_deviations_are_just_two() -> None:
     assert found == [STAT, QUERY_FILTERS]
 
 
-def test_the_two_documents_name_the_same_operations_parameters_and_fields() -> None:
+def test_sandbox_and_published_documents_have_the_same_operations() -> None:
     mine: Json = shared_sandbox().openapi()
     paths: Json = mine["paths"]
     assert {f"{m.upper()} {p}" for p, methods in paths.items() for m in methods} == set(OPERATIONS)
@@ -262,7 +262,7 @@ def test_the_two_documents_name_the_same_operations_parameters_and_fields() -> N
 
 
 async def own(scope: Any, receive: Any, send: Any) -> None:
-    """A sandbox that no other test uses, made when it is first asked."""
+    """A sandbox of this module alone, created at its first request."""
     await shared_sandbox(count=301)(scope, receive, send)
 
 
@@ -274,7 +274,7 @@ CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
 
 @pytest.fixture(scope="module")
 def session() -> Generator[Any]:
-    """One for all cases, which takes no settings from the environment: that would be read anew for each."""
+    """One for all cases, without settings from the environment, which each case would read again."""
     with import_module("schemathesis.python.asgi").get_client(own) as client:
         client.trust_env = False
         yield client
@@ -283,6 +283,6 @@ def session() -> Generator[Any]:
 @OWN.parametrize()  # type: ignore[untyped-decorator]  # schemathesis types it loosely
 @pytest.mark.no_cover
 @settings(max_examples=some(25))
-def test_the_sandbox_keeps_to_its_own_document(session: Any, case: Any) -> None:
+def test_the_sandbox_conforms_to_its_own_openapi_document(session: Any, case: Any) -> None:
     answer = case.call(session=session, headers={"X-CEKURA-API-KEY": KEY})
     case.validate_response(answer, checks=CHECKS)

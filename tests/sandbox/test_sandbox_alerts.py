@@ -1,4 +1,4 @@
-"""The sandbox's alerts: the refusals of the published schema, merging, and firing on the generated calls."""
+"""The alerts of the sandbox: validation, merging of updates, and firing on the generated calls."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def client(app: Any) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field"),
+    ("changes", "field"),
     [
         ({"name": None}, "name"),
         ({"name": "x" * 256}, "name"),
@@ -46,15 +46,15 @@ def client(app: Any) -> httpx.AsyncClient:
         ({**CEILING, "threshold": {"operator": "lt", "value": 1, "min_breaches": 51}}, "threshold"),
     ],
 )  # fmt: skip
-async def test_what_the_schema_does_not_allow_is_refused_by_field(wrong: Json, field: str) -> None:
+async def test_invalid_alerts_are_rejected_by_field(changes: Json, field: str) -> None:
     app = new_sandbox(count=10)
     async with client(app) as http:
-        answer = await http.post(PATH, json={**TREND, **wrong})
+        answer = await http.post(PATH, json={**TREND, **changes})
         assert (answer.status_code, [*answer.json()]) == (400, [field])
         assert len((await http.get(PATH)).json()) == 3
 
 
-async def test_a_preset_is_expanded_and_a_change_merges_key_by_key() -> None:
+async def test_alert_presets_are_expanded_and_updates_are_merged() -> None:
     async with client(new_sandbox(count=10)) as http:
         alert = (await http.post(PATH, json=TREND)).json()
         assert alert["source"] == {"sub_type": "significant_change", "window_size": 50}
@@ -67,7 +67,7 @@ async def test_a_preset_is_expanded_and_a_change_merges_key_by_key() -> None:
         assert (await http.get(f"{PATH}{alert['id']}/")).status_code == 404
 
 
-async def test_fires_are_those_of_the_calls_since_the_alert_was_created() -> None:
+async def test_alerts_fire_on_calls_since_their_creation() -> None:
     app = shared_sandbox()
     cold = [row[0] for row in sql(
         app, "SELECT c.agent_id FROM calls c JOIN evaluations e ON e.call_id = c.id WHERE e.metric_id = 505 AND "
@@ -87,7 +87,7 @@ async def test_fires_are_those_of_the_calls_since_the_alert_was_created() -> Non
         assert (await http.get(f"{PATH}trigger_summary/")).status_code == 400
 
 
-async def test_a_key_without_the_right_is_told_so_and_keeps_what_it_remembers() -> None:
+async def test_forbidden_alerts_raise_an_error_and_keep_the_cache() -> None:
     app = new_sandbox(ApiVariant(alerts="forbidden"), count=10)
     async with open_tools(app) as (context, recorder):
         first, second = [replace(context, memory=memory).for_one_call() for memory in [Memory(60)] * 2]
@@ -98,7 +98,7 @@ async def test_a_key_without_the_right_is_told_so_and_keeps_what_it_remembers() 
     assert recorder.paths().count("GET /user/v1/projects/") == 1
 
 
-async def test_the_typed_client_reads_and_writes_alerts_and_the_daily_report() -> None:
+async def test_the_client_reads_and_writes_alerts_and_daily_reports() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         api = context.api
         made = await api.create_alert({name: value for name, value in TREND.items() if name != "source_type"})
@@ -115,7 +115,7 @@ async def test_the_typed_client_reads_and_writes_alerts_and_the_daily_report() -
         assert shown == {1: [12, 11], 2: []}
 
 
-async def test_scores_are_read_without_their_transcripts() -> None:
+async def test_scores_are_read_without_transcripts() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         where = {"field": "metric_evaluations.metric.id", "op": "eq", "value": 505}

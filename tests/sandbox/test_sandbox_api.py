@@ -26,19 +26,19 @@ async def http(app: FastAPI, key: str | None = KEY) -> AsyncGenerator[httpx.Asyn
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
-async def test_a_missing_or_wrong_key_is_401(key: str | None) -> None:
+async def test_a_missing_or_invalid_key_is_answered_with_401(key: str | None) -> None:
     async with http(shared_sandbox(), key) as api:
         answer = await api.get("/dashboards/dashboards/")
         assert (answer.status_code, "detail" in answer.json()) == (401, True)
 
 
-async def test_a_bearer_token_is_accepted_too() -> None:
+async def test_a_bearer_token_is_accepted() -> None:
     async with http(shared_sandbox(), None) as api:
         answer = await api.get("/user/v1/projects/", headers={"Authorization": f"Bearer {KEY}"})
         assert answer.status_code == 200
 
 
-async def test_lists_page_by_ten_and_next_names_another_host() -> None:
+async def test_lists_have_pages_of_ten_and_next_on_another_host() -> None:
     async with http(shared_sandbox()) as api:
         first = (await api.get("/dashboards/widgets/")).json()
         assert (first["count"], len(first["results"]), first["previous"]) == (20, 10, None)
@@ -59,7 +59,7 @@ async def test_bulk_data_is_paginated() -> None:
         assert (answer["count"], len(answer["results"])) == (12, 10)
 
 
-async def test_chart_data_needs_a_lower_time_bound_no_older_than_thirty_days() -> None:
+async def test_chart_data_needs_a_start_within_thirty_days() -> None:
     async with http(shared_sandbox()) as api:
         widget: Json = {"chart_type": "pie", "field": "topic"}
         assert (await api.post("/dashboards/widgets/preview_data/", json=widget)).status_code == 400
@@ -109,7 +109,7 @@ async def test_a_bulk_edit_is_all_or_nothing() -> None:
         ({"chart_type": "pie", "field": "topic", "name": "x" * 256}, "name"),
     ],
 )
-async def test_a_wrong_widget_is_refused_by_field(widget: Json, wrong: str) -> None:
+async def test_invalid_widgets_are_rejected_by_field(widget: Json, wrong: str) -> None:
     async with http(shared_sandbox()) as api:
         answer = await api.post("/dashboards/widgets/", json=widget)
         assert (answer.status_code, list(answer.json())) == (400, [wrong])
@@ -156,7 +156,7 @@ CONDITIONS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(
     ("condition", "where"), CONDITIONS, ids=[str(c[0].get("op", c[0].get("operator"))) for c in CONDITIONS]
 )
-async def test_each_operator_and_group_counts_the_calls_that_match(condition: Json, where: str) -> None:
+async def test_every_filter_operator_counts_the_same_calls_as_sql(condition: Json, where: str) -> None:
     app = shared_sandbox()
     async with http(app) as api:
         filters = {"operator": "and", "conditions": [SINCE, condition]}
@@ -166,7 +166,7 @@ async def test_each_operator_and_group_counts_the_calls_that_match(condition: Js
     assert [(counted,)] == sql(app, f"SELECT count(*) FROM calls WHERE ts >= '2026-10-29' AND ({where})")
 
 
-async def test_an_injection_in_a_value_or_key_is_only_text() -> None:
+async def test_sql_injections_in_values_and_keys_are_inert() -> None:
     async with http(shared_sandbox()) as api:
         for condition in (
             {"field": "topic", "op": "eq", "value": "x' OR '1'='1"},
@@ -181,14 +181,14 @@ async def test_an_injection_in_a_value_or_key_is_only_text() -> None:
 
 
 @pytest.mark.parametrize("grouped", ["key", "field", "nested"])
-async def test_grouped_rows_take_the_chosen_form(grouped: Any) -> None:
+async def test_grouped_rows_follow_the_api_variant(grouped: Any) -> None:
     async with http(shared_sandbox(ApiVariant(grouped=grouped))) as api:
         data = (await api.get("/dashboards/widgets/204/data/")).json()["data"]
     names = {"key": "group", "field": "agent.id", "nested": "data"}
     assert all(names[grouped] in row for row in data)
 
 
-async def test_other_readings_change_what_is_sent() -> None:
+async def test_api_variants_change_the_answers() -> None:
     async with http(shared_sandbox(ApiVariant(rates="percent", stat="array", buckets="bare", booleans="1"))) as api:
         stat = (await api.get("/dashboards/widgets/201/data/")).json()["data"]
         assert isinstance(stat, list)
@@ -208,7 +208,7 @@ async def test_a_duplicated_dashboard_has_copies_of_all_widgets() -> None:
         assert (await api.get("/dashboards/widgets/209/")).status_code == 404
 
 
-async def test_call_logs_are_scoped_filtered_and_hold_transcripts() -> None:
+async def test_call_logs_are_filtered_and_contain_transcripts() -> None:
     app = shared_sandbox()
     async with http(app) as api:
         assert (await api.get("/observability/v2/call-logs/")).status_code == 400

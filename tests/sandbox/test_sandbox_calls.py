@@ -1,4 +1,4 @@
-"""What the generated calls are like."""
+"""Properties of the generated calls."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from cekura_sandbox import ApiVariant, calls
 from support import NOW, new_sandbox, shared_sandbox, sql
 
 
-def test_as_many_calls_as_asked_lie_in_the_thirty_days_before_now() -> None:
+def test_the_requested_number_of_calls_covers_thirty_days() -> None:
     [(count, first, last)] = sql(shared_sandbox(), "SELECT count(*), min(ts), max(ts) FROM calls")
     assert count == 6000
     naive = NOW.replace(tzinfo=None)
@@ -88,7 +88,7 @@ def test_metrics_of_every_type_have_values(kind: str) -> None:
     ],
     ids=str,
 )
-def test_judged_metrics_are_sampled_triggered_and_scored_and_measured_ones_are_not(
+def test_sampling_and_triggers_apply_to_judged_metrics_only(
     readings: ApiVariant, values: set[float], share: float
 ) -> None:
     counts, scores = [
@@ -106,7 +106,7 @@ def test_judged_metrics_are_sampled_triggered_and_scored_and_measured_ones_are_n
     assert rows == (calls if readings.placeholders == "null" else judged)
 
 
-def test_a_sample_rate_holds_from_its_day_on() -> None:
+def test_a_sample_rate_applies_from_its_day_on() -> None:
     app, plain = shared_sandbox(ApiVariant(sample_rate=0.1, evaluated_since_days=6)), shared_sandbox()
     by_side = (
         "SELECT count(*) FILTER (ts < '2026-11-12 15:30'), count(*) FILTER (ts >= '2026-11-12 15:30') "

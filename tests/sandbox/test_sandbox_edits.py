@@ -21,7 +21,7 @@ async def get(app: object, path: str, key: str = KEY, **query: str | int) -> tup
         return answer.status_code, found
 
 
-async def test_a_history_has_each_version_with_its_fields_the_newest_first() -> None:
+async def test_a_history_lists_versions_with_fields_newest_first() -> None:
     app = new_sandbox()
     app.state.world.edits.plant(Edit(NOW - timedelta(days=2), "metric", 503, {"prompt": "Score it."}, "Shorter"))
     _, page = await get(app, "/test_framework/v2/metrics/503/history/", page_size=2)
@@ -34,7 +34,7 @@ async def test_a_history_has_each_version_with_its_fields_the_newest_first() -> 
     assert status == 404
 
 
-async def test_the_release_is_an_edit_of_its_agent_at_its_time() -> None:
+async def test_the_release_is_in_the_history_of_its_agent() -> None:
     _, page = await get(shared_sandbox(), "/test_framework/v2/aiagents/33/history/")
     newest, older = page["results"]
     assert newest["history_date"] == "2026-11-12T15:30:00.000000Z"
@@ -53,16 +53,16 @@ async def test_the_release_is_an_edit_of_its_agent_at_its_time() -> None:
         ({"organization_id": "7", "start_time": "yesterday"}, 400),
     ],
 )
-async def test_the_audit_log_is_of_an_organisation_and_at_most_thirty_days(query: Json, status: int) -> None:
+async def test_the_audit_log_needs_an_organization_and_at_most_thirty_days(query: Json, status: int) -> None:
     assert (await get(shared_sandbox(), LOG, **query))[0] == status
 
 
-async def test_a_key_of_a_member_may_read_everything_but_the_audit_log() -> None:
+async def test_a_member_key_can_read_everything_but_the_audit_log() -> None:
     assert (await get(shared_sandbox(), LOG, f"{KEY}-member", organization_id=7))[0] == 403
     assert (await get(shared_sandbox(), "/dashboards/dashboards/", f"{KEY}-member"))[0] == 200
 
 
-async def test_the_audit_log_names_what_was_edited_in_a_project_and_when() -> None:
+async def test_the_audit_log_lists_edits_per_project() -> None:
     _, page = await get(shared_sandbox(), LOG, organization_id=7, start_time="2026-10-25T00:00:00Z", page_size=100)
     edits = {(row["object_type"], row["object_id"]) for row in page["results"] if row["operation_type"] == "update"}
     assert {("aiagent", 33), ("metric", 503), ("project", 1), ("dashboard", 11)} <= edits
@@ -70,7 +70,7 @@ async def test_the_audit_log_names_what_was_edited_in_a_project_and_when() -> No
     assert other["count"] == 0
 
 
-async def test_a_call_fails_a_rule_of_the_rubric_exactly_if_it_is_no_success() -> None:
+async def test_a_call_fails_a_rubric_rule_exactly_if_it_is_unsuccessful() -> None:
     app = shared_sandbox()
     for number, success in sql(app, "SELECT id, success FROM calls ORDER BY md5(id::TEXT) LIMIT 20"):
         _, call = await get(app, f"/observability/v2/call-logs/{number}/")
@@ -82,7 +82,7 @@ async def test_a_call_fails_a_rule_of_the_rubric_exactly_if_it_is_no_success() -
     assert (await get(app, "/observability/v2/call-logs/1/"))[0] == 404
 
 
-async def test_failure_modes_count_the_calls_that_they_list() -> None:
+async def test_failure_modes_count_exactly_their_listed_calls() -> None:
     app = shared_sandbox(count=60_000)
     _, found = await get(app, MODES, project=1, agent_ids="33")
     modes = {mode["slug"]: mode for mode in found["failure_modes"]}
