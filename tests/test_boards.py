@@ -42,7 +42,7 @@ async def applied(context: ToolContext, board: Board, **where: Any) -> list[Json
 
 
 @pytest.mark.parametrize("number", [11, 12, 13])
-async def test_a_board_that_was_exported_is_in_place_already_and_makes_the_same_dashboard_anew(number: int) -> None:
+async def test_an_exported_board_has_no_changes_and_recreates_its_dashboard(number: int) -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
         board = await export_board(context, number)
@@ -56,7 +56,7 @@ async def test_a_board_that_was_exported_is_in_place_already_and_makes_the_same_
     assert stored(app, 14) == [{**widget, "dashboard": 14} for widget in stored(app, number)]
 
 
-async def test_agents_metrics_and_projects_stand_as_names() -> None:
+async def test_boards_contain_agents_metrics_and_projects_by_name() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         board = await export_board(context, 12)
     assert board.project == "Northside Clinics"
@@ -65,7 +65,7 @@ async def test_agents_metrics_and_projects_stand_as_names() -> None:
     assert metrics >= {"Response latency", "Appointment booked"}
 
 
-async def test_a_board_moves_to_another_project_where_its_names_are_those_of_that_project() -> None:
+async def test_a_board_resolves_names_in_the_target_project() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         board = Board(
@@ -85,7 +85,7 @@ async def test_a_board_moves_to_another_project_where_its_names_are_those_of_tha
     assert metrics == [501, 506]
 
 
-async def test_every_kind_of_edit_is_carried_out_and_taken_back() -> None:
+async def test_every_kind_of_board_edit_can_be_applied_and_undone() -> None:
     app = new_sandbox()
     before = content(app)
     async with open_tools(app) as (context, _):
@@ -120,7 +120,7 @@ async def test_every_kind_of_edit_is_carried_out_and_taken_back() -> None:
         assert (await export_board(context, 11)).to_text() == again.to_text()
 
 
-async def test_a_place_that_the_file_does_not_say_stays() -> None:
+async def test_layouts_missing_from_the_file_are_kept() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         board = await export_board(context, 11)
         bare = [{name: value for name, value in widget.items() if name != "metadata"} for widget in board.widgets]
@@ -130,7 +130,7 @@ async def test_a_place_that_the_file_does_not_say_stays() -> None:
         assert (await export_board(context, 11)).widgets == moved
 
 
-async def test_widgets_of_one_name_are_told_apart_by_what_they_show() -> None:
+async def test_equally_named_widgets_are_matched_by_content() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         twins = [
@@ -145,7 +145,7 @@ async def test_widgets_of_one_name_are_told_apart_by_what_they_show() -> None:
         assert step.arguments.keys() == {"dashboard_id", "delete"}
 
 
-async def test_names_that_several_have_carry_their_id_and_unknown_ids_stay() -> None:
+async def test_ambiguous_names_include_an_id_and_unknown_ids_are_kept() -> None:
     app = new_sandbox()
     force(app, 209, filters={"field": "agent.id", "op": "in", "value": [33, 990]})
     force(
@@ -163,7 +163,7 @@ async def test_names_that_several_have_carry_their_id_and_unknown_ids_stay() -> 
         assert (await plan_board(context, board)).steps == []
 
 
-async def test_an_odd_widget_is_exported_as_it_is_stored_and_left_alone() -> None:
+async def test_a_malformed_widget_is_exported_unchanged() -> None:
     app = new_sandbox()
     force(app, 209, aggregation_function="median", filters=["what"], time_period=7)
     async with open_tools(app) as (context, _):
@@ -173,7 +173,7 @@ async def test_an_odd_widget_is_exported_as_it_is_stored_and_left_alone() -> Non
             read_board(board.to_text())
 
 
-async def test_a_dashboard_whose_filters_cannot_be_read_is_refused() -> None:
+async def test_a_dashboard_with_malformed_filters_is_rejected() -> None:
     app = new_sandbox()
     app.state.world.store._dashboards[12]["filters"] = ["what"]  # noqa: SLF001 - what the API alone could store
     async with open_tools(app) as (context, _):
@@ -181,7 +181,7 @@ async def test_a_dashboard_whose_filters_cannot_be_read_is_refused() -> None:
             await export_board(context, 12)
 
 
-async def test_a_board_of_more_widgets_than_a_call_may_create_is_refused() -> None:
+async def test_a_board_over_the_widget_limit_is_rejected() -> None:
     app = new_sandbox()
     app.state.world.store.bulk(13, {"create": [{"data_type": None, **PIE} for _ in range(60)]})
     async with open_tools(app) as (context, _):
@@ -203,7 +203,7 @@ async def test_a_board_of_more_widgets_than_a_call_may_create_is_refused() -> No
         (json.dumps({"name": "x", "widgets": [PIE] * 61}), "at most 60 items"),
     ],
 )
-async def test_a_file_that_is_no_board_says_where(text: str, said: str) -> None:
+async def test_invalid_board_files_are_rejected_with_their_position(text: str, said: str) -> None:
     with pytest.raises(BoardRefused) as refused:
         read_board(text)
     assert said in str(refused.value)
@@ -221,9 +221,7 @@ async def test_a_file_that_is_no_board_says_where(text: str, said: str) -> None:
         ({"filters": {"field": "success", "op": "eq", "value": True}}, "date range"),
     ],
 )  # fmt: skip
-async def test_a_board_that_cannot_be_carried_out_is_refused_before_anything_is_written(
-    fields: Json, said: str
-) -> None:
+async def test_inapplicable_boards_are_rejected_before_any_write(fields: Json, said: str) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         board = changed(await export_board(context, 12), **fields)
         with pytest.raises(DashboardsError) as refused:
@@ -232,7 +230,7 @@ async def test_a_board_that_cannot_be_carried_out_is_refused_before_anything_is_
     assert said in str(refused.value)
 
 
-async def test_of_several_dashboards_of_one_name_none_is_guessed() -> None:
+async def test_ambiguous_dashboard_names_are_rejected_with_all_ids() -> None:
     app = new_sandbox()
     app.state.world.store.create_dashboard({"name": "Booking agent", "project": 1})
     async with open_tools(app) as (context, _):
@@ -244,14 +242,14 @@ async def test_of_several_dashboards_of_one_name_none_is_guessed() -> None:
             await export_board(context, "Booking agent")
 
 
-async def test_a_board_put_on_a_dashboard_of_another_project_says_whose_names_it_means() -> None:
+async def test_a_board_for_another_project_states_whose_names_it_uses() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         board = Board(name="Quick", project=1, filters=SINCE, widgets=[PIE])
         plan = await plan_board(context, board, dashboard=13)
     assert plan.notes == ["dashboard 13 stays in project 2; its names are used"]
 
 
-async def test_what_somebody_else_changed_since_the_plan_is_not_overwritten() -> None:
+async def test_concurrent_changes_since_the_plan_are_not_overwritten() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
         board = await export_board(context, 11)
@@ -266,7 +264,7 @@ async def test_what_somebody_else_changed_since_the_plan_is_not_overwritten() ->
         assert (await undo_board(context, done.calls_to_undo)).failed is None
 
 
-async def test_a_step_that_fails_leaves_the_receipts_of_those_before_it() -> None:
+async def test_a_failed_step_keeps_the_receipts_of_earlier_steps() -> None:
     app = new_sandbox()
     before = content(app)
     async with open_tools(app) as (context, recorder):
@@ -281,7 +279,7 @@ async def test_a_step_that_fails_leaves_the_receipts_of_those_before_it() -> Non
     assert content(app) == before
 
 
-async def test_read_only_mode_writes_nothing() -> None:
+async def test_read_only_mode_rejects_apply_and_undo() -> None:
     async with open_tools(new_sandbox(), read_only=True) as (context, recorder):
         board = changed(await export_board(context, 11), name="Other")
         plan = await plan_board(context, board)
@@ -300,14 +298,14 @@ async def test_read_only_mode_writes_nothing() -> None:
         {"tool": "nothing"},
     ],
 )
-async def test_only_undo_calls_are_made(call: Json) -> None:
+async def test_undo_rejects_calls_other_than_an_undo(call: Json) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         done = await undo_board(context, [call])
         assert done.failed == "This is not an undo call from a receipt."
         assert recorder.sent == []
 
 
-async def test_a_new_level_fails_over_looks_once_it_has_lasted_and_a_single_look_says_so_at_once() -> None:
+async def test_a_step_fails_a_series_of_looks_after_it_has_lasted() -> None:
     lines = {"Booking success": "no change over 14d"}
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         [single] = (await assert_board(context, 12, lines)).checks
@@ -325,7 +323,7 @@ async def test_a_new_level_fails_over_looks_once_it_has_lasted_and_a_single_look
     ]  # fmt: skip
 
 
-async def test_a_few_hours_with_as_many_calls_each_do_not_show_that_no_more_come() -> None:
+async def test_a_few_constant_hours_do_not_fail_an_expectation() -> None:
     app = new_sandbox(count=20_000)
     first = "SELECT min(rowid) FROM calls WHERE project = 1 GROUP BY date_trunc('hour', ts)"
     app.state.world.con.execute(f"DELETE FROM calls WHERE project = 1 AND rowid NOT IN ({first})")
@@ -335,7 +333,7 @@ async def test_a_few_hours_with_as_many_calls_each_do_not_show_that_no_more_come
     assert (check.status, check.text.endswith(": not shown to be below")) == ("ok", True)
 
 
-async def test_a_percentage_is_expected_of_a_rate_only_and_lines_are_read_before_the_dashboard() -> None:
+async def test_expectations_are_validated_before_the_dashboard_is_read() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         with pytest.raises(DashboardsError, match=r'expect "Calls per day": "many" is not an expectation; write it as'):
             await assert_board(context, 11, {"Calls per day": "many"})
@@ -353,9 +351,7 @@ async def test_a_percentage_is_expected_of_a_rate_only_and_lines_are_read_before
         ("< 0.5 %", "fail", "95 % interval"),
     ],
 )
-async def test_a_share_of_one_is_not_taken_for_percent_where_the_api_sends_percent(
-    line: str, status: str, words: str
-) -> None:
+async def test_expected_rates_follow_the_unit_of_the_api(line: str, status: str, words: str) -> None:
     async with open_tools(shared_sandbox(ApiVariant(rates="percent"))) as (context, _):
         [check] = (await assert_board(context, 11, {"Success rate": line})).checks
     assert (check.status, words in check.text) == (status, True), check.text

@@ -24,7 +24,7 @@ MIDNIGHT = {NEW_YORK: "2026-11-17T05:00Z", "UTC": "2026-11-17T00:00Z", "Asia/Tok
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("given", [None, "UTC", "Asia/Tokyo"])
-async def test_days_begin_where_the_project_is_unless_a_zone_is_set(app: Any, given: str | None) -> None:
+async def test_days_follow_the_time_zone_of_the_project_unless_configured(app: Any, given: str | None) -> None:
     wanted = MIDNIGHT[given or NEW_YORK]
     async with open_tools(app, **({} if given is None else {"time_zone": given})) as (context, _):
         report = await report_of(context, widget_ids=[203], window="yesterday")
@@ -39,7 +39,7 @@ async def test_days_begin_where_the_project_is_unless_a_zone_is_set(app: Any, gi
         assert [text.split()[0] for text in texts] == [wanted] * 3, texts
 
 
-async def test_the_argument_of_a_call_is_before_the_project_s_and_each_is_told_once(app: Any) -> None:
+async def test_the_time_zone_argument_overrides_the_project_and_is_stated_once(app: Any) -> None:
     async with open_tools(app) as (context, _):
         text, _ = await ask(context, "get_widgets_data", dashboard_id=11)
         assert text.count(NEW_YORK) == 1
@@ -67,7 +67,7 @@ async def test_the_argument_of_a_call_is_before_the_project_s_and_each_is_told_o
     ],
 )
 @pytest.mark.parametrize("window", ["7d", "yesterday"])
-async def test_the_zone_is_read_beside_other_requests(
+async def test_reading_the_time_zone_adds_no_round_trip(
     app: Any, tool: str, arguments: Json, trips: int, window: str
 ) -> None:
     found = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
@@ -75,7 +75,7 @@ async def test_the_zone_is_read_beside_other_requests(
     assert found.trips == fixed.trips <= trips
 
 
-async def test_the_range_of_a_dashboard_is_saved_by_the_project_s_days() -> None:
+async def test_date_ranges_are_saved_in_the_time_zone_of_the_project() -> None:
     app = new_sandbox(count=10, time_zone=NEW_YORK)
     async with open_tools(app) as (context, recorder):
         await ask(context, "update_dashboard", dashboard_id=11, date_range="2026-11-10/2026-11-12")
@@ -84,7 +84,7 @@ async def test_the_range_of_a_dashboard_is_saved_by_the_project_s_days() -> None
 
 
 @pytest.mark.parametrize(("zone", "note"), [("", None), ("Moon/Crater", '"Moon/Crater", is unknown')])
-async def test_without_a_usable_zone_of_the_project_days_are_utc_days(zone: str, note: str | None) -> None:
+async def test_a_project_without_a_valid_time_zone_uses_utc_days(zone: str, note: str | None) -> None:
     app = new_sandbox(time_zone=zone)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[203], window="yesterday")
@@ -94,13 +94,13 @@ async def test_without_a_usable_zone_of_the_project_days_are_utc_days(zone: str,
     assert len(notes) == (note is not None)
 
 
-async def test_a_project_that_cannot_be_read_is_said() -> None:
+async def test_an_unreadable_project_time_zone_is_noted() -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: ApiFault(500) if "projects" in sent.path else None
         _, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="yesterday")
     assert "times and days are in UTC: the project's time zone could not be read" in answer["notes"]
 
 
-def test_a_reference_that_was_not_filled_in_is_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfilled_reference_counts_as_no_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CEKURA_TIME_ZONE", "${user_config.time_zone}")
     assert load_settings().time_zone is None

@@ -15,11 +15,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_every_tool_has_its_row_in_the_readme(name: str) -> None:
+def test_every_tool_is_in_the_readme(name: str) -> None:
     assert f"| `{name}` |" in README
 
 
-def test_every_setting_has_its_row_on_the_page_of_settings_and_nowhere_in_the_readme() -> None:
+def test_every_setting_is_documented_on_the_settings_page_only() -> None:
     settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     for name in cekura_dashboards.Settings.model_fields:
         row = f"| `CEKURA_{name.upper()}` |"
@@ -27,7 +27,7 @@ def test_every_setting_has_its_row_on_the_page_of_settings_and_nowhere_in_the_re
         assert row not in README
 
 
-def test_token_counts_in_the_readme_are_those_of_the_benchmark() -> None:
+def test_token_counts_in_the_readme_match_the_benchmark() -> None:
     benchmark = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     measured = {
         "a dashboard of eight widgets": "| dashboard of 8 widgets | ",
@@ -45,7 +45,7 @@ def test_the_readme_is_short_and_its_files_exist() -> None:
         assert (ROOT / link).exists(), link
 
 
-def test_the_public_surface_is_exactly_what_is_named() -> None:
+def test_the_public_api_equals_dunder_all() -> None:
     assert dir(cekura_dashboards) == sorted(cekura_dashboards.__all__)
     assert all(hasattr(cekura_dashboards, name) for name in cekura_dashboards.__all__)
 
@@ -61,7 +61,7 @@ def test_no_module_is_longer_than_600_lines() -> None:
     assert long == []
 
 
-def test_one_module_holds_what_the_sdk_does_not_document_as_public() -> None:
+def test_one_module_imports_internals_of_the_sdk() -> None:
     internal = re.compile(r"^\s*from (mcp\.server\.mcpserver\.\w+|mcp_types)", re.MULTILINE)
     folder = Path(cekura_dashboards_mcp.__path__[0])
     users = {path.name for path in folder.rglob("*.py") if internal.search(path.read_text(encoding="utf-8"))}

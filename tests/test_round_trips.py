@@ -26,7 +26,7 @@ async def counted(tool: str, arguments: Json, memory: Memory | None = None) -> I
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments", "most"), TRIPS, ids=[f"{i}-{case[0]}" for i, case in enumerate(TRIPS)])
-async def test_a_call_takes_few_round_trips_and_asks_for_nothing_twice(tool: str, arguments: Json, most: int) -> None:
+async def test_calls_take_few_round_trips_without_duplicate_requests(tool: str, arguments: Json, most: int) -> None:
     found = await counted(tool, arguments)
     assert [text for text, count in Counter(found.sent).items() if count > 1] == []
     assert found.trips <= most, found.sent
@@ -45,7 +45,7 @@ WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
 
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{i}-{case[0]}" for i, case in enumerate(WRITES)])
-async def test_an_edit_asks_for_nothing_twice(tool: str, arguments: Json) -> None:
+async def test_edits_send_no_duplicate_requests(tool: str, arguments: Json) -> None:
     found = await counted(tool, arguments)
     assert [text for text, count in Counter(found.sent).items() if count > 1] == []
 
@@ -54,7 +54,7 @@ def test_every_tool_is_counted() -> None:
     assert {tool for tool, *_ in [*TRIPS, *WRITES]} == set(BY_NAME)
 
 
-async def test_names_that_are_kept_are_not_asked_for_again_and_data_always_are() -> None:
+async def test_names_are_cached_and_data_is_always_read() -> None:
     memory, call = Memory(60), ("get_widgets_data", {"dashboard_id": 11, "window": "30d"})
     first, second = [await counted(*call, memory=memory) for _ in "ab"]
     left = Counter(first.sent) - Counter(second.sent)

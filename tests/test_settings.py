@@ -28,7 +28,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("url", FOREIGN)
-def test_an_address_that_the_key_must_not_go_to_is_one_line(url: str) -> None:
+def test_unsafe_base_urls_are_rejected_in_one_line(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(base_url=url)
     assert str(caught.value).startswith("CEKURA_BASE_URL")
@@ -38,12 +38,12 @@ def test_an_address_that_the_key_must_not_go_to_is_one_line(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://api.cekura.ai", "https://proxy.example:8443/cekura/", "http://127.0.0.1:8765", "http://localhost", "http://[::1]:1"]
 )  # fmt: skip
-def test_an_address_over_https_or_of_this_machine_is_taken(url: str) -> None:
+def test_https_and_local_base_urls_are_accepted(url: str) -> None:
     assert load_settings(base_url=url).base_url == url.rstrip("/")
 
 
 @given(st.text(max_size=40))
-def test_whatever_follows_a_local_name_is_no_other_host(rest: str) -> None:
+def test_arbitrary_suffixes_of_localhost_never_change_the_host(rest: str) -> None:
     try:
         url = load_settings(base_url=f"http://localhost{rest}").base_url
     except SettingsError:
@@ -51,14 +51,14 @@ def test_whatever_follows_a_local_name_is_no_other_host(rest: str) -> None:
     assert httpx.URL(url).host == "localhost"  # as what sends the requests reads it
 
 
-def test_space_around_a_key_is_taken_off() -> None:
+def test_whitespace_around_the_key_is_stripped() -> None:
     found = load_settings(api_key=f" {KEY}\r\n").api_key
     assert found is not None
     assert found.get_secret_value() == KEY
 
 
 @pytest.mark.parametrize("key", ["käy-1234", "key\n1234", "key 1234", "\u202ekey-1234"])
-def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
+def test_a_key_with_invalid_characters_is_rejected_without_showing_it(key: str) -> None:
     found = typed("doctor", environment={"CEKURA_API_KEY": key})
     assert found.exit_code == 2
     assert found.stderr.count("\n") == 1
@@ -69,7 +69,7 @@ def test_a_key_that_no_header_can_hold_is_one_line_without_it(key: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_refusal_that_names_the_key_does_not_show_it() -> None:
+async def test_api_errors_that_contain_the_key_are_redacted() -> None:
     recorder = Recorder(HttpTransport("http://localhost", app=new_sandbox()))
     said = {KEY: ["is wrong"], "detail": f"not {KEY}", f"x{KEY}": [f"{KEY}{KEY}"]}
     recorder.fault = lambda _: Response(400, json.dumps(said).encode())
@@ -81,7 +81,7 @@ async def test_a_refusal_that_names_the_key_does_not_show_it() -> None:
     assert "[key]" in str(caught.value)
 
 
-def test_debug_logs_nothing_of_headers_or_bodies() -> None:
+def test_debug_logs_omit_headers_and_bodies() -> None:
     environment = {
         **os.environ,
         "CEKURA_API_KEY": KEY,
@@ -100,7 +100,7 @@ def test_debug_logs_nothing_of_headers_or_bodies() -> None:
     assert logging.getLogger("httpcore").level == logging.NOTSET
 
 
-def test_the_weekend_is_a_setting() -> None:
+def test_the_weekend_is_configurable() -> None:
     assert load_settings(weekend="Friday, sat").clock.weekend == {4, 5}
     for wrong in (",", "frei", ",".join(WEEKDAYS)):
         with pytest.raises(SettingsError, match="CEKURA_WEEKEND"):

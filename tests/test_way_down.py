@@ -27,7 +27,7 @@ def own_functions(frame: FrameType | None) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("tool", "arguments"), READS, ids=[f"{i}-{case[0]}" for i, case in enumerate(READS)])
-async def test_few_functions_stand_between_registration_and_transport(
+async def test_the_call_stack_from_tool_to_transport_is_short(
     tool: str, arguments: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ways, send = list[list[str]](), HttpTransport.send

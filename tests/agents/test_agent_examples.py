@@ -25,12 +25,12 @@ def frameworks() -> str:
     return installed_apart("AGENTS_PYTHON", "docs/agents-requirements.txt")
 
 
-def test_the_page_has_an_example_for_each_framework() -> None:
+def test_the_agents_page_has_an_example_for_each_framework() -> None:
     assert len(EXAMPLES) == 1 + len(FRAMEWORKS)
 
 
 @pytest.mark.parametrize(("framework", "example"), [*zip(FRAMEWORKS, EXAMPLES[1:], strict=True)])
-def test_an_example_calls_the_server_through_its_framework(
+def test_examples_call_the_server_through_their_framework(
     framework: str, example: str, frameworks: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "example.py"
@@ -48,7 +48,7 @@ def test_an_example_calls_the_server_through_its_framework(
         assert seen["strict"] == seen["tools"]
 
 
-def test_the_plain_example_reads_previews_edits_and_takes_back(tmp_path: Path) -> None:
+def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "2000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sandbox:
         assert sandbox.stderr is not None

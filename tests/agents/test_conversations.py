@@ -58,7 +58,7 @@ def widgets_in(answer: str) -> set[int]:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_what_a_model_deletes_after_a_confirmation_comes_back_by_the_undo(framework: str) -> None:
+def test_frameworks_can_delete_with_a_plan_and_undo(framework: str) -> None:
     for profile, conversation in conversations(framework).items():
         assert {*conversation["tools"]} == {*PROFILES[profile]}
         before, unconfirmed, deleted, restored, after = map(as_text, conversation["answers"])

@@ -50,7 +50,7 @@ def report(tools: str, vocabulary: Path) -> Json:
     return scorecard
 
 
-def test_all_tools_score_well_but_for_a_remark_that_is_wrong(vocabulary: Path) -> None:
+def test_all_tools_score_well_except_for_one_false_remark(vocabulary: Path) -> None:
     scorecard = report("all", vocabulary)
     families = scorecard["families"]
     assert scorecard["overall"]["score"] >= 78
@@ -60,7 +60,7 @@ def test_all_tools_score_well_but_for_a_remark_that_is_wrong(vocabulary: Path) -
     assert families["safety"]["score"] == CAP
 
 
-def test_the_small_profile_scores_better(vocabulary: Path) -> None:
+def test_the_core_profile_scores_higher(vocabulary: Path) -> None:
     scorecard = report("core", vocabulary)
     assert scorecard["overall"]["score"] >= 90
     assert min(scorecard["families"][name]["score"] for name in ("contract", "security", "safety")) >= 90

@@ -107,7 +107,7 @@ RULES: dict[str, Callable[[Json, str], Iterator[str]]] = {
 
 
 @pytest.mark.parametrize("framework", RULES)
-def test_a_framework_offers_every_tool_in_a_form_that_its_models_service_takes(framework: str) -> None:
+def test_frameworks_convert_every_tool_into_valid_schemas(framework: str) -> None:
     found = converted(framework)
     assert {*found["schemas"]} == {*BY_NAME}
     assert {str(schema["type"]).lower() for schema in found["schemas"].values()} == {"object"}
@@ -127,5 +127,5 @@ def test_a_framework_offers_every_tool_in_a_form_that_its_models_service_takes(f
         (refused_by_openai, {"oneOf": [{"type": "string"}]}),
     ],
 )
-def test_the_rules_see_what_services_refuse(rule: Callable[..., Iterator[str]], schema: Any) -> None:
+def test_schema_rules_detect_what_services_reject(rule: Callable[..., Iterator[str]], schema: Any) -> None:
     assert [*rule(schema, "x")] != []

@@ -19,7 +19,7 @@ def cases() -> list[Case]:
     return anyio.run(cases_of, SEEDS)
 
 
-def test_an_answer_is_read_rightly_and_claims_nothing_where_there_is_nothing() -> None:
+def test_summaries_are_interpreted_correctly_with_few_false_claims() -> None:
     said = answers(cases(), OfSummary)
     assert share_right(said) >= 0.97
     kinds = by_kind(said)
@@ -37,7 +37,7 @@ def _not_in_rows(case: Case) -> set[str]:
     return {"overall"} if case.chart == "p95" else set()
 
 
-def test_the_answers_are_right_by_a_reader_of_all_rows_too() -> None:
+def test_a_reader_of_all_rows_confirms_the_figures() -> None:
     """Two independent ways to the same figures: were the truth itself wrong, both would have to be."""
     figures = {"overall", "calls", "extreme", "one bucket or label"}
     exact = [
@@ -50,7 +50,7 @@ def test_the_answers_are_right_by_a_reader_of_all_rows_too() -> None:
     assert [one for one in said if not one.right] == []
 
 
-def test_the_cases_are_the_same_every_time() -> None:
+def test_benchmark_cases_are_reproducible() -> None:
     again = anyio.run(cases_of, 1)
     first = [case for case in cases() if case.seed == 0]
     assert [(case.handed.texts, case.asked) for case in again] == [(case.handed.texts, case.asked) for case in first]

@@ -8,11 +8,11 @@ from benchmarks.serving import exponent, soak
 
 
 @pytest.mark.parametrize(("power", "factor"), [(1.0, 0.2), (0.5, 3.0), (2.0, 1e-6)])
-def test_an_exponent_is_the_power_that_the_figures_follow(power: float, factor: float) -> None:
+def test_the_exponent_of_a_power_law_is_recovered(power: float, factor: float) -> None:
     assert exponent({count: factor * count**power for count in (1, 3, 10, 100)}) == pytest.approx(power)
 
 
-def test_memory_stays_flat_under_load() -> None:
+def test_memory_stays_constant_under_load() -> None:
     [said] = anyio.run(soak, 2, 20)
     early, late = map(int, re.findall(r"(\d+) MiB", said))
     assert 30 < early < 200

@@ -7,7 +7,7 @@ from benchmarks.tool_search.questions import HELD_OUT, WRITTEN_WITH
 from cekura_dashboards import TOOLS
 
 
-def test_the_questions_are_spread_evenly_over_the_tools() -> None:
+def test_questions_are_distributed_evenly_over_tools() -> None:
     for questions, sizes in ((WRITTEN_WITH, {12, 13}), (HELD_OUT, {7, 8, 9})):
         assert {*questions} == {tool.name for tool in TOOLS}
         assert {len(of_tool) for of_tool in questions.values()} == sizes
@@ -16,7 +16,7 @@ def test_the_questions_are_spread_evenly_over_the_tools() -> None:
     assert not {*WRITTEN_WITH} & {*OTHER_TOOLS}
 
 
-def test_bm25_finds_the_tool_first_or_among_five() -> None:
+def test_bm25_ranks_the_right_tool_in_the_top_five() -> None:
     rank = by_words(described_tools())
     for questions in (WRITTEN_WITH, HELD_OUT):
         figures = score(rank, asked(questions))
@@ -24,6 +24,6 @@ def test_bm25_finds_the_tool_first_or_among_five() -> None:
         assert figures.among >= 90
 
 
-def test_descriptions_are_no_longer_than_in_the_first_version() -> None:
+def test_tool_descriptions_stay_shorter_than_in_version_0_2_0() -> None:
     alerts = ("preview_alert", "save_alert")
     assert sum(len(tool.description) for tool in TOOLS if tool.name not in alerts) < 4187, "characters of version 0.2.0"

@@ -32,13 +32,13 @@ QUIET = [
 
 
 @pytest.mark.parametrize("world", QUIET, ids=lambda world: world.name)
-def test_where_nothing_happened_hardly_anything_is_said(world: World) -> None:
+def test_quiet_data_rarely_yields_findings(world: World) -> None:
     row = quiet_row(world, None, SEEDS)
     assert row.clear <= 0.05, "two of forty"
     assert row.possible <= 0.15, "six of forty"
 
 
-def test_an_hourly_chart_of_today_says_nothing_about_the_morning() -> None:
+def test_hourly_charts_of_quiet_days_rarely_yield_findings() -> None:
     for office in ("UTC", "America/New_York"):
         row = quiet_row(World("count", HOUR, 720, 40, office=office), DAY, SEEDS)
         assert row.clear <= 0.05
@@ -46,7 +46,7 @@ def test_an_hourly_chart_of_today_says_nothing_about_the_morning() -> None:
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
-def test_what_happened_to_the_calls_is_mostly_found(plant: Plant) -> None:
+def test_real_changes_are_usually_detected(plant: Plant) -> None:
     row = found_row(plant, World("count", HOUR, 720, 40), SEEDS)
     assert row.found >= 0.75
     assert row.clear >= plant.clear_aim - 0.15, "six of forty"
@@ -62,7 +62,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_intervals_hold_the_truth_and_equal_sides_are_not_called_clear(case: comparisons.Case) -> None:
+def test_intervals_have_coverage_and_equal_sides_are_rarely_clear(case: comparisons.Case) -> None:
     row = comparisons.compared_row(case, DRAWS)
     assert row.held >= 0.9
     assert not case.is_quiet or row.clear <= 0.04, "two of sixty"
@@ -72,7 +72,7 @@ DAYS_ALIKE = [case for case in comparisons.of_usual_shapes() if case.alike and c
 
 
 @pytest.mark.parametrize("case", DAYS_ALIKE, ids=str)
-def test_weeks_of_days_that_are_alike_are_not_called_clear_where_that_can_be_seen(case: comparisons.Case) -> None:
+def test_autocorrelated_weeks_are_rarely_called_clear(case: comparisons.Case) -> None:
     row = comparisons.compared_row(case, DRAWS)
     assert row.held >= 0.86
     assert not case.is_quiet or row.clear <= 0.06
@@ -84,7 +84,7 @@ ON_A_COURSE = [
 
 
 @pytest.mark.parametrize("case", ON_A_COURSE, ids=str)
-def test_months_in_which_something_happened_besides_are_compared_as_well(case: comparisons.Case) -> None:
+def test_comparisons_are_reliable_amid_other_events(case: comparisons.Case) -> None:
     row = comparisons.compared_row(case, range(50))
     assert row.held >= 0.86
     assert not case.is_quiet or row.clear <= 0.04, "two of fifty"
@@ -114,14 +114,14 @@ OTHER_SHAPES = {str(case): case for case in comparisons.of_other_shapes()}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.case)
-def test_changes_within_a_window_of_few_days_or_calls_and_of_percentiles_are_clear(shape: Shape) -> None:
+def test_changes_in_other_window_shapes_have_the_expected_verdicts(shape: Shape) -> None:
     row = comparisons.compared_row(OTHER_SHAPES[shape.case], DRAWS)
     assert row.held >= 0.9
     assert shape.least <= row.clear <= shape.most
 
 
 @pytest.mark.parametrize("encoding", scores.ENCODINGS)
-def test_a_pass_is_read_right_or_both_ways_however_it_is_written(encoding: str) -> None:
+def test_pass_scores_are_recognized_or_reported_as_ambiguous(encoding: str) -> None:
     rows = [scores.scores_row(encoding, kind, charts, 5) for kind, charts in (("bar", 100), ("pie", 20), ("line", 5))]
     assert [row.wrong for row in rows] == [0, 0, 0]
     assert all(row.decided == (encoding != "rating") for row in rows[1:])
@@ -131,18 +131,18 @@ GROUPS = [month for month in drivers.months() if re.search("^[a-z]+( of 1 or 5)?
 
 
 @pytest.mark.parametrize("month", GROUPS, ids=lambda month: month.name)
-def test_a_driver_is_named_where_one_group_moved_and_hardly_where_none_or_all_did(month: drivers.Month) -> None:
+def test_drivers_are_named_for_one_changed_group_and_rarely_otherwise(month: drivers.Month) -> None:
     row = drivers.moved_row(month, DRAWS)
     assert row.right >= 0.8 if month.aim else row.clear + row.possible <= 0.09
 
 
-def test_the_cause_of_a_fall_is_named_exactly_and_none_where_all_fell() -> None:
+def test_the_cause_of_a_drop_is_named_exactly() -> None:
     rows = [labelled.labelled_row(shape, [700_003]) for shape in ("a topic of an agent", "two agents", "all")]
     assert [(row.causes, row.named, row.exact) for row in rows] == [(1, 1, 1), (1, 1, 1), (0, 0, 0)]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
-def test_the_same_calls_get_the_same_verdict_by_hours_and_by_days_of_any_zone(zone: str) -> None:
+def test_hourly_and_daily_charts_give_the_same_verdict_in_any_zone(zone: str) -> None:
     for change in (0.0, -0.2):
         verdicts = [
             [clocks.verdict(clocks.Case(way, zone, change, rolling=True), seed) for seed in range(12)]
@@ -156,13 +156,13 @@ PLANTED_EDITS = [case for case in edits.cases() if case.what != "the rubric" and
 
 
 @pytest.mark.parametrize("case", PLANTED_EDITS, ids=lambda case: case.name)
-def test_the_edit_of_a_step_is_named_and_none_elsewhere_or_without_a_step(case: edits.Case) -> None:
+def test_edits_are_listed_only_at_their_step(case: edits.Case) -> None:
     row = edits.edits_row(case, range(2), calls=9000)
     assert row.named == 1
     assert not row.elsewhere
 
 
-def test_no_edit_is_listed_beside_a_group_that_differs_by_chance_while_the_whole_does_not() -> None:
+def test_no_edit_is_listed_for_a_chance_difference_of_one_group() -> None:
     [case] = [case for case in edits.cases() if case.what == "the rubric" and case.step is None]
     assert not edits.edits_row(case, [871_020]).elsewhere
 
@@ -175,11 +175,11 @@ FLAT = [
 
 
 @pytest.mark.parametrize("case", FLAT, ids=str)
-def test_a_profile_of_hours_that_do_not_differ_is_hardly_called_clear(case: profiles.Case) -> None:
+def test_flat_profiles_are_rarely_called_clear(case: profiles.Case) -> None:
     assert profiles.profiled_row(case, range(30)).clear <= 0.07, "two of thirty"
 
 
-def test_a_profile_with_one_low_weekday_is_called_clear() -> None:
+def test_a_profile_with_one_low_weekday_is_clear() -> None:
     assert profiles.profiled_row(profiles.Case("rate", "hour_of_week", 20_000, change=-0.2), range(6)).clear >= 0.8
 
 
@@ -187,13 +187,13 @@ MONTHS = {month.what: month for month in months.months() if month.measure in {"r
 
 
 @pytest.mark.parametrize("what", ["nothing, weekends", "a holiday in the window", "an outage before the window"])
-def test_months_in_which_no_level_changed_have_hardly_a_clear_step_or_trend(what: str) -> None:
+def test_months_without_a_change_rarely_have_a_clear_step_or_trend(what: str) -> None:
     row = months.month_row(MONTHS[what], SEEDS)
     assert row.clear <= 0.05, "two of forty"
     assert row.possible <= 0.2, "eight of forty"
 
 
-def test_hours_of_scores_of_one_or_five_are_hardly_called_clear_outliers() -> None:
+def test_hourly_scores_of_one_or_five_rarely_yield_clear_outliers() -> None:
     month = months.Month("scores by hours", "score", days=15, hours=months.HOURS["by hours"])
     assert months.month_row(month, SEEDS).clear <= 0.05, "two of forty"
 
@@ -209,18 +209,18 @@ MOVED = [
 
 
 @pytest.mark.parametrize("what", MOVED)
-def test_a_level_that_changed_in_a_month_is_clear(what: str) -> None:
+def test_changed_levels_are_usually_clear(what: str) -> None:
     month = MONTHS[what]
     assert months.month_row(month, SEEDS).clear >= (month.aim or 0) - 0.15
 
 
-def test_daily_looks_at_nothing_tell_no_clear_change_where_single_looks_do() -> None:
+def test_daily_looks_at_quiet_data_report_no_clear_change() -> None:
     """``python -m benchmarks.verdicts`` takes ninety looks at twenty shapes."""
     month = months.Month("nothing, days alike by 0.6", "count", 300, alike=0.6)
     assert [looks.tells(month, seed, looks=20) for seed in (9, 11)] == [(True, False)] * 2
 
 
-def test_a_series_of_looks_tells_a_step_no_later_than_a_single_look_and_calls_a_large_one_clear() -> None:
+def test_a_series_of_looks_lists_a_step_as_early_as_a_single_look() -> None:
     days = looks.days_until(looks.Looks(months.Month("", "rate"), 4.0), 2)
     assert days.listed <= days.single
     assert days.single + 5 <= days.clear <= 14

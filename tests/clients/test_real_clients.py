@@ -115,7 +115,7 @@ def test_claude_code_connects(reader: Reader) -> None:
     assert json.loads(path.read_text(encoding="utf-8"))["numStartups"] == 3
 
 
-def test_codex_lists_both_entries_as_they_were_written(reader: Reader) -> None:
+def test_codex_lists_both_entries_unchanged(reader: Reader) -> None:
     """It starts servers only in a conversation."""
     reader.install("codex", '# mine\nmodel = "x"\n[mcp_servers.other]\ncommand = "y"\n')
     output = reader.run("codex", "mcp", "list", "--json")
@@ -138,7 +138,7 @@ def test_qwen_code_connects(reader: Reader) -> None:
 
 
 @posix
-def test_gemini_cli_connects_in_a_folder_that_was_trusted_in_its_own_dialog(reader: Reader) -> None:
+def test_gemini_cli_connects_in_a_trusted_folder(reader: Reader) -> None:
     reader.install("gemini", '// mine\n{"privacy": {"usageStatisticsEnabled": false}}\n')
     trusted = reader.home / ".gemini" / "trustedFolders.json"
     answer_with_enter(

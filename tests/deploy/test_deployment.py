@@ -50,12 +50,12 @@ def checked(*command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_dockerfile_is_one_that_its_linter_passes() -> None:
+def test_the_dockerfile_passes_its_linter() -> None:
     checked("hadolint", str(DEPLOY / "Dockerfile"))
     assert re.search(r"^USER \d+$", text_of_file("Dockerfile"), re.MULTILINE)
 
 
-def test_the_compose_file_is_of_the_published_form() -> None:
+def test_the_compose_file_matches_its_schema() -> None:
     checked("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
 
 
@@ -65,11 +65,11 @@ def test_nginx_closes_idle_connections_before_the_servers_do() -> None:
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_manifest_is_one_that_kubernetes_takes(name: str) -> None:
+def test_kubernetes_manifests_are_valid(name: str) -> None:
     checked("kubernetes-validate", "--strict", "-k", KUBERNETES, str(DEPLOY / "kubernetes" / name))
 
 
-def test_the_kustomization_names_every_manifest_and_the_version() -> None:
+def test_the_kustomization_lists_every_manifest_and_the_version() -> None:
     found: Json = yaml.safe_load(text_of_file("kubernetes", "kustomization.yaml"))
     assert {*found["resources"]} == {*MANIFESTS}
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -86,7 +86,7 @@ def test_the_kustomization_names_every_manifest_and_the_version() -> None:
         assert sorted(kinds) == ["ConfigMap", "Deployment", "PodDisruptionBudget", "Service"]
 
 
-def test_what_is_set_in_deploy_are_settings_that_there_are() -> None:
+def test_deployments_use_existing_settings() -> None:
     whole = "".join(
         path.read_text(encoding="utf-8") for path in (DEPLOY / "compose.yaml", *(DEPLOY / "kubernetes").iterdir())
     )
@@ -95,7 +95,7 @@ def test_what_is_set_in_deploy_are_settings_that_there_are() -> None:
     assert names <= {*Settings.model_fields, *ServerSettings.model_fields}
 
 
-def test_the_grafana_dashboard_asks_for_metrics_that_there_are() -> None:
+def test_the_grafana_dashboard_uses_existing_metrics() -> None:
     source = Path(calls.__file__).read_text(encoding="utf-8")
     counters = {name.replace(".", "_") + "_total" for name in re.findall(r'create_counter\("([\w.]+)"', source)}
     found: Json = json.loads(text_of_file("grafana.json"))
@@ -205,7 +205,7 @@ def api() -> Generator[str]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-async def test_two_replicas_of_which_one_ends_under_load_lose_no_call_and_double_no_write(
+async def test_stopping_one_of_two_replicas_loses_no_call_and_doubles_no_write(
     sign: signal.Signals, api: str, tmp_path: Path
 ) -> None:
     """Half of the clients are of either protocol era."""

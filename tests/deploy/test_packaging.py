@@ -34,7 +34,7 @@ def read(folder: Path, name: str) -> Json:
     return found
 
 
-def test_the_registry_entry_is_of_the_published_form_and_asks_for_the_key_as_a_secret(made: Path) -> None:
+def test_the_registry_entry_matches_its_schema_with_a_secret_key(made: Path) -> None:
     entry = read(made, "server.json")
     jsonschema.validate(entry, SCHEMA)
     [package] = entry["packages"]
@@ -48,18 +48,18 @@ def test_the_registry_entry_is_of_the_published_form_and_asks_for_the_key_as_a_s
     "broken",
     [{"name": "no-namespace"}, {"description": "x" * 101}, {"packages": [{"registryType": "pypi"}]}, {"version": 1}],
 )
-def test_an_entry_of_another_form_would_be_noticed(made: Path, broken: Json) -> None:
+def test_invalid_registry_entries_are_detected(made: Path, broken: Json) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(read(made, "server.json") | broken, SCHEMA)
 
 
-def test_uvx_finds_a_program_of_the_package_s_name() -> None:
+def test_a_script_has_the_name_of_the_package_for_uvx() -> None:
     scripts = re.search(r"\[project\.scripts\]\n((?:.+\n)+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert scripts is not None
     assert "cekura-dashboards-mcp = " in scripts[1]
 
 
-def test_the_bundle_holds_the_project_and_keeps_the_key_secret(made: Path) -> None:
+def test_the_bundle_contains_the_project_and_marks_the_key_as_secret(made: Path) -> None:
     manifest = read(made, "manifest.json")
     assert manifest["version"] == version("cekura-dashboards-mcp")
     assert manifest["user_config"]["api_key"]["sensitive"]
@@ -76,7 +76,7 @@ def test_the_bundle_holds_the_project_and_keeps_the_key_secret(made: Path) -> No
 
 
 @pytest.mark.anyio
-async def test_the_bundle_starts_with_what_a_host_puts_into_its_settings(made: Path, tmp_path: Path) -> None:
+async def test_the_bundle_starts_with_the_settings_of_a_host(made: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(made / "cekura-dashboards-mcp.mcpb") as archive:
         archive.extractall(tmp_path)
     manifest = read(made, "manifest.json")

@@ -49,7 +49,7 @@ def read(name: str) -> Json:
     return found
 
 
-def test_the_repository_holds_the_plugins_that_are_generated(made: Path) -> None:
+def test_plugins_in_the_repository_are_up_to_date(made: Path) -> None:
     names = {file.relative_to(made).as_posix() for file in made.rglob("*") if file.is_file()}
     assert names == {*MANIFESTS, *MARKETPLACES, *SKILLS}
     changed = [name for name in names if (ROOT / name).read_bytes() != (made / name).read_bytes()]
@@ -57,9 +57,7 @@ def test_the_repository_holds_the_plugins_that_are_generated(made: Path) -> None
 
 
 @pytest.mark.parametrize(("name", "folder"), MANIFESTS.items())
-def test_a_manifest_has_the_project_s_version_and_starts_the_server_in_its_folder_without_the_key(
-    name: str, folder: str
-) -> None:
+def test_plugin_manifests_have_the_version_and_no_key(name: str, folder: str) -> None:
     manifest = read(name)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (manifest["version"], manifest["description"]) == (project["version"], project["description"])
@@ -72,21 +70,21 @@ def test_a_manifest_has_the_project_s_version_and_starts_the_server_in_its_folde
     assert "CEKURA_API_KEY" in {*values, *entry.get("env_vars", [])}
 
 
-def test_the_key_is_asked_for_as_a_secret_where_the_client_can_ask() -> None:
+def test_the_gemini_extension_asks_for_the_key_as_a_secret() -> None:
     assert read(".claude-plugin/plugin.json")["userConfig"]["api_key"]["sensitive"]
     [setting] = read("gemini-extension.json")["settings"]
     assert (setting["envVar"], setting["sensitive"]) == ("CEKURA_API_KEY", True)
 
 
 @pytest.mark.parametrize("name", MARKETPLACES)
-def test_a_marketplace_offers_the_plugin_that_its_own_folder_is(name: str) -> None:
+def test_marketplaces_offer_the_plugin_of_their_own_folder(name: str) -> None:
     [plugin] = read(name)["plugins"]
     source = plugin["source"]
     assert plugin["name"] == read(".claude-plugin/plugin.json")["name"]
     assert (source if isinstance(source, str) else source["path"]) == "./"
 
 
-def test_the_manifest_for_cursor_has_only_fields_of_its_schema() -> None:
+def test_the_cursor_manifest_has_only_fields_of_its_schema() -> None:
     manifest = read(".cursor-plugin/plugin.json")
     assert {*manifest} <= CURSOR_FIELDS
     assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", manifest["name"])
@@ -123,9 +121,7 @@ def test_claude_code_validates_its_manifests(clients: Clients, made: Path, name:
     assert "Validation passed" in clients.run("claude", "plugin", "validate", "--strict", name, folder=made)
 
 
-def test_gemini_validates_the_extension_and_installs_it_with_its_server_and_its_skills(
-    clients: Clients, made: Path
-) -> None:
+def test_gemini_validates_and_installs_the_extension(clients: Clients, made: Path) -> None:
     assert "successfully validated" in clients.run("gemini", "extensions", "validate", ".", folder=made)
     [command] = re.findall(r"`gemini (extensions [^`]+)`", PAGE)
     trust = "y\n"  # it asks whether the folder is trusted
@@ -143,7 +139,7 @@ def test_gemini_validates_the_extension_and_installs_it_with_its_server_and_its_
         ("copilot", "mcp get cekura-dashboards"),
     ],
 )
-def test_a_client_installs_the_plugin_by_the_commands_of_the_page(
+def test_clients_install_the_plugin_with_the_documented_commands(
     clients: Clients, made: Path, client: str, shown: str
 ) -> None:
     commands = re.findall(rf"`{client} (plugin [^`]+)`", PAGE)

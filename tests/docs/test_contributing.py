@@ -26,7 +26,7 @@ EVERY_TOOL = [
     "tests/faults/test_projects_only.py",
     "tests/arguments/test_schemas.py",
     "tests/arguments/test_wrong_input.py",
-    "tests/docs/test_documents.py::test_every_tool_has_its_place_on_the_page_of_tools",
+    "tests/docs/test_documents.py::test_every_tool_is_on_the_tools_page",
 ]
 """Tests over the whole catalogue."""
 
@@ -84,7 +84,7 @@ def _update_goldens(folder: Path) -> None:
 
 
 @pytest.mark.no_cover
-def test_a_tool_that_is_added_as_described_passes_the_tests_of_every_tool(project: Path) -> None:
+def test_a_tool_added_as_documented_passes_the_tests_of_every_tool(project: Path) -> None:
     chosen = f"every_tool or {NAME}"
     unused = ["-p", "no:cacheprovider", "-p", "no:schemathesis.pytest.plugin"]  # what is chosen needs neither
     run(project, "-m", "pytest", "-q", *unused, "-k", chosen, *EVERY_TOOL)
@@ -95,12 +95,12 @@ def test_a_tool_that_is_added_as_described_passes_the_tests_of_every_tool(projec
     assert re.fullmatch(r"dashboard 11: \d+ widgets, \d+ with filters of their own\n", golden)
 
 
-def test_a_tool_that_is_added_as_described_can_be_called(project: Path) -> None:
+def test_a_tool_added_as_documented_can_be_called(project: Path) -> None:
     answer = run(project, "-m", "cekura_dashboards_mcp", "call", NAME, '{"dashboard_id": 12}', "--sandbox")
     assert answer.startswith("dashboard 12: ")
 
 
-def test_folders_that_contributors_are_pointed_to_exist() -> None:
+def test_folders_named_in_contributing_exist() -> None:
     before, _ = PAGE.split("## Add a tool")
     paths = re.findall(r"(?:tests|docs)/[\w/.]+\w", before)
     assert paths

@@ -65,13 +65,13 @@ def environment(address: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_installation_is_from_a_clone_as_no_index_has_the_package(page: str) -> None:
+def test_every_documented_installation_is_from_a_clone(page: str) -> None:
     sources = re.findall(r"(?:pipx|tool) install ['\"]?([^\s'\"`]+)", PAGES[page])
     assert [source for source in sources if not source.startswith((".", "dist/"))] == []
 
 
 @pytest.mark.parametrize("block", blocks("sh"))
-def test_the_commands_of_a_block_do_what_they_should(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+def test_documented_shell_commands_succeed(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     lines = [line.partition(" #")[0].strip() for line in block.splitlines()]
     for line in lines:
         if line.startswith(IN_CI):
@@ -112,7 +112,7 @@ def _listens(line: str, environment: dict[str, str]) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("block", blocks("json"))
-async def test_json_is_what_it_is_shown_for(block: str, environment: dict[str, str]) -> None:
+async def test_documented_json_is_valid(block: str, environment: dict[str, str]) -> None:
     found: Json = json.loads(block)
     if "mcpServers" in found:
         for entry in found["mcpServers"].values():
@@ -128,7 +128,7 @@ async def test_json_is_what_it_is_shown_for(block: str, environment: dict[str, s
 
 
 @pytest.mark.parametrize("block", blocks("python", beside={"docs/agents.md"}))
-def test_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+def test_documented_python_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True,
         encoding="utf-8", timeout=HANGS_S, check=False,
@@ -138,7 +138,9 @@ def test_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_a_pipeline_is_one_and_its_commands_work(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+def test_documented_pipelines_are_valid_and_their_commands_succeed(
+    block: str, environment: dict[str, str], tmp_path: Path
+) -> None:
     file = tmp_path / "pipeline.yml"
     file.write_text(block, encoding="utf-8")
     checked = subprocess.run(
@@ -162,7 +164,7 @@ def test_a_pipeline_is_one_and_its_commands_work(block: str, environment: dict[s
 
 
 @pytest.mark.anyio
-async def test_pages_that_come_from_the_code_are_up_to_date() -> None:
+async def test_generated_pages_are_up_to_date() -> None:
     spec = importlib.util.spec_from_file_location("make_pages", ROOT / "docs" / "make_pages.py")
     assert spec is not None
     assert spec.loader is not None
@@ -174,18 +176,18 @@ async def test_pages_that_come_from_the_code_are_up_to_date() -> None:
         assert text == PAGES[f"docs/{name}"], f"docs/{name} is out of date: run docs/make_pages.py"
 
 
-def test_every_tool_has_its_place_on_the_page_of_tools() -> None:
+def test_every_tool_is_on_the_tools_page() -> None:
     headings = re.findall(r"^## (\w+)$", PAGES["docs/tools.md"], re.MULTILINE)
     assert {*headings} == {tool.name for tool in TOOLS}
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_between_pages_are_valid() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / name for name in PAGES)]:
         for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
             assert page.parent.joinpath(link).exists(), (page, link)
 
 
-def test_every_page_can_be_reached_from_the_readme() -> None:
+def test_every_page_is_reachable_from_the_readme() -> None:
     seen, waiting = {"README.md"}, ["README.md"]
     while waiting:
         page = waiting.pop()
@@ -197,7 +199,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert seen == {*PAGES}
 
 
-def test_the_page_of_errors_quotes_what_is_really_said() -> None:
+def test_the_errors_page_quotes_existing_messages() -> None:
     folders = [ROOT / "tools" / "cekura_dashboards", ROOT / "server" / "cekura_dashboards_mcp"]
     source = " ".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     source = re.sub(r'"\s+f?"', "", source)  # texts that stand on several lines
@@ -206,13 +208,13 @@ def test_the_page_of_errors_quotes_what_is_really_said() -> None:
             assert part.strip() in source, row
 
 
-def test_the_page_of_settings_names_every_command() -> None:
+def test_the_settings_page_names_every_command() -> None:
     commands = re.search(r"## Commands\n(.*?)\n\n`", PAGES["docs/settings.md"], re.DOTALL)
     assert commands is not None
     assert {*re.findall(r"`(\w+)`", commands[1])} >= {*main.commands}
 
 
-def test_the_page_of_security_names_tests_that_there_are() -> None:
+def test_the_security_page_names_existing_tests() -> None:
     named = re.findall(r"`([\w/]+\.py)`", PAGES["docs/security.md"])
     assert len(named) > 15
     assert [name for name in named if not (ROOT / "tests" / name).exists()] == []

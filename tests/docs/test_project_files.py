@@ -39,23 +39,23 @@ def sessions_named_in(text: str) -> set[str]:
     return {name.strip('"').partition("-")[0] for command in commands for name in command.split()}
 
 
-def test_ci_runs_every_session_but_the_one_that_is_a_part_of_the_tests() -> None:
+def test_ci_runs_every_nox_session_except_docs() -> None:
     sessions = sessions_named_in((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
     assert sessions == sessions_of_nox() - {"docs"}
 
 
 @pytest.mark.parametrize("name", ["noxfile.py", *(name for name in TRACKED if name.endswith(".md"))])
-def test_a_page_names_sessions_that_exist(name: str) -> None:
+def test_pages_name_existing_nox_sessions(name: str) -> None:
     assert sessions_named_in((ROOT / name).read_text(encoding="utf-8")) <= sessions_of_nox()
 
 
 @pytest.mark.parametrize("name", YAML)
-def test_a_yaml_file_parses(name: str) -> None:
+def test_yaml_files_are_valid(name: str) -> None:
     assert [*yaml.safe_load_all((ROOT / name).read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=[hook["id"] for hook in HOOKS])
-def test_a_hook_runs_a_program_of_the_development_environment(hook: Json) -> None:
+def test_hooks_run_programs_of_the_development_environment(hook: Json) -> None:
     assert hook["language"] == "system"
     program = Path(shlex.split(hook["entry"])[0])
     assert program.parent == Path(".venv/bin")
@@ -68,7 +68,7 @@ def test_hooks_are_local() -> None:
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_an_issue_form_is_one_that_the_host_takes_and_asks_what_is_needed(name: str) -> None:
+def test_issue_forms_are_valid_and_ask_for_all_details(name: str) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-issue-forms"]
     result = subprocess.run([*command, str(ROOT / name)], capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert result.returncode == 0, result.stdout
@@ -77,11 +77,11 @@ def test_an_issue_form_is_one_that_the_host_takes_and_asks_what_is_needed(name: 
     assert any("`cekura-dashboards doctor`" in item["attributes"].get("description", "") for item in form["body"])
 
 
-def test_a_source_distribution_holds_all_that_is_tracked() -> None:
+def test_a_source_distribution_contains_all_tracked_files() -> None:
     hatch = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
     contents = {name.removeprefix("/") for name in hatch["sdist"]["include"]} | {".gitignore", "pyproject.toml"}
     assert {name.partition("/")[0] for name in TRACKED} <= contents
 
 
-def test_the_security_policy_invents_no_address() -> None:
+def test_the_security_policy_contains_no_address() -> None:
     assert not re.search(r"https?://|\w@\w", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))

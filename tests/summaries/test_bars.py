@@ -32,7 +32,7 @@ def facts_of(summary: Summary) -> Json:
     return found
 
 
-def test_an_average_is_weighted_by_sample_count_and_the_plain_one_shown_when_it_differs() -> None:
+def test_averages_are_weighted_and_the_plain_mean_is_added_if_different() -> None:
     found = summary([Bucket(START, 0.5, 900), Bucket(START + DAY, 1.0, 100)])
     assert (found.n, facts_of(found)["overall"], facts_of(found)["mean_of_buckets"]) == (1000, 0.55, 0.75)
     assert facts_of(found)["ci95"] == [0.519, 0.5806]
@@ -48,11 +48,11 @@ def test_an_average_is_weighted_by_sample_count_and_the_plain_one_shown_when_it_
         ("p95", "typical_bucket_p95", 20),
     ],
 )
-def test_the_whole_window_is_named_by_what_it_is(function: str, name: str, value: float) -> None:
+def test_the_total_of_a_window_is_named_by_its_aggregation(function: str, name: str, value: float) -> None:
     assert facts_of(summary(days(10, 20, 30), function=function, unit="s"))[name] == value
 
 
-def test_extremes_leave_out_partial_buckets_and_those_of_few_calls() -> None:
+def test_extremes_exclude_partial_and_small_buckets() -> None:
     buckets = days(0.99, 0.5, 0.6, 0.7, 0.8, 0.9, 0.01)
     buckets[2] = Bucket(buckets[2].time, 0.0, 4)
     cut = Span(START + HOUR, START + 6 * DAY + HOUR)
@@ -81,7 +81,7 @@ def test_a_missing_day_is_zero_for_a_count_and_missing_for_a_mean() -> None:
     assert "1 day buckets without calls count as 0" in counted.notes
 
 
-def test_more_buckets_than_points_are_combined_by_the_function() -> None:
+def test_buckets_over_the_limit_are_combined_by_aggregation() -> None:
     hours = [Bucket(START + i * HOUR, 1.0, 2) for i in range(7 * 24)]
     counted = summary(hours, function="count", period="hour", unit="calls", points=7).series
     assert counted is not None
@@ -109,7 +109,7 @@ def test_one_bucket_has_no_extremes() -> None:
     assert "highest" not in facts_of(summary(days(0.5)))
 
 
-def test_without_sample_counts_buckets_weigh_the_same_and_that_is_told() -> None:
+def test_buckets_without_sample_counts_are_weighted_equally_with_a_note() -> None:
     found = summary(days(0.2, 0.4, n=None))
     assert (found.n, facts_of(found)["overall"]) == (None, 0.3)
     assert any("no sample counts" in text for text in found.notes)
@@ -120,7 +120,7 @@ def test_counts_stay_exact_and_others_have_four_digits() -> None:
     assert facts_of(summary(days(1234567), function="sum"))["total"] == 1235000
 
 
-def test_groups_come_by_size_and_the_rest_together() -> None:
+def test_groups_are_sorted_by_size_and_the_rest_is_combined() -> None:
     buckets = [Bucket(START, 0.5, 10 * (i + 1), f"agent {i}") for i in range(20)]
     groups = summary(buckets, by="agent.id").groups
     assert groups is not None
@@ -149,7 +149,7 @@ functions = st.sampled_from(["count", "sum", "avg", "min", "max", "p50", "p95", 
 
 
 @given(buckets_of_time, functions, st.integers(0, 60), st.randoms(use_true_random=False))
-def test_order_does_not_matter_and_points_bound_the_series(
+def test_summaries_ignore_order_and_points_limits_the_series(
     buckets: list[Bucket], function: str, points: int, random: object
 ) -> None:
     shuffled = list(buckets)
@@ -174,7 +174,7 @@ def test_combining_parts_equals_combining_the_whole(pairs: list[tuple[float, int
 
 
 @given(st.floats(START - 40 * DAY, START + 40 * DAY), st.floats(60, 40 * DAY), st.integers(1, 60))
-def test_a_step_cuts_the_window_into_at_most_the_points_asked(start: float, length: float, points: int) -> None:
+def test_the_chosen_step_yields_at_most_the_requested_points(start: float, length: float, points: int) -> None:
     span = Span(start, start + length)
     step = STEPS[choose_step(span, points)]
     cuts = starts(span, step)
@@ -184,5 +184,5 @@ def test_a_step_cuts_the_window_into_at_most_the_points_asked(start: float, leng
 
 
 @given(st.floats(0, 4e9), st.sampled_from(sorted(STEPS.values())))
-def test_a_bucket_holds_its_instant(seconds: float, step: int) -> None:
+def test_a_bucket_contains_its_instant(seconds: float, step: int) -> None:
     assert floor_to(seconds, step) <= seconds < floor_to(seconds, step) + step

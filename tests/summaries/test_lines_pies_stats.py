@@ -41,7 +41,7 @@ def calls(*values: float | None) -> list[Point]:
     return [Point(i * 60.0, value, 100 + i) for i, value in enumerate(values)]
 
 
-def test_a_line_tells_its_distribution_and_its_extreme_calls() -> None:
+def test_a_line_reports_its_distribution_and_extreme_calls() -> None:
     facts = facts_of(drawn(calls(*range(1, 101))))
     assert (facts["mean"], facts["p50"], facts["p95"], facts["p5"]) == (50.5, 50.5, 95.05, 5.95)
     assert facts["sd"] == 29.01
@@ -49,7 +49,7 @@ def test_a_line_tells_its_distribution_and_its_extreme_calls() -> None:
     assert facts["max"] == [100, "1970-01-01T01:39Z", 199]
 
 
-def test_nulls_are_counted_and_left_out() -> None:
+def test_nulls_are_counted_and_excluded() -> None:
     found = drawn(calls(1, None, 3))
     assert (found.n, facts_of(found)["nulls"], facts_of(found)["mean"]) == (2, 1, 2)
 
@@ -65,13 +65,13 @@ def test_no_calls_give_no_facts() -> None:
     assert facts_of(drawn(calls(None))) == {"nulls": 1}
 
 
-def test_booleans_are_told_as_a_rate() -> None:
+def test_booleans_are_reported_as_a_rate() -> None:
     facts = facts_of(drawn(calls(1, 1, 1, 0), boolean=True))
     assert facts["rate"] == 0.75
     assert facts["ci95"] == [0.3006, 0.9544]
 
 
-def test_the_series_counts_every_call_once_and_leaves_gaps() -> None:
+def test_a_series_counts_every_call_once_and_keeps_gaps() -> None:
     found = drawn([Point(0, 2.0), Point(10, 4.0), Point(2 * HOUR, 9.0)])
     assert found.series is not None
     assert (found.series.step, found.series.value[:3], found.series.n) == ("1h", [3, None, 9], [2, 0, 1, *[0] * 21])
@@ -81,7 +81,7 @@ values = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=80
 
 
 @given(values)
-def test_the_order_of_facts_holds(numbers: list[float]) -> None:
+def test_statistics_of_a_line_are_ordered(numbers: list[float]) -> None:
     facts = facts_of(drawn(calls(*numbers)))
     chain = [facts["min"][0], facts["p5"], facts["p50"], facts["p95"], facts["p99"], facts["max"][0]]
     assert all(a <= b or math.isclose(a, b, rel_tol=1e-3) for a, b in pairwise(chain))
@@ -98,13 +98,13 @@ def test_scaling_the_values_scales_the_facts(numbers: list[float], factor: float
 
 
 @given(st.floats(0, 1), st.integers(1, 10**6))
-def test_a_rate_lies_inside_its_interval(rate: float, n: int) -> None:
+def test_a_rate_lies_within_its_interval(rate: float, n: int) -> None:
     low, high = wilson_interval(rate, n)
     assert 0 <= low <= rate + 1e-9
     assert rate - 1e-9 <= high <= 1
 
 
-def test_a_pie_tells_its_largest_slices_and_the_rest_together() -> None:
+def test_a_pie_reports_its_largest_slices_and_combines_the_rest() -> None:
     slices = [Slice(f"label {i}", 100 - i) for i in range(40)]
     facts = facts_of(pie(slices))
     assert (facts["total"], facts["categories"], len(facts["top"])) == (3220, 40, 8)
@@ -113,13 +113,13 @@ def test_a_pie_tells_its_largest_slices_and_the_rest_together() -> None:
     assert sum(row[1] for row in facts["top"]) + facts["other"]["n"] == 3220
 
 
-def test_wrong_percentages_are_computed_anew_and_told() -> None:
+def test_wrong_percentages_are_recomputed_with_a_note() -> None:
     found = pie([Slice("a", 75, 50.0), Slice("b", 25, 50.0)])
     assert facts_of(found)["top"] == [["a", 75, 75.0], ["b", 25, 25.0]]
     assert any("do not match" in text for text in found.notes)
 
 
-def test_labels_that_differ_in_case_or_spaces_are_pointed_out() -> None:
+def test_labels_that_differ_in_case_or_spaces_are_noted() -> None:
     assert any("spellings" in text for text in pie([Slice("No  show", 5), Slice("no show", 5), Slice(None, 1)]).notes)
 
 
@@ -128,12 +128,12 @@ def test_an_empty_pie_has_no_slices() -> None:
     assert pie([Slice("a", 0)]).n == 0
 
 
-def test_the_lead_of_the_first_carries_an_interval() -> None:
+def test_the_lead_of_the_largest_slice_has_an_interval() -> None:
     facts = facts_of(pie([Slice("a", 5120), Slice("b", 2210), Slice("c", 2904)]))
     assert (facts["lead_points"], facts["lead_ci95"]) == (21.7, [20.0, 23.3])
 
 
-def test_grouped_slices_are_checked_within_their_group_and_added_up_over_all() -> None:
+def test_grouped_slices_are_validated_per_group_and_summed() -> None:
     found = pie([Slice("a", 1, 50.0, "x"), Slice("b", 1, 50.0, "x"), Slice("a", 2, 100.0, "y")], by="topic")
     assert facts_of(found)["top"] == [["a", 3, 75.0], ["b", 1, 25.0]]
     assert found.groups is not None
@@ -142,7 +142,7 @@ def test_grouped_slices_are_checked_within_their_group_and_added_up_over_all() -
 
 
 @given(st.lists(st.builds(Slice, st.none() | st.text(max_size=4), st.integers(0, 10**6)), max_size=40))
-def test_slices_add_up(slices: list[Slice]) -> None:
+def test_slices_add_up_to_the_total(slices: list[Slice]) -> None:
     facts = facts_of(pie(slices))
     assert facts["total"] == sum(piece.value for piece in slices)
     if facts["total"]:
@@ -151,14 +151,14 @@ def test_slices_add_up(slices: list[Slice]) -> None:
 
 
 @pytest.mark.parametrize(("rate", "unit"), [(0.87, "ratio"), (87.0, "percent"), (1.0, "unknown"), (None, "unknown")])
-def test_a_stat_says_the_unit_of_each_figure(rate: float | None, unit: str) -> None:
+def test_a_stat_states_the_unit_of_each_figure(rate: float | None, unit: str) -> None:
     found = stat({"total_calls": 123456, "success_rate": rate, "avg_duration": 61.234}, extra=[])
     assert facts_of(found)["units"] == {"total_calls": "calls", "success_rate": unit, "avg_duration": "s"}
     assert (found.n, facts_of(found)["total_calls"], facts_of(found)["avg_duration"]) == (123456, 123456, 61.23)
 
 
 @given(st.permutations([Point(i * 900.0, float(i % 7), i, "ab"[i % 2]) for i in range(60)]))
-def test_calls_are_the_same_in_any_order(points: list[Point]) -> None:
+def test_call_values_are_independent_of_order(points: list[Point]) -> None:
     found = calls_of(points)
     plain = calls_of(sorted(points))
     assert (found.lowest, found.highest) == (plain.lowest, plain.highest) == (Point(0.0, 0.0, 0), Point(5400.0, 6.0, 6))

@@ -18,12 +18,12 @@ def day(i: int, value: float | None, n: int | None = 10, group: str | None = Non
     return Bucket(START + i * DAY, value, n, group)
 
 
-def test_a_count_is_drawn_in_its_own_buckets_with_0_where_nothing_came() -> None:
+def test_counts_are_plotted_with_zero_for_empty_buckets() -> None:
     [course] = bar_plot_series("count", "day", [day(0, 5), day(2, 7)], WEEK)
     assert (course.value, course.at, course.n, course.partial) == ([5, 0, 7, 0, 0, 0, 0], None, None, None)
 
 
-def test_a_mean_is_missing_where_nothing_came_and_a_cut_bucket_is_marked() -> None:
+def test_means_are_missing_for_empty_buckets_and_partial_ones_marked() -> None:
     span = Span(WEEK.start + HOUR, WEEK.end - HOUR)
     [course] = bar_plot_series("avg", "day", [day(0, 0.5), day(2, 0.25), day(6, 1.0)], span)
     assert course.value == [0.5, None, 0.25, None, None, None, 1]
@@ -31,39 +31,39 @@ def test_a_mean_is_missing_where_nothing_came_and_a_cut_bucket_is_marked() -> No
     assert course.partial == [0, 6]
 
 
-def test_groups_come_after_the_whole_the_largest_first() -> None:
+def test_groups_are_plotted_after_the_total_largest_first() -> None:
     rows = [day(i, 1.0 if name == "b" else 0.0, 30 if name == "b" else 10, name) for i in range(3) for name in "abc"]
     whole, *groups = bar_plot_series("avg", "day", rows, WEEK, by_group=True)
     assert (whole.role, whole.value[:3]) == ("current", [0.6, 0.6, 0.6])
     assert [(course.role, course.label) for course in groups] == [("group", "b"), ("group", "a"), ("group", "c")]
 
 
-def test_percentiles_of_groups_have_no_whole() -> None:
+def test_percentiles_of_groups_have_no_total_series() -> None:
     courses = bar_plot_series("p95", "day", [day(0, 5, 10, "a"), day(0, 9, 10, "b")], WEEK, by_group=True)
     assert [course.role for course in courses] == ["group", "group"]
 
 
-def test_months_are_as_long_as_they_are() -> None:
+def test_months_are_plotted_at_their_actual_length() -> None:
     january, february = 1_767_225_600, 1_769_904_000
     span = Span(january, february + 28 * DAY)
     [course] = bar_plot_series("avg", "month", [Bucket(january, 1, 5), Bucket(february, 2, 5)], span)
     assert (course.start, course.step_s, course.at) == ("2026-01-01", DAY, [0, 31])
 
 
-def test_a_line_is_drawn_as_means_between_the_smallest_and_the_largest() -> None:
+def test_a_line_is_plotted_as_means_with_minimum_and_maximum() -> None:
     calls = CallValues(floats([START, START + 60, START + HOUR]), floats([1, 3, 7]))
     [course] = line_plot_series(calls, WEEK, boolean=False)
     assert (course.step_s, course.at) == (HOUR, None if course.at is None else [0, 1])
     assert (course.value[:2], course.low, course.high, course.n) == ([2, 7], [1, 7], [3, 7], [2, 1])
 
 
-def test_nothing_is_drawn_of_nothing() -> None:
+def test_empty_data_yields_no_series() -> None:
     assert bar_plot_series("avg", "day", [day(0, None)], WEEK) == []
     assert line_plot_series(CallValues(floats([]), floats([])), WEEK, boolean=True) == []
 
 
 @given(st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(2, 60))
-def test_a_thinned_course_keeps_the_extremes_and_every_value_where_it_was(values: list[int | None], most: int) -> None:
+def test_a_thinned_series_keeps_extremes_and_positions(values: list[int | None], most: int) -> None:
     sizes: list[int | None] = [1] * len(values)
     whole = PlotSeries(role="current", start="2026-11-01", step_s=DAY, value=[*values], n=sizes)
     thin = whole.thin(most)
@@ -80,7 +80,7 @@ def test_a_thinned_course_keeps_the_extremes_and_every_value_where_it_was(values
 
 
 @pytest.mark.parametrize("most", [2, 10])
-def test_a_thinned_course_marks_what_was_incomplete(most: int) -> None:
+def test_a_thinned_series_marks_partial_buckets(most: int) -> None:
     whole = PlotSeries(role="current", start="2026-11-01", step_s=DAY, value=[*range(40)], partial=[0, 39])
     thin = whole.thin(most)
     assert thin.partial == [0, len(thin.value) - 1]
