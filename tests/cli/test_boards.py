@@ -48,12 +48,12 @@ def test_a_dashboard_can_be_exported_edited_applied_and_undone(run: Any, tmp_pat
     board = json.loads(file.read_text(encoding="utf-8"))
     board["widgets"] = [*board["widgets"][1:], PIE]
     file.write_text(json.dumps(board), encoding="utf-8")
-    said, _ = run("plan", "board.json", "--exit-code", code=3)
-    assert 'Changes to dashboard 12 "Booking agent":\n  delete 209 "Booking success"' in said
-    assert "plan_id" not in said
+    text, _ = run("plan", "board.json", "--exit-code", code=3)
+    assert 'Changes to dashboard 12 "Booking agent":\n  delete 209 "Booking success"' in text
+    assert "plan_id" not in text
     [step] = json.loads(run("plan", "board.json", "--json")[0])["steps"]
     assert (step["tool"], step["arguments"]["delete"]) == ("bulk_edit_dashboard", [209])
-    said, message = run("apply", "board.json", code=2)
+    _, message = run("apply", "board.json", code=2)
     assert "add --yes to apply without it. Nothing was changed." in message
     out, shown = run("apply", "board.json", "--yes", "--json")
     assert 'delete 209 "Booking success"' in shown
@@ -71,9 +71,9 @@ def test_a_board_from_stdin_creates_a_dashboard_in_another_project(run: Any) -> 
     new = json.dumps(
         {"name": "From a pipe", "widgets": [PIE], "filters": {"field": "timestamp", "op": "gte", "value": "today-7d"}}
     )
-    said, _ = run("apply", "-", "--project", "Harbour Telecom", "--yes", stdin=new)
-    assert 'create dashboard 14 "From a pipe"' in said
-    assert "undo: delete_dashboard" in said
+    text, _ = run("apply", "-", "--project", "Harbour Telecom", "--yes", stdin=new)
+    assert 'create dashboard 14 "From a pipe"' in text
+    assert "undo: delete_dashboard" in text
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_a_board_from_stdin_creates_a_dashboard_in_another_project(run: Any) -> 
 def test_mistakes_are_reported_in_one_line_on_stderr(
     run: Any, arguments: list[str], stdin: str, code: int, message: str
 ) -> None:
-    out, said = run(*arguments, stdin=stdin, code=code)
-    assert message in said
-    lines = [line for line in said.splitlines() if line.startswith(("cekura-dashboards: ", "Error: "))]
+    out, errors = run(*arguments, stdin=stdin, code=code)
+    assert message in errors
+    lines = [line for line in errors.splitlines() if line.startswith(("cekura-dashboards: ", "Error: "))]
     assert len(lines) == (2 if arguments[0] == "report" else 1)  # a report has two parts
-    assert len(said) < 500
+    assert len(errors) < 500
     assert out == "" or arguments[0] == "report"
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
 
 
 def encoded(text: str, encoding: str, *, mark: bool) -> bytes:
@@ -135,8 +135,8 @@ def test_files_in_every_unicode_encoding_are_read(run: Any, encoding: str, tmp_p
     """Windows PowerShell 5.1 writes ``>`` as UTF-16 with a mark, and lines that end in CR LF."""
     board = Board(name="Überblick", project=1, widgets=[{**PIE, "name": "Wörter 🎧"}]).to_text()
     (tmp_path / "board.json").write_bytes(encoded(board, encoding, mark=mark))
-    said, _ = run("plan", "board.json")
-    assert said.startswith('Changes to a new dashboard "Überblick":')
+    text, _ = run("plan", "board.json")
+    assert text.startswith('Changes to a new dashboard "Überblick":')
     receipts, _ = run("apply", "board.json", "--yes", "--json")
     (tmp_path / "receipts.json").write_bytes(encoded(receipts, encoding, mark=mark))
     back, _ = run("undo", "receipts.json")
@@ -146,8 +146,8 @@ def test_files_in_every_unicode_encoding_are_read(run: Any, encoding: str, tmp_p
 @pytest.mark.parametrize("command", FROM_STDIN)
 def test_invalid_encodings_are_reported_in_one_line(run: Any, command: list[str], tmp_path: Path) -> None:
     (tmp_path / "board.json").write_bytes('{"name": "Überblick"}'.encode("cp1252"))
-    out, said = run(command[0], "board.json", code=2)
-    assert (out, said) == (
+    out, errors = run(command[0], "board.json", code=2)
+    assert (out, errors) == (
         "",
         "cekura-dashboards: board.json"
         + (": The file" if command[0] != "undo" else "")

@@ -82,9 +82,9 @@ def sandboxed(**given: Any) -> Connection:
 
 
 async def test_doctor_lists_every_passed_check() -> None:
-    passed, message = await lines(sandboxed(), with_probe=True)
+    passed, output = await lines(sandboxed(), with_probe=True)
     assert passed
-    assert message[:6] == [
+    assert output[:6] == [
         "ok   settings: http://localhost, time zone of the project, 30 s a call",
         f"ok   key: given, digest {caller_of(SecretStr(KEY))}",
         "ok   API: answers",
@@ -92,29 +92,29 @@ async def test_doctor_lists_every_passed_check() -> None:
         "ok   projects: 2 visible",
         "ok   clock: the API is 0 s behind",
     ]
-    assert "  override: replace (an override replaces the saved filters)" in message
+    assert "  override: replace (an override replaces the saved filters)" in output
 
 
 async def test_a_rejected_key_ends_the_checks() -> None:
     made = settings().model_copy(update={"api_key": SecretStr("wrong")})
-    passed, message = await lines(Connection(made, app_factory=shared_sandbox, now=now), with_probe=True)
+    passed, output = await lines(Connection(made, app_factory=shared_sandbox, now=now), with_probe=True)
     assert not passed
-    assert message[-1].startswith("FAIL key: The API rejected the key (401)")
+    assert output[-1].startswith("FAIL key: The API rejected the key (401)")
 
 
 async def test_a_missing_key_and_network_are_reported() -> None:
-    passed, message = await lines(Connection(settings().model_copy(update={"api_key": None})))
-    assert (passed, message[-1]) == (False, "FAIL key: none; set CEKURA_API_KEY, or try --sandbox")
+    passed, output = await lines(Connection(settings().model_copy(update={"api_key": None})))
+    assert (passed, output[-1]) == (False, "FAIL key: none; set CEKURA_API_KEY, or try --sandbox")
     nowhere = settings(timeout_s=2).model_copy(update={"base_url": "http://127.0.0.1:9"})
-    passed, message = await lines(Connection(nowhere, now=now))
+    passed, output = await lines(Connection(nowhere, now=now))
     assert not passed
-    assert message[-1].startswith("FAIL API: The API could not be reached (ConnectError)")
+    assert output[-1].startswith("FAIL API: The API could not be reached (ConnectError)")
 
 
 async def test_an_invisible_project_is_reported() -> None:
-    passed, message = await lines(sandboxed(project_id=99))
+    passed, output = await lines(sandboxed(project_id=99))
     assert not passed
-    assert any("CEKURA_PROJECT_ID is 99" in line for line in message)
+    assert any("CEKURA_PROJECT_ID is 99" in line for line in output)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_clock_differences_are_classified(date: str | None, passed: bool | None,
 
 async def test_an_api_clock_that_is_ahead_is_reported() -> None:
     app = shared_sandbox(ApiVariant(clock_ahead_s=timedelta(minutes=2).total_seconds()))
-    _, message = await lines(Connection(settings(), app_factory=lambda: app, now=now))
-    assert message[-1].startswith("?    clock: the API is 120 s ahead")
+    _, output = await lines(Connection(settings(), app_factory=lambda: app, now=now))
+    assert output[-1].startswith("?    clock: the API is 120 s ahead")
 
 
 def person(home: Path) -> Machine:
@@ -161,8 +161,8 @@ STARTED: Json = {"command": sys.executable, "args": ["-m", "cekura_dashboards_mc
 async def test_installed_clients_are_found_and_their_entries_started(tmp_path: Path) -> None:
     write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
     (tmp_path / ".config" / "Code" / "User").mkdir(parents=True)
-    message = await entries(tmp_path)
-    assert message == [
+    output = await entries(tmp_path)
+    assert output == [
         "?    VS Code: this server is not installed; to add it: cekura-dashboards install vscode",
         f'ok   Cursor, "cekura-dashboards": starts {VERSION}, {len(BY_NAME)} tools, and the API answers it',
     ]
@@ -171,12 +171,12 @@ async def test_installed_clients_are_found_and_their_entries_started(tmp_path: P
 @pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
 async def test_a_key_readable_by_other_users_is_reported(tmp_path: Path) -> None:
     path = write_entry(tmp_path, "cursor", **STARTED, env={"CEKURA_API_KEY": "your-cekura-api-key"})
-    for mode, detail in ((0o644, True), (0o600, False)):
+    for mode, expected in ((0o644, True), (0o600, False)):
         path.chmod(mode)
         found = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
         assert (
             f"?    Cursor: other users can read {path}, which contains a key; to fix it: chmod 600 {path}" in found
-        ) == detail
+        ) == expected
 
 
 async def test_comments_are_accepted_only_in_files_of_clients_that_allow_them(tmp_path: Path) -> None:

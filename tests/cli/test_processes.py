@@ -122,10 +122,10 @@ def test_an_address_in_use_is_reported_in_one_line() -> None:
 @posix
 @pytest.mark.anyio
 async def test_active_calls_are_answered_before_the_server_stops() -> None:
-    first_bytes = anyio.Event()
+    requested = anyio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI
-        first_bytes.set()
+        requested.set()
         await released.wait()
         body = b'{"count": 0, "next": null, "results": []}'
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
@@ -144,7 +144,7 @@ async def test_active_calls_are_answered_before_the_server_stops() -> None:
             async with anyio.create_task_group() as group:
                 group.start_soon(call, url)
                 with anyio.fail_after(HANGS_S):
-                    await first_bytes.wait()
+                    await requested.wait()
                 process.send_signal(signal.SIGTERM)
                 assert process.poll() is None
                 released.set()
@@ -276,7 +276,7 @@ async def test_a_trickling_request_does_not_delay_the_shutdown(caplog: pytest.Lo
 
 @pytest.mark.anyio
 async def test_clients_that_never_read_their_answer_are_disconnected() -> None:
-    exit_of = anyio.Event()
+    finished = anyio.Event()
 
     async def large(scope: Any, _receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -284,12 +284,12 @@ async def test_clients_that_never_read_their_answer_are_disconnected() -> None:
             for _ in range(256):
                 await send({"type": "http.response.body", "body": bytes(2**18), "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-            exit_of.set()
+            finished.set()
 
     async with serving(large, ThreeConnections) as (_, host, port), await anyio.connect_tcp(host, port) as stream:
         await stream.send(HEALTH)
         with anyio.fail_after(HANGS_S):
-            await exit_of.wait()
+            await finished.wait()
 
 
 def http_app_of_a_sandbox() -> Starlette:
@@ -302,7 +302,7 @@ async def never(*_: Any) -> None:
 
 async def status_after(messages: list[Any]) -> Any:
     """The status of the answer to a request with these messages, after which the client sends nothing."""
-    stderr = list[Any]()
+    sent = list[Any]()
 
     async def receive() -> Any:
         if messages:
@@ -311,10 +311,10 @@ async def status_after(messages: list[Any]) -> Any:
         raise AssertionError
 
     async def send(message: Any) -> None:
-        stderr.append(message)
+        sent.append(message)
 
     await CompleteRequests(never, within_s=0.05)({"type": "http", "method": "POST", "headers": []}, receive, send)
-    return stderr[0]["status"] if stderr else None
+    return sent[0]["status"] if sent else None
 
 
 @pytest.mark.anyio
