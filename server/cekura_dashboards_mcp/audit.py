@@ -1,4 +1,4 @@
-"""The audit: one line for each write, so that a team can see what its assistants changed. No names, no contents."""
+"""The audit log: one line per write, so that a team can see what its assistants changed. No names, no contents."""
 
 import errno
 import hashlib
@@ -22,9 +22,9 @@ PRIVATE = 0o600
 
 
 class Audit(Struct, frozen=True):
-    """``path``: a file that lines are appended to; none: they go to the log, at level INFO.
+    """``path``: the file to append lines to; None: they go to the log, at level INFO.
 
-    ``caller``: a digest of the key that a call was made with.
+    ``caller``: a digest of the key of a call.
     """
 
     path: str
@@ -34,7 +34,7 @@ class Audit(Struct, frozen=True):
     def __call__(self, tool: str, arguments: Mapping[str, Any], outcome: str, receipt: Mapping[str, Any]) -> None:
         """Write the line. Several processes may append to one file: a line is one write.
 
-        A line that cannot be written goes to the log: the edit is done by then, and its receipt must reach who asked.
+        A line that cannot be written goes to the log: the edit has been made, and its receipt must reach the caller.
         """
         if not self.path and not AUDIT.isEnabledFor(logging.INFO):
             return
@@ -78,7 +78,7 @@ def _open(path: str) -> int:
 
 
 def _append(path: str, line: bytes) -> None:
-    """Write a whole line, or none: what fits of it on a full disk is taken back.
+    """Write a whole line or nothing: a part written to a full disk is removed.
 
     Raises:
         OSError: if it is not written.
@@ -93,7 +93,7 @@ def _append(path: str, line: bytes) -> None:
             return
         _wait_for_others(descriptor)
         end = os.lseek(descriptor, 0, os.SEEK_CUR)
-        if os.fstat(descriptor).st_size == end:  # else another process has written since
+        if os.fstat(descriptor).st_size == end:  # otherwise another process has written since
             os.ftruncate(descriptor, end - written)
         raise OSError(errno.ENOSPC, f"there was room for {written} of {len(line)} bytes")
     finally:
@@ -101,7 +101,7 @@ def _append(path: str, line: bytes) -> None:
 
 
 def _wait_for_others(descriptor: int) -> None:
-    """Be the only process that mends the file's end, until it is closed."""
+    """Lock the file until it is closed, so that only one process repairs its end."""
     if sys.platform != "win32":
         import fcntl  # not on Windows
 
@@ -109,7 +109,7 @@ def _wait_for_others(descriptor: int) -> None:
 
 
 def _ends_with_line(path: str, descriptor: int) -> bool:
-    """Whether what is there ends with a whole line, as far as can be seen: not of a pipe, nor if it may not be read."""
+    """Whether the file ends with a whole line; True for a pipe, or a file that cannot be read."""
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode) or not about.st_size or not os.access(path, os.R_OK):
         return True
@@ -119,7 +119,7 @@ def _ends_with_line(path: str, descriptor: int) -> bool:
 
 
 def _digest(changes: list[JsonObject], side: int) -> str | None:
-    """Of the values that were changed, on one side; equal ones have equal digests."""
+    """A digest of the changed values on one side; equal values have equal digests."""
     values = list[Any]()
     for change in changes:
         fields = as_object(change.get("fields")) or {}

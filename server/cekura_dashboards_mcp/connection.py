@@ -1,4 +1,4 @@
-"""One process's connection to the API: the shared pool, whose key a call brings, and which tools that key may use."""
+"""A process's connection to the API: the shared pool, the key of each call, and the tools that the key may use."""
 
 import hashlib
 import threading
@@ -25,7 +25,7 @@ EVERY_KEY = "*"
 
 
 def allowed_tools(text: str, *, core_client: bool = False) -> Mapping[str, frozenset[str]]:
-    """The names of tools by the digest of a key, ``*`` for all others, as ``CEKURA_TOOLS`` has them; nothing: no limit.
+    """The tools in ``CEKURA_TOOLS`` by the digest of a key, ``*`` for all other keys; empty: no limit.
 
     ``read`` stands for all tools that change nothing, ``core`` for the small profile, ``all`` for all tools, and
     ``by-client`` for ``core`` if ``core_client``, else for ``all``; ``doctor`` shows the digest of a key.
@@ -34,7 +34,7 @@ def allowed_tools(text: str, *, core_client: bool = False) -> Mapping[str, froze
     ['list_calls', 'look_up']
 
     Raises:
-        SettingsError: for a name that is no tool.
+        SettingsError: for an unknown tool.
     """
     existing = names()
     groups = {"all": frozenset(existing), "read": reading(), "core": CORE}
@@ -53,7 +53,7 @@ def allowed_tools(text: str, *, core_client: bool = False) -> Mapping[str, froze
 
 
 def may_use(allowed: Mapping[str, frozenset[str]], caller: str, tool: str) -> bool:
-    """Whether the key of that digest may use a tool: one that is not named may use none, if others are."""
+    """Whether the key with that digest may use a tool; if the setting names other keys only, it may use none."""
     return not allowed or tool in allowed.get(caller, allowed.get(EVERY_KEY, frozenset()))
 
 
@@ -61,19 +61,19 @@ KEY_HEADER = "x-cekura-api-key"
 MAX_PACES = 1000
 MAX_QUESTIONS = 1000
 ANSWERED_WITHIN_S = 600
-"""As long as the SDK takes an answer to a question."""
+"""For as long as the SDK accepts an answer to a question."""
 SIGNED_IN = (
     "Ask the administrator of this server for another one: the server keeps the Cekura keys of users who sign in."
 )
-"""What users can do about a key that they never see."""
+"""The remedy for users whose key is kept by the server."""
 
 
 class NoUsableKey(DashboardsError):
-    """A request brings no key, or one that no key can look like."""
+    """A request has no key, or a malformed one."""
 
 
 class NotAllowed(DashboardsError):
-    """A tool that the key, or the client, may not use here."""
+    """The key or the client may not use this tool here."""
 
     def __init__(self, tool: str, user: Literal["key", "client"] = "key") -> None:
         super().__init__(
@@ -87,10 +87,10 @@ def caller_of(key: SecretStr) -> str:
 
 
 def key_of(header: str | None) -> SecretStr:
-    """The key that a request brings.
+    """The key of a request.
 
     Raises:
-        NoUsableKey: if it brings none, or one that cannot be handed on.
+        NoUsableKey: if it has none, or one that cannot be sent.
     """
     if not header or not header.strip():
         raise NoUsableKey("Send your Cekura API key in the X-CEKURA-API-KEY header.")
@@ -101,7 +101,7 @@ def key_of(header: str | None) -> SecretStr:
 
 
 class Questions:
-    """Questions to people for which an answer may still come, at most so many and for ten minutes each."""
+    """Questions to users that may still be answered: a bounded number, each for ten minutes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -122,9 +122,9 @@ class Questions:
 
 @dataclass
 class Connection:
-    """``app_factory`` makes an ASGI application to talk to instead of the network, on first use.
+    """``app_factory`` creates, on first use, an ASGI application to call instead of the network.
 
-    ``signs_in``: callers bring a token, for which they are given the key of their user.
+    ``signs_in``: callers send a token, which stands for the key of their user.
     """
 
     settings: Settings
@@ -154,7 +154,7 @@ class Connection:
         return Memory(self.settings.cache_s)
 
     async def tool_context(self, headers: Mapping[str, str] | None) -> "ToolContext":
-        """What a tool call may use, under its own key."""
+        """The context of a tool call, with its own key."""
         from cekura_dashboards.api.client import CekuraClient
         from cekura_dashboards.context import ToolContext
         from cekura_dashboards_mcp.audit import Audit
@@ -173,7 +173,7 @@ class Connection:
         return ToolContext(client, self.settings, self.now, memory=self._memory, audit=audit)
 
     def caller(self, headers: Mapping[str, str] | None) -> str:
-        """Who makes a request, by a digest of the key; a word for one without a usable key."""
+        """The caller of a request as a digest of the key; a fixed word without a usable key."""
         try:
             return caller_of(self._key(headers))
         except NoUsableKey:
@@ -181,30 +181,30 @@ class Connection:
 
     @property
     def by_client(self) -> bool:
-        """Whether ``CEKURA_TOOLS`` opens other tools to clients for which the small profile is made."""
+        """Whether ``CEKURA_TOOLS`` gives other tools to the clients of the small profile."""
         return self._allowed_tools[False] != self._allowed_tools[True]
 
     def allowed_tools(self, *, core_client: bool) -> Mapping[str, frozenset[str]]:
-        """What ``CEKURA_TOOLS`` opens to each key, with such a client or with any other."""
+        """The tools for each key according to ``CEKURA_TOOLS``, with such a client or with any other."""
         return self._allowed_tools[core_client]
 
     def open_tools(self, *, core_client: bool) -> frozenset[str] | None:
-        """The tools that any key may use with such a client; None: no limit."""
+        """The tools that at least one key may use with such a client; None: no limit."""
         allowed = self._allowed_tools[core_client]
         return frozenset[str]().union(*allowed.values()) if allowed else None
 
     def refuse_unless_open(self, headers: Mapping[str, str] | None, tool: str, *, core_client: bool) -> None:
-        """Refuse a tool that is not open to the key and the client of a request.
+        """Refuse a tool that the key or the client of a request may not use.
 
         Raises:
-            NotAllowed: if it is not.
+            NotAllowed: if they may not.
         """
         caller = self.caller(headers)
         if not may_use(self._allowed_tools[core_client], caller, tool):
             raise NotAllowed(tool, "client" if may_use(self._allowed_tools[False], caller, tool) else "key")
 
     def _pace(self, caller: str) -> "Pace":
-        """What all calls of a key share; of those whose last call is longest ago nothing is known any more."""
+        """The rate limit that all calls of a key share; the least recently used keys are forgotten."""
         from cekura_dashboards.api.client import Pace
 
         pace = self._paces.pop(caller, None) or Pace()

@@ -28,7 +28,7 @@ PROJECT = click.option("--project", metavar="ID|NAME", help="The project to use 
 CHANGED = 3
 """The exit code of a plan with changes, if it is asked for."""
 FAILED, NOT_CHECKED = 1, 2
-"""The exit codes of ``assert``: something fails; nothing does, but something could not be checked."""
+"""The exit codes of ``assert``: something fails; nothing fails, but something could not be checked."""
 
 
 @click.command(
@@ -194,7 +194,7 @@ COMMANDS = (export, plan, apply, undo, assert_)
 
 
 def _name(file: BinaryIO) -> str:
-    """As errors name it; standard input may have no name of its own."""
+    """The name for errors; standard input may have none."""
     return str(getattr(file, "name", "<stdin>"))
 
 
@@ -209,7 +209,7 @@ def _read_path(path: Path) -> "Board":
 
 
 def _read_text(path: Path) -> str:
-    """What a file holds; bytes that are no text stay visible in it."""
+    """The text of a file; undecodable bytes stay visible."""
     try:
         return path.read_text(encoding="utf-8", errors="backslashreplace")
     except OSError as error:
@@ -233,9 +233,9 @@ def _read(file: BinaryIO) -> "Board":
 
 
 def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "", code: int = 1) -> T:
-    """What the work gives; its error, if it has one, in a line, and as this exit code.
+    """The result of the work; an error becomes one line and this exit code.
 
-    ``what``: is said to who waits; the work may do so.
+    ``what``: the text shown to the waiting user; the work may show its own.
     """
     from cekura_dashboards import DashboardsError
 
@@ -257,7 +257,7 @@ def _ask() -> None:
     """Ask the person at the terminal.
 
     Raises:
-        Stopped: if nobody does.
+        Stopped: if there is no terminal.
     """
     if not sys.stdin.isatty():
         raise Stopped("Confirmation needs a terminal; add --yes to apply without it. Nothing was changed.")
@@ -279,7 +279,7 @@ def _show(board: "Board", board_plan: "BoardPlan", *, err: bool = False) -> None
 
 
 def _report(done: "AppliedBoard", *, as_json: bool) -> None:
-    """The receipts; as JSON with the calls that take them back, the last first."""
+    """Print the receipts; as JSON with the undo calls, the last first."""
     if as_json:
         receipts = [receipt.structured for receipt in done.receipts]
         data = {"receipts": receipts, "failed": done.failed, "undo": done.calls_to_undo}
@@ -293,9 +293,9 @@ def _report(done: "AppliedBoard", *, as_json: bool) -> None:
 
 
 def _junit_xml(asserted: "AssertedBoard") -> str:
-    """What was checked of a dashboard as JUnit XML, which CI systems show.
+    """The checks of a dashboard as JUnit XML, which CI systems show.
 
-    One test case for each expectation; what could not be checked is an error.
+    One test case per expectation; one that could not be checked is an error.
 
     Source: the schema that Jenkins documents for its JUnit plug-in: ``testsuites``, ``testsuite``, ``testcase``, and in
     it ``failure`` or ``error``.

@@ -1,4 +1,4 @@
-"""What the commands call through an MCP client: one tool, a report of several, a conversation."""
+"""Calls that the commands make through an MCP client: one tool, a report of several, a conversation."""
 
 import json
 import sys
@@ -34,20 +34,20 @@ async def list_tools(connection: Connection) -> list[Tool]:
 
 
 def shows_charts() -> list[ClientExtension]:
-    """What a client that shows charts says of itself."""
+    """The capabilities that a client with charts declares."""
     return [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
 
 
 async def call_one(
     connection: Connection, tool: str, arguments: dict[str, Any], *, draws: bool = False
 ) -> CallToolResult:
-    """``draws``: as a client that shows charts."""
+    """Call one tool; ``draws``: as a client that shows charts."""
     async with Client(create_server(connection), extensions=shows_charts() if draws else None) as client:
         return await client.call_tool(tool, arguments)
 
 
 def page_of(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> str | None:
-    """One page that shows a result in any browser; None where it holds nothing to draw."""
+    """A page that shows a result in any browser; None if it has nothing to draw."""
     drawing = (result.meta or {}).get(CHART)
     return None if drawing is None else standalone(tool, arguments, drawing)
 
@@ -58,7 +58,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 WITH_TABLES = ("get_widgets_data", "preview_widget")
-"""The tools whose answers can hold a table."""
+"""The tools whose answers can contain a table."""
 
 
 async def csv_of(connection: Connection, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
@@ -66,7 +66,7 @@ async def csv_of(connection: Connection, tool: str, arguments: dict[str, Any]) -
     if tool not in WITH_TABLES:
         return f"{tool} has no table; --csv is for {' and '.join(WITH_TABLES)}.", True
     columns, rows, total, start = list[str](), list[list[Cell]](), None, connection.now()
-    at_start = replace(connection, now=lambda: start)  # else the window moves on between two pages
+    at_start = replace(connection, now=lambda: start)  # otherwise the window would move between two pages
     async with Client(create_server(at_start)) as client:
         while total is None or len(rows) < total:
             page = {**arguments, "table": "csv", "from_row": len(rows) + 1}
@@ -87,11 +87,11 @@ async def csv_of(connection: Connection, tool: str, arguments: dict[str, Any]) -
 
 
 MAX_DASHBOARDS = 5
-"""Dashboards that are shown unless some are named."""
+"""The number of dashboards shown if none is named."""
 
 
 class Report(Struct, frozen=True):
-    """A page, and what of it could not be had: the errors of the tools."""
+    """A page, and the errors of tools whose parts are missing from it."""
 
     page: str
     failed: list[str]
@@ -100,9 +100,9 @@ class Report(Struct, frozen=True):
 async def make_report(
     connection: Connection, *, dashboards: Sequence[int | str], window: str, compare_to: str
 ) -> Report:
-    """Changes and charts of these dashboards; of all, and the charts of the first five, if none is named.
+    """Changes and charts of these dashboards; if none is named, the changes of all and the charts of the first five.
 
-    Where the API holds no time to compare the window with, the charts are shown without a comparison.
+    If the API has no data for the baseline, the charts are shown without a comparison.
     """
     times = {"window": window, "compare_to": compare_to}
     chosen = {"dashboard_ids": [*dashboards]} if dashboards else {}
@@ -132,7 +132,7 @@ async def make_report(
 
 
 def _boards(listed: CallToolResult, dashboards: Sequence[int | str]) -> tuple[list[tuple[int | str, str]], str]:
-    """What to show, each with its name, and what is said of those that are not shown."""
+    """The dashboards to show, each with its name, and a note on those left out."""
     data: dict[str, Any] = listed.structured_content or {}
     rows = [row for item in as_list(data.get("dashboards")) or [] if (row := as_object(item)) is not None]
     names: dict[int | str, str] = {row["id"]: clean(str(row.get("name") or row["id"])) for row in rows}
@@ -170,7 +170,7 @@ WIDGET = {
 
 
 class DemoFailed(click.ClickException):
-    """A call did not answer as it should."""
+    """A call failed."""
 
 
 async def run_demo() -> None:
@@ -184,7 +184,7 @@ async def run_demo() -> None:
             click.secho(f"{len(offered)} tools after {time.perf_counter() - started:.1f} s.", dim=True)
             click.secho("Filling the sandbox with 60,000 calls of the last 30 days …", dim=True)
             await _conversation(client)
-        except (DemoFailed, BrokenPipeError) as error:  # raised in here, it would leave as a group of errors
+        except (DemoFailed, BrokenPipeError) as error:  # inside, it would become an exception group
             failure = error
     if failure is not None:
         raise failure
@@ -207,7 +207,7 @@ async def _conversation(client: Client) -> None:
 
 
 async def _ask(client: Client, question: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """One question, the call that an assistant makes of it, and the answer."""
+    """One question, the call that an assistant would make, and the answer."""
     click.echo()
     click.secho(f"“{question}”", bold=True)
     click.secho(f"→ {tool} {json.dumps(arguments, ensure_ascii=False)}", fg="cyan")

@@ -1,4 +1,4 @@
-"""The chat clients that ``install`` and ``doctor`` know: one row each, of where its file is and how an entry reads.
+"""The chat clients that ``install`` and ``doctor`` know: for each, where its file is and the form of an entry.
 
 Sources: the clients' own documents on MCP servers, and what Claude Code 2.1.197, Gemini CLI 0.61.0, Qwen Code 0.15.10,
 Codex 0.171.0, opencode 1.18.33 and Cline 3.0.65 did when run; VS Code's ``userDataPath.ts``; how Goose merges
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 class Machine(Struct, frozen=True):
-    """Where a person's files are. ``platform`` as in ``sys.platform``."""
+    """The locations of a user's files. ``platform`` as in ``sys.platform``."""
 
     home: Path
     platform: str
@@ -36,7 +36,7 @@ class Machine(Struct, frozen=True):
 
     @property
     def applications(self) -> Path:
-        """The folder under which desktop programs keep their settings."""
+        """The folder in which desktop programs keep their settings."""
         if self.platform == "win32":
             return Path(self.environment.get("APPDATA") or self.home / "AppData" / "Roaming")
         if self.platform == "darwin":
@@ -45,18 +45,18 @@ class Machine(Struct, frozen=True):
 
     @property
     def configuration(self) -> Path:
-        """The folder under which terminal programs keep theirs, on any system."""
+        """The folder in which terminal programs keep theirs, on any system."""
         return self.variable_folder("XDG_CONFIG_HOME", self.home / ".config")
 
     def variable_folder(self, variable: str, default: Path) -> Path:
-        """The folder that a variable names, if it is set."""
+        """The folder in a variable, if that is set."""
         return Path(self.environment.get(variable) or default)
 
 
 class Document(Protocol):
-    """A file's text, of which one member of an inner object is read or edited; all else stays as it is.
+    """The text of a file, to read or edit one member of an inner object; everything else stays unchanged.
 
-    Its methods raise NotEditable where the inner object, or the member, is of another form or there twice.
+    Its methods raise NotEditable if the inner object or the member has another form or occurs twice.
     """
 
     def inner(self, outer: str) -> JsonObject: ...
@@ -90,10 +90,10 @@ def _yaml(text: str) -> Document:
 
 
 class Secrets(Struct, frozen=True):
-    """How an entry refers to a variable that is not to stand in the file. Without any of these it cannot.
+    """How an entry refers to a variable whose value stays out of the file. Without any of these it cannot.
 
-    ``template``: what stands in place of a value, ``{}`` being the variable. ``names_field``: the field that lists the
-    variables that are handed on. ``prompts``: the client asks for them, and keeps them in the system's key store.
+    ``template``: the text in place of a value, with ``{}`` for the variable. ``names_field``: the field that lists the
+    variables to pass on. ``prompts``: the client asks for them, and keeps them in the system's key store.
     ``file_field``: the field that names a file of variables.
     """
 
@@ -110,14 +110,14 @@ class Secrets(Struct, frozen=True):
         return self.template.replace("{}", variable, 1)
 
     def variable_of(self, value: str) -> str | None:
-        """The variable that a value refers to; None: it stands for itself."""
+        """The variable that a value refers to; None for a literal value."""
         pattern = re.escape(self.template).replace(re.escape("{}"), r"(\w+)", 1)
         match = re.fullmatch(pattern, value) if self.template else None
         return match[1] if match else None
 
 
 class Launch(Struct, frozen=True):
-    """What a client starts for an entry; ``missing``: variables that the entry refers to and that are not set."""
+    """The process that a client starts for an entry; ``missing``: unset variables that the entry refers to."""
 
     command: str
     args: list[str]
@@ -126,11 +126,11 @@ class Launch(Struct, frozen=True):
 
 
 class ChatClient(Struct, frozen=True):
-    """``servers``: the key of its file under which servers stand by name.
+    """``servers``: the key in its file under which servers are listed by name.
 
-    ``command``, ``args``, ``env``: the fields of an entry; where there is no ``args``, ``command`` lists all words.
-    ``extra``: what it wants in every entry. ``reload``: what to do so that it reads the file again. ``shared_folder``:
-    other programs keep files in the folder of its file, so that the folder alone does not show that it is here.
+    ``command``, ``args``, ``env``: the fields of an entry; without ``args``, ``command`` lists all words.
+    ``extra``: fields that it needs in every entry. ``reload``: how to make it read the file again. ``shared_folder``:
+    other programs use the folder of its file too, so the folder alone does not show that the client is installed.
     """
 
     name: str
@@ -155,7 +155,7 @@ class ChatClient(Struct, frozen=True):
         env_file: Path | None = None,
         name: str = ENTRY,
     ) -> Json:
-        """Our entry as this client has it. ``referred``: the variables that it refers to instead of holding them."""
+        """Our entry in the form of this client. ``referred``: variables to refer to instead of writing their values."""
         entry: Json = {field: name if value == OWN_NAME else value for field, value in self.extra}
         program, *more = words
         entry |= {self.command: program, self.args: more} if self.args else {self.command: words}
@@ -170,7 +170,7 @@ class ChatClient(Struct, frozen=True):
         return entry | ({self.env: env} if env else {})
 
     def launch(self, entry: JsonObject, environment: Mapping[str, str]) -> Launch | None:
-        """What it starts for an entry, if started with that environment; None: the entry is of another form."""
+        """The process that it starts for an entry in that environment; None if the entry has another form."""
         words, env = self.words(entry), as_object(entry.get(self.env) or {})
         if not words or not all(isinstance(word, str) for word in words) or env is None:
             return None
@@ -196,7 +196,7 @@ class ChatClient(Struct, frozen=True):
         return self.parse not in {_toml, _yaml}
 
     def words(self, entry: JsonObject) -> list[Any]:
-        """The command and its arguments, as they stand there."""
+        """The command and its arguments, as written."""
         command = entry.get(self.command)
         if self.args is None:
             return [*command] if is_list(command) else []
@@ -214,18 +214,18 @@ class ChatClient(Struct, frozen=True):
             return {}
 
     def holds_key(self, entry: JsonObject) -> bool:
-        """Whether the key itself stands in an entry."""
+        """Whether an entry contains the key itself."""
         value = (as_object(entry.get(self.env)) or {}).get(KEY)
         return isinstance(value, str) and self.secrets.variable_of(value) is None
 
     def is_here(self, machine: Machine) -> bool:
-        """Whether it was ever started on this machine: its file is there, or the folder that only it makes."""
+        """Whether it was ever started on this machine: its file exists, or a folder that only it creates."""
         path = self.path(machine)
         return path.exists() or (not self.shared_folder and path.parent.is_dir())
 
 
 def variables_of(text: str) -> dict[str, str]:
-    r"""The variables of an ``.env`` file: ``NAME=value`` lines, perhaps quoted, beside comments.
+    r"""The variables of an ``.env`` file: lines ``NAME=value``, quoted or not, and comments.
 
     >>> variables_of("# mine\nexport A='x y'\nB = 1\n")
     {'A': 'x y', 'B': '1'}
@@ -237,7 +237,7 @@ def variables_of(text: str) -> dict[str, str]:
 
 
 def _claude_desktop(machine: Machine) -> Path:
-    """On Windows, where it comes as a package, it sees a folder of its own in place of the usual one."""
+    """As a Windows package (MSIX) it uses a folder of its own instead of the usual one."""
     place = Path("Claude") / "claude_desktop_config.json"
     if machine.platform == "win32":
         local = machine.variable_folder("LOCALAPPDATA", machine.home / "AppData" / "Local")
@@ -247,7 +247,7 @@ def _claude_desktop(machine: Machine) -> Path:
 
 
 def _claude_code(machine: Machine) -> Path:
-    """An older name of the file goes on being used where it is there."""
+    """A file with an older name is still used if it exists."""
     moved = machine.environment.get("CLAUDE_CONFIG_DIR")
     older = (Path(moved) if moved else machine.home / ".claude") / ".config.json"
     return older if older.exists() else (Path(moved) if moved else machine.home) / ".claude.json"
@@ -261,7 +261,7 @@ def _vscode_user(machine: Machine) -> Path:
 
 
 def _opencode(machine: Machine) -> Path:
-    """It reads either name, and both where both are there."""
+    """It reads either name, or both files if both exist."""
     folder = machine.configuration / "opencode"
     named = [folder / "opencode.json", folder / "opencode.jsonc"]
     return next((path for path in named if path.exists()), named[0])
@@ -282,7 +282,7 @@ def _goose(machine: Machine) -> Path:
 
 
 def _cline(machine: Machine) -> Path:
-    """Its extension of VS Code keeps it in the folder that VS Code gives it, its terminal program in one of its own."""
+    """The VS Code extension keeps its file in the folder assigned by VS Code, the terminal program in its own."""
     if path := machine.environment.get("CLINE_MCP_SETTINGS_PATH"):
         return Path(path)
     place = Path("settings") / "cline_mcp_settings.json"
@@ -291,9 +291,9 @@ def _cline(machine: Machine) -> Path:
 
 
 OWN_NAME = "{name}"
-"""In ``extra``, what is replaced by the name of the entry."""
+"""In ``extra``, the placeholder for the name of the entry."""
 START_MS = 30_000
-"""How long a client waits for the server to start, where an entry can say it: 5 s are short on a busy machine."""
+"""How long a client waits for the server to start, if an entry can set that: 5 s are too short on a busy machine."""
 STDIO = (("type", "stdio"),)
 _SHELL_VARIABLES = Secrets(template="${{}}")
 CLIENTS = {
@@ -408,17 +408,17 @@ CLIENTS = {
 
 
 def own_words(*, sandbox: bool) -> list[str]:
-    """How this program is started, by its full path: clients do not have a shell's PATH."""
+    """The command that starts this program, with its full path: clients do not have a shell's PATH."""
     program = shutil.which(ENTRY, path=str(Path(sys.executable).parent))
     words = [program] if program else [sys.executable, "-m", "cekura_dashboards_mcp"]
     return [*words, "serve", *(["--sandbox"] if sandbox else [])]
 
 
 def prompt_of(variable: str) -> Json:
-    """What tells VS Code to ask for a variable, once, and to keep it in the system's key store."""
+    """The input with which VS Code asks for a variable once and keeps it in the system's key store."""
     return {"type": "promptString", "id": variable, "description": variable, "password": True}
 
 
 def shown_entry(client: ChatClient, name: str, entry: Json) -> str:
-    """The entry as it would stand in a file of this client that holds nothing else."""
+    """The entry as a complete file of this client."""
     return client.parse("").with_member(client.servers, name, entry).rstrip("\n")

@@ -1,8 +1,8 @@
-"""Is everything in order? Settings, key, API, clock and chat clients, one line each; nothing is changed.
+"""Checks of the settings, key, API, clock and chat clients, one line each; they change nothing.
 
-Each entry of a chat client is started as the client would start it. The probe finds out, by reading only, how an API
-behaves where its documents leave it open. Each of its answers is a word from a short list, so its report can be shown
-to anybody: it holds no name, id or number of calls.
+Each entry of a chat client is started as the client would start it. The probe determines, with reads only, how an API
+behaves where its documentation is silent. Each answer is from a fixed list, so the report can be shown
+to anybody: it contains no names, ids or numbers of calls.
 """
 
 import shlex
@@ -48,7 +48,7 @@ Rows = list[JsonObject]
 
 
 class ProbeAnswer(Struct, frozen=True):
-    """The answer to one open question; ``reason`` tells what keeps it from being settled."""
+    """The answer to one open question; ``reason``: why it could not be settled."""
 
     question: str
     answer: str
@@ -56,7 +56,7 @@ class ProbeAnswer(Struct, frozen=True):
 
 
 class _Subject(Struct, frozen=True):
-    """A saved widget whose date range leaves something before it: what the first two questions are asked of."""
+    """A saved widget with calls before its date range, for the first two questions."""
 
     dashboard: Dashboard
     widget_id: int
@@ -64,7 +64,7 @@ class _Subject(Struct, frozen=True):
 
 
 async def probe(context: ToolContext) -> list[ProbeAnswer]:
-    """Each open question with its answer, or why it could not be settled here."""
+    """The open questions, each with its answer or the reason why it could not be settled."""
     questions: list[tuple[str, Callable[[ToolContext], Awaitable[ProbeAnswer]]]] = [
         ("override", _override),
         ("preview", _preview),
@@ -92,7 +92,7 @@ async def probe(context: ToolContext) -> list[ProbeAnswer]:
 
 
 async def _subject(context: ToolContext) -> _Subject | None:
-    """A widget on a dashboard with a date range that begins late enough for calls to lie before it."""
+    """A widget on a dashboard whose date range begins late enough for calls to lie before it."""
     now, dashboards_read = context.now(), 0
     async for rows in context.api.list_dashboards():
         for row in rows:
@@ -108,7 +108,7 @@ async def _subject(context: ToolContext) -> _Subject | None:
 
 
 async def _usable(context: ToolContext, dashboard: Dashboard, start: datetime) -> _Subject | None:
-    """The first widget that has data before the saved range, seen by previewing it on its own."""
+    """The first widget that has data before the saved range, as a preview without its dashboard shows."""
     earlier = within(start - EARLIER, start)
     for widget in dashboard.widgets:
         if widget.chart_type not in {"bar", "pie", "line"} or time_bounds(widget.filters, context.now()).start:
@@ -125,7 +125,7 @@ def _rows(envelope: ChartEnvelope) -> Rows:
 
 
 async def _override(context: ToolContext) -> ProbeAnswer:
-    """An override with an earlier window finds data only if it stands in place of the saved range."""
+    """An override with an earlier window finds data only if it replaces the saved range."""
     subject = await _subject(context)
     if subject is None:
         return ProbeAnswer("override", UNSETTLED, "no dashboard has a date range with calls before it")
@@ -134,7 +134,7 @@ async def _override(context: ToolContext) -> ProbeAnswer:
 
 
 async def _preview(context: ToolContext) -> ProbeAnswer:
-    """A preview that names a dashboard, with an earlier window, finds data only if it does not obey its filters."""
+    """A preview on a dashboard, with an earlier window, finds data only if it ignores the dashboard's filters."""
     subject = await _subject(context)
     if subject is None:
         return ProbeAnswer("preview", UNSETTLED, "no dashboard has a date range with calls before it")
@@ -194,14 +194,14 @@ async def _pies(context: ToolContext, families: set[str]) -> AsyncIterator[tuple
 
 
 async def _binary(context: ToolContext) -> ProbeAnswer:
-    """What the slices of a metric that passes or fails are called, to the first that a call passes."""
+    """The labels of the slices of pass-or-fail metrics, up to the first metric that a call passes."""
     async for _, rows in _pies(context, {"binary"}):
         labels: list[Any] = [row.get("label") for row in rows]
         scores = {score for label in labels if (score := number(label))}
         if any(isinstance(label, bool) for label in labels):
             return ProbeAnswer("binary", "boolean")
         if scores == {1.0} and (await _booleans(context)).answer == "1":
-            return ProbeAnswer("binary", "boolean")  # as all booleans are written here
+            return ProbeAnswer("binary", "boolean")  # booleans are written like this in labels
         if scores:
             names = {1.0: "0/1", PASS: "0/5", PERCENT: "percent"}
             return ProbeAnswer("binary", names.get(max(scores), "another") if len(scores) == 1 else "another")
@@ -209,7 +209,7 @@ async def _binary(context: ToolContext) -> ProbeAnswer:
 
 
 async def _placeholders(context: ToolContext) -> ProbeAnswer:
-    """Whether a pie of a metric has a slice for calls that it was not evaluated on."""
+    """Whether a pie of a metric has a slice for calls without an evaluation."""
     end = context.now()
     start = end - timedelta(days=7)
     some_not_evaluated = False
@@ -242,7 +242,7 @@ async def _buckets(context: ToolContext) -> ProbeAnswer:
 
 
 async def _empty_buckets(context: ToolContext) -> ProbeAnswer:
-    """Tell how an hour without calls, as at night, comes."""
+    """How the API sends an hour without calls, such as at night."""
     rows = _rows(await _shown(context, 20, **_bar("success", "avg", "hour")))
     times = [datetime.fromisoformat(str(row.get("time_interval"))) for row in rows]
     if any(row.get("value") is None and not row.get("sample_count") for row in rows):
@@ -266,7 +266,7 @@ async def _preview_answer(context: ToolContext) -> ProbeAnswer:
 
 
 async def _call_metadata(context: ToolContext) -> ProbeAnswer:
-    """Whether a listed call shows its metadata, of which the documents say nothing."""
+    """Whether a listed call includes its metadata, which is not documented."""
     start, end = context.now() - LIMIT + MARGIN, context.now()
     for project in await context.api.projects():
         _, calls = await context.api.call_logs(project.id, {}, start=instant(start), end=instant(end), limit=1)
@@ -276,7 +276,7 @@ async def _call_metadata(context: ToolContext) -> ProbeAnswer:
 
 
 async def _alerts(context: ToolContext) -> ProbeAnswer:
-    """Whether the key may read alerts, of which it needs the right in each project."""
+    """Whether the key may read alerts, a right that is granted per project."""
     rights = set[str]()
     for project in await context.api.projects():
         try:
@@ -290,7 +290,7 @@ async def _alerts(context: ToolContext) -> ProbeAnswer:
 
 
 async def _page_size(context: ToolContext) -> ProbeAnswer:
-    """How many a page holds unless asked, and whether more can be asked for."""
+    """The default page size, and whether a larger one can be requested."""
     plain, larger = await _page(context, {}), await _page(context, {"page_size": "100"})
     if plain is None or larger is None or plain[1] <= plain[0]:
         return ProbeAnswer("page_size", UNSETTLED, "there are too few widgets to fill a page")
@@ -300,7 +300,7 @@ async def _page_size(context: ToolContext) -> ProbeAnswer:
 
 
 async def _page(context: ToolContext, query: dict[str, str]) -> tuple[int, int] | None:
-    """The widgets on one page, and how many there are in all."""
+    """The number of widgets on one page, and in all."""
     answer = await context.api.ask("GET", "/dashboards/widgets/", query=query)
     data: Any = msgspec.json.decode(answer.body)
     if not is_object(data) or not is_list(data.get("results")) or not isinstance(data.get("count"), int):
@@ -309,12 +309,12 @@ async def _page(context: ToolContext, query: dict[str, str]) -> tuple[int, int] 
 
 
 START_S = 30
-"""A start that takes longer is given up, as clients do."""
+"""A start that takes longer is abandoned, as clients do."""
 OURS = (ENTRY, "cekura_dashboards_mcp")
 
 
 class Check(Struct, frozen=True):
-    """``passed`` None: it could not be checked, or there is nothing to check; ``text`` says what to do then."""
+    """``passed`` None: it could not be checked, or there is nothing to check; ``text``: what to do then."""
 
     name: str
     passed: bool | None
@@ -332,7 +332,7 @@ class _Entry(Struct, frozen=True):
 
 
 async def check_entries(machine: Machine) -> list[Check]:
-    """What holds of every client that is here; their entries are started together."""
+    """A check for each client that is installed; their entries are started together."""
     checks, entries = list[Check](), list[_Entry]()
     here = [client for client in CLIENTS.values() if client.is_here(machine)]
     for client in here:
@@ -391,7 +391,7 @@ async def _try_entry(entry: _Entry, machine: Machine) -> Check:
 
 
 async def _start_entry(entry: _Entry, server: StdioServerParameters, stderr: TextIO) -> Check:
-    """Its tools, and what the API says to its key.
+    """The tools that it lists, and whether the API accepts its key.
 
     Raises:
         OSError, MCPError, ExceptionGroup: if it does not start, or does not answer.
@@ -414,11 +414,11 @@ def _first_line(stderr: TextIO) -> str:
 
 
 SKEW_S = 60
-"""A larger clock difference is reported: the API's relative times then mean other instants than ours."""
+"""A larger clock difference is reported: relative times then mean other instants to the API."""
 
 
 class Examination(Struct, frozen=True):
-    """The checks, in the order in which they were made, and what the probe found out; None if it was not asked for."""
+    """The checks in order, and the answers of the probe; None if it was not requested."""
 
     checks: list[Check]
     findings: list[ProbeAnswer] | None
@@ -428,13 +428,13 @@ class Examination(Struct, frozen=True):
         return all(check.passed is not False for check in self.checks)
 
     def lines(self) -> list[str]:
-        """One for each check, then the report of the probe."""
+        """A line for each check, then the report of the probe."""
         marks = {True: "ok  ", False: "FAIL", None: "?   "}
         lines = [f"{marks[check.passed]} {check.name}: {check.detail}" for check in self.checks]
         return [*lines, "", *report(self.findings)] if self.findings is not None else lines
 
     def to_json(self) -> dict[str, Any]:
-        """The same for machines; ``passed`` null where it could not be checked."""
+        """The same as JSON; ``passed`` is null if it could not be checked."""
         data = {"version": version("cekura-dashboards-mcp"), "passed": self.passed, **msgspec.to_builtins(self)}
         return {name: value for name, value in data.items() if value is not None}
 
@@ -454,7 +454,7 @@ async def examine(connection: Connection, machine: Machine | None, *, with_probe
 
 
 async def check_connection(connection: Connection, *, has_client: bool) -> list[Check]:
-    """Settings, key, API and clock in turn; what depends on one that failed is not asked.
+    """Check settings, key, API and clock in turn; checks that depend on a failed one are skipped.
 
     ``has_client``: a chat client of this machine has a key that works, so that none is needed here.
     """
@@ -500,7 +500,7 @@ async def _check_api(context: ToolContext) -> list[Check]:
 
 
 def check_clock(date: str | None, now: datetime) -> Check:
-    """How far this machine's clock is from the API's, by its ``Date`` header."""
+    """Compare this machine's clock with the API's ``Date`` header."""
     try:
         theirs = parsedate_to_datetime(date or "")
         ahead_s = (theirs - now).total_seconds()

@@ -1,6 +1,6 @@
-"""``cekura-dashboards install``: our entry in a chat client's configuration, put there, shown or taken out.
+"""``cekura-dashboards install``: add our entry to a chat client's configuration, show it, or remove it.
 
-Nothing else in the client's file is touched. The key stays out of it wherever the client can get it otherwise.
+The rest of the client's file stays unchanged. The key is left out of it if the client can get it elsewhere.
 """
 
 import codecs
@@ -45,18 +45,18 @@ SANDBOX_ENTRY = "cekura-dashboards-sandbox"
 PROXIES = [name for kind in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (kind, kind.lower())]
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PRIVATE, OTHERS = 0o600, 0o077
-"""The mode of a file that holds a key, and what of a mode lets others than the owner do something with it."""
+"""The mode of a file that contains a key, and the mode bits of group and others."""
 MARK = "\ufeff"
 UNCHANGED = "Nothing was changed."
 MEND = "Fix it, or add the entry that --print shows by hand."
 
 
 class NotInstalled(Exception):
-    """A client's file cannot be read or written as it is; the text says where and what to do. Nothing was changed."""
+    """A client's file cannot be read or written; the text says where and what to do. Nothing was changed."""
 
 
 class ClientFile(Struct, frozen=True):
-    """What a client's file holds; ``mark``: the byte order mark before it, if any."""
+    """The contents of a client's file; ``mark``: its byte order mark, if any."""
 
     client: ChatClient
     path: Path
@@ -65,10 +65,10 @@ class ClientFile(Struct, frozen=True):
 
     @classmethod
     def of(cls, client: ChatClient, path: Path, content: bytes) -> "ClientFile":
-        """The file with that content.
+        """The file with these contents.
 
         Raises:
-            NotInstalled: if it is not of the form that the client reads.
+            NotInstalled: if the client could not read it.
         """
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise NotInstalled(f"{path} cannot be read: it is UTF-16. Save it as UTF-8. {UNCHANGED}")
@@ -84,10 +84,10 @@ class ClientFile(Struct, frozen=True):
 
     @property
     def servers(self) -> Json:
-        """By name.
+        """The servers by name.
 
         Raises:
-            NotInstalled: if they stand in another form, or twice.
+            NotInstalled: if they have another form, or occur twice.
         """
         with self._named():
             return self.content.inner(self.client.servers)
@@ -102,7 +102,7 @@ class ClientFile(Struct, frozen=True):
             return self.content.member(self.client.servers, name)
 
     def changed(self, name: str, entry: Json | None) -> bytes:
-        """The file with that entry, or without it if None; all else is as it was.
+        """The file with that entry, or without it if None; everything else is unchanged.
 
         Raises:
             NotInstalled: as of ``servers``.
@@ -118,7 +118,7 @@ class ClientFile(Struct, frozen=True):
 
     @property
     def holds_key(self) -> bool:
-        """Whether a key itself stands in one of the entries."""
+        """Whether one of the entries contains a key itself."""
         entries = [as_object(entry) for entry in self.servers.values()]
         return any(self.client.holds_key(entry) for entry in entries if entry is not None)
 
@@ -131,7 +131,7 @@ class ClientFile(Struct, frozen=True):
 
 
 def _hint(client: ChatClient, text: str) -> str:
-    """What of a text that is no JSON its client does not read, though others would."""
+    """Which syntax in an invalid text other clients would accept, but this one does not."""
     if not client.reads_json:
         return ""
     try:
@@ -146,7 +146,7 @@ def _hint(client: ChatClient, text: str) -> str:
 
 
 def _with_prompts(client: ChatClient, text: str) -> str:
-    """The text with what the client is to ask for: of ours, what an entry refers to and nothing else."""
+    """The text with the inputs that the client asks for: of ours, only those that an entry refers to."""
     servers = [as_object(entry) or {} for entry in Jsonc(text, comments=True).inner(client.servers).values()]
     values = [value for entry in servers for value in (as_object(entry.get(client.env)) or {}).values()]
     referred = {client.secrets.variable_of(value) for value in values if isinstance(value, str)}
@@ -160,10 +160,10 @@ def _with_prompts(client: ChatClient, text: str) -> str:
 
 
 def read(client: ChatClient, path: Path) -> ClientFile:
-    """A client's file; one that is not there holds nothing.
+    """A client's file; a missing one counts as empty.
 
     Raises:
-        NotInstalled: if it cannot be read, or is not of the form that the client reads.
+        NotInstalled: if it cannot be read, or the client could not read it.
     """
     return ClientFile.of(client, path, _bytes(path) or b"")
 
@@ -178,15 +178,15 @@ def _bytes(path: Path) -> bytes | None:
 
 
 class Written(Struct, frozen=True):
-    """``backup``: the file as it was before; None: there was none, or it is again as it was before it got our entry."""
+    """``backup``: the previous file; None if there was none, or if the file is again as it was before our entry."""
 
     backup: Path | None
 
 
 def put(client: ChatClient, path: Path, name: str, entry: Json | None) -> Written | None:
-    """Write our entry, or take it out if None. None: there was nothing to change.
+    """Write our entry, or remove it if None. Returns None if there was nothing to change.
 
-    A file that holds a key is the owner's alone to read, and so is every backup.
+    A file that contains a key, and every backup, is readable by its owner only.
 
     Raises:
         NotInstalled: with nothing changed.
@@ -214,27 +214,27 @@ def put(client: ChatClient, path: Path, name: str, entry: Json | None) -> Writte
 
 
 def _original(file: ClientFile, name: str, entry: Json, content: bytes) -> bytes | None:
-    """The file before it got our entry, byte for byte, if a backup is that and nothing else was changed since."""
+    """The file before our entry, byte for byte, if a backup has it and nothing else was changed since."""
     for backup in _backups(file.path):
         before = backup.read_bytes()
         try:
             earlier = ClientFile.of(file.client, backup, before)
             if earlier.entry(name) is None and earlier.changed(name, entry) == content:
                 return before
-        except NotInstalled:  # a file of somebody else's by that name
+        except NotInstalled:  # a file of that name by another program
             continue
     return None
 
 
 def _backups(path: Path) -> list[Path]:
-    """Those that are there. A link is none: what it leads to is not ours."""
+    """The existing backups. Links are skipped, because their targets are not ours."""
     name = re.compile(re.escape(path.name) + r"\.backup(-\d+)?")
     backups = [file for file in path.parent.glob("*.backup*") if name.fullmatch(file.name)]
     return [backup for backup in backups if stat.S_ISREG(backup.lstat().st_mode)]
 
 
 def _kept(path: Path, content: bytes) -> Path:
-    """A backup with that content: one that is there, or a new one under a name that nothing has, not even a link."""
+    """A backup with that content: an existing one, or a new one under an unused name; a link counts as used."""
     for backup in _backups(path):
         if backup.read_bytes() == content:
             return backup
@@ -250,7 +250,7 @@ def _kept(path: Path, content: bytes) -> Path:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether others than the owner may do anything with a file, where the system has such rights."""
+    """Whether users other than the owner have any right to a file, on systems with such rights."""
     return os.name == "posix" and bool(path.stat().st_mode & OTHERS)
 
 
@@ -260,12 +260,12 @@ def _make_private(path: Path) -> None:
 
 
 def _replace(path: Path, content: bytes, *, private: bool) -> None:
-    """Write a file in one step, so that it is never there in part. ``private``: for its owner alone."""
+    """Write a file in one step, so that it never exists in part. ``private``: for its owner only."""
     with NamedTemporaryFile(dir=path.parent, delete=False) as file:
         written = Path(file.name)
         try:
             file.write(content)
-            file.close()  # Windows replaces no file that is open
+            file.close()  # Windows cannot replace an open file
             if path.exists():
                 shutil.copymode(path, written)
                 if os.name == "posix" and os.geteuid() == 0:
@@ -274,11 +274,11 @@ def _replace(path: Path, content: bytes, *, private: bool) -> None:
                 _make_private(written)
             written.replace(path)
         finally:
-            written.unlink(missing_ok=True)  # it is there only if something failed
+            written.unlink(missing_ok=True)  # it still exists only after a failure
 
 
 def placeholder(name: str) -> str:
-    """What stands for the secret of that variable where one is shown."""
+    """The text shown in place of the secret in that variable."""
     return f"your-{name.lower().replace('_', '-')}"
 
 
@@ -286,9 +286,9 @@ PLACEHOLDER = placeholder(KEY)
 
 
 class Choices(Struct, frozen=True):
-    """What was asked for on the command line. ``plain``: write the key itself, also where a reference would do.
+    """The options of the command line. ``plain``: write the key itself, even if a reference would do.
 
-    ``env_file``: the file that holds the key, for clients that read such a file.
+    ``env_file``: the file with the key, for clients that read such a file.
     """
 
     sandbox: bool = False
@@ -300,7 +300,7 @@ def show(name: str, machine: Machine, choices: Choices) -> None:
     """Print what ``install`` would write, without secrets.
 
     Raises:
-        NotInstalled: if it would not be written.
+        NotInstalled: if ``install`` would fail.
     """
     client, entry = CLIENTS.get(name), SANDBOX_ENTRY if choices.sandbox else ENTRY
     environment, words = _without_secrets(sandbox=choices.sandbox), own_words(sandbox=choices.sandbox)
@@ -313,7 +313,7 @@ def show(name: str, machine: Machine, choices: Choices) -> None:
 
 
 def uninstall(name: str, machine: Machine, *, sandbox: bool) -> None:
-    """Take the entry out, and say so.
+    """Remove the entry, and say so.
 
     Raises:
         NotInstalled: with nothing changed.
@@ -330,7 +330,7 @@ def uninstall(name: str, machine: Machine, *, sandbox: bool) -> None:
 
 
 def install(name: str, machine: Machine, choices: Choices) -> None:
-    """Write the entry, and say where, and where its key comes from.
+    """Write the entry, and print where it is and where its key comes from.
 
     Raises:
         NotInstalled: with nothing changed.
@@ -357,7 +357,7 @@ def _client(name: str) -> ChatClient:
 
 
 def _entry(client: ChatClient, environment: dict[str, str], choices: Choices) -> Json:
-    """The entry: a secret that this shell has is referred to where the client can, and so is one that it asks for."""
+    """The entry; where the client can, it refers to a secret that this shell has or that the client asks for."""
     words = own_words(sandbox=choices.sandbox)
     name = SANDBOX_ENTRY if choices.sandbox else ENTRY
     if choices.sandbox or choices.plain or not (client.secrets.can_refer or choices.env_file):
@@ -371,7 +371,7 @@ def _entry(client: ChatClient, environment: dict[str, str], choices: Choices) ->
 
 
 def _key_source(client: ChatClient, entry: JsonObject, choices: Choices) -> str:
-    """Where the server gets its key from when that client starts it."""
+    """Where the server gets its key when that client starts it."""
     if choices.env_file is not None:
         return f"{client.title} reads the key from {choices.env_file}."
     if client.holds_key(entry):
@@ -384,7 +384,7 @@ def _key_source(client: ChatClient, entry: JsonObject, choices: Choices) -> str:
 
 
 def _environment(client: ChatClient, choices: Choices) -> dict[str, str]:
-    """The settings of this shell, which the client's server is to have, too; the key is asked for if there is none."""
+    """The settings of this shell, for the client's server; the user is asked for a missing key."""
     if choices.sandbox:
         return {}
     settings = _settings()
@@ -407,7 +407,7 @@ def _environment(client: ChatClient, choices: Choices) -> dict[str, str]:
 
 
 def _key_in(client: ChatClient, env_file: Path) -> str:
-    """The key that stands in a file of variables."""
+    """The key in a file of variables."""
     if not client.secrets.file_field:
         readers = " and ".join(other.title for other in CLIENTS.values() if other.secrets.file_field)
         raise NotInstalled(f"{client.title} does not support --env-file; {readers} do. {UNCHANGED}")
@@ -425,7 +425,7 @@ def _key_in(client: ChatClient, env_file: Path) -> str:
 
 
 def _without_secrets(*, sandbox: bool) -> dict[str, str]:
-    """The same without secrets, for a screen that others may see."""
+    """The same without secrets, to show on a screen."""
     if sandbox:
         return {}
     _refuse_unusable(api_key=None)
@@ -436,10 +436,10 @@ def _without_secrets(*, sandbox: bool) -> dict[str, str]:
 
 
 def _settings() -> dict[str, str]:
-    """What is set in this shell; what is blank counts as absent, as everywhere.
+    """The variables set in this shell; blank ones count as absent, as everywhere.
 
-    The way through a company's network is among it: some clients hand on few variables of their own. A proxy with a
-    password is not, as it would stand in the file.
+    They include the settings of a company's network, as some clients pass on few variables. A proxy with a
+    password is left out, because it would be written to the file.
     """
     proxies = [name for name in PROXIES if "@" not in os.environ.get(name, "")]
     names = [*variables(Settings), *proxies, *CERTIFICATES]

@@ -1,7 +1,7 @@
-"""JSON in a file that people edit: one member is set or taken out, and all other bytes stay as they are.
+"""Edit JSON in a file that people edit too: set or remove one member and keep all other bytes.
 
-Comments and trailing commas (JSONC) are each read where the program whose file it is reads them. The libraries for
-Python that keep the text of such files need Node or Python 3.12, read JSON5, or have a licence that does not fit.
+Comments and trailing commas (JSONC) are accepted if the program that owns the file accepts them. The libraries for
+Python that preserve the text of such files need Node or Python 3.12, read JSON5, or have an incompatible licence.
 """
 
 import json
@@ -22,11 +22,11 @@ _DECODER = json.JSONDecoder()
 
 
 class NotEditable(NotJson):
-    """The text is of another form than is looked for, or cannot be edited in place."""
+    """The text has an unexpected form, or cannot be edited in place."""
 
 
 class Member(Struct, frozen=True):
-    """Where a member stands: where its name begins, its value, and where that and its comma, if any, end.
+    """The position of a member: where its name begins, its value, and where the value and its comma, if any, end.
 
     The items of a list are members without a name.
     """
@@ -39,13 +39,13 @@ class Member(Struct, frozen=True):
 
 
 class Jsonc:
-    """A text that holds an object; one of nothing but space and comments holds an empty one.
+    """A text with an object; one with only white space and comments counts as an empty object.
 
-    ``comments``, ``trailing_commas``: whether they are read (the latter unless given: with comments). What holds others
-    is not JSON.
+    ``comments``, ``trailing_commas``: whether they are allowed (by default the latter if comments are). Otherwise they
+    are errors.
 
     Raises:
-        NotJson: saying where.
+        NotJson: with the position.
     """
 
     def __init__(self, text: str, *, comments: bool, trailing_commas: bool | None = None) -> None:
@@ -57,19 +57,19 @@ class Jsonc:
         self.text = text
         self._comments, self._trailing_commas = comments, trailing_commas
         self._blanked = blanked
-        """The text with spaces for comments."""
+        """The text with comments replaced by spaces."""
         self._strict = _TRAILING_COMMA.sub(_blank, blanked) if trailing_commas else blanked
-        """The same with spaces for trailing commas: JSON."""
+        """The same with trailing commas replaced by spaces: JSON."""
         value = as_object(read_json(self._strict, duplicates=True))
         if value is None:
             raise NotEditable("contains no JSON object")
         self.value = value
 
     def inner(self, outer: str) -> JsonObject:
-        """The object that is a member of the whole; an empty one if there is no such member.
+        """The object in a member of the whole; an empty one if there is no such member.
 
         Raises:
-            NotEditable: if it is no object, or there several times: programs read the last, people any.
+            NotEditable: if it is not an object, or occurs several times: programs read the last, people any.
         """
         self._only(self._start, outer)
         value = as_object(self.value.get(outer, {}))
@@ -89,7 +89,7 @@ class Jsonc:
         return inner.get(name)
 
     def with_member(self, outer: str, name: str, value: Any) -> str:
-        """The text with a member of an inner object set; the inner object is made if it is not there.
+        """The text with a member of an inner object set; a missing inner object is created.
 
         Raises:
             NotEditable: as of ``inner``.
@@ -119,10 +119,10 @@ class Jsonc:
         return self._checked(self._without(at, place), {**self.value, outer: rest})
 
     def with_item(self, outer: str, item: JsonObject) -> str:
-        """The text with an item in a list that is a member of the whole; the list is made if it is not there.
+        """The text with an item in a list that is a member of the whole; a missing list is created.
 
         Raises:
-            NotEditable: if it is no list, or there several times.
+            NotEditable: if it is not a list, or occurs several times.
         """
         items = self.items(outer)
         if item in items:
@@ -170,7 +170,7 @@ class Jsonc:
         return head + tail
 
     def _checked(self, text: str, expected: JsonObject) -> str:
-        """An edited text, read again: what is not as expected is written nowhere."""
+        """The edited text, if it reads as expected; nothing else is ever written."""
         if Jsonc(text, comments=self._comments, trailing_commas=self._trailing_commas).value != expected:
             raise NotEditable("cannot be edited in place")
         return text
@@ -184,7 +184,7 @@ class Jsonc:
         return self._start if member is None else member.value
 
     def _members(self, at: int) -> tuple[list[Member], int]:
-        """Those of the object or list that begins there, and where its closing brace or bracket is."""
+        """The members of the object or list that begins there, and the position of its closing brace or bracket."""
         members, place, is_object = list[Member](), _next(self._strict, at + 1), self._strict[at] == "{"
         while self._strict[place] not in "}]":
             name, value = "", place
@@ -211,7 +211,7 @@ class Jsonc:
         return members[0] if members else None
 
     def _added(self, at: int, name: str, value: Any) -> str:
-        """The text with one more member at the end of the object that begins there, written as its neighbours are."""
+        """The text with another member at the end of the object that begins there, formatted like its neighbours."""
         members, close = self._members(at)
         if not members:
             return self._filled(at, close, name, value)
@@ -227,7 +227,7 @@ class Jsonc:
         return head + comma + self.text[len(head) : end] + member + self.text[end:]
 
     def _filled(self, at: int, close: int, name: str, value: Any) -> str:
-        """The text with the first member of an object that is empty but for comments."""
+        """The text with the first member of an object that is empty except for comments."""
         inside = self.text[at + 1 : close].rstrip()
         if at != self._start and "\n" not in self.text.strip():
             member = f"{self._label(at, name)}{self._written(value, None)}"
@@ -238,18 +238,18 @@ class Jsonc:
         return f"{self.text[: at + 1]}{inside}{member}{self._line_end}{outer}{self.text[close:]}"
 
     def _label(self, at: int, name: str) -> str:
-        """What stands before a member of the object that begins there; nothing in a list."""
+        """The label of a member of the object that begins there; empty in a list."""
         return f"{json.dumps(name)}: " if self._strict[at] == "{" else ""
 
     def _written(self, value: Any, lead: str | None) -> str:
-        """A value as JSON; over several lines, which begin with ``lead``, or None: on one."""
+        """A value as JSON; on several lines, each beginning with ``lead``, or on one if that is None."""
         if lead is None:
             return json.dumps(value, ensure_ascii=False)
         shown = json.dumps(value, ensure_ascii=False, indent=self._indent)
         return shown.replace("\n", self._line_end + lead)
 
     def _space_before(self, member: Member) -> int:
-        """Where the space before a member begins; what follows it on its line must not become part of a comment."""
+        """Where the white space before a member begins; the rest of its line must not become part of a comment."""
         start = len(self.text[: member.start].rstrip())
         is_after_comment = start > len(self._blanked[: member.start].rstrip())
         rest = self.text[member.comma or member.end :].lstrip(" \t")
@@ -262,7 +262,7 @@ class Jsonc:
         return self._line_start(at) > 0 and not self.text[self._line_start(at) : at].strip()
 
     def _lead(self, at: int) -> str:
-        """The space at the beginning of the line in which a place is."""
+        """The white space at the beginning of the line of a position."""
         match = _LEAD.match(self.text, self._line_start(at))
         return match[0] if match else ""
 
@@ -272,18 +272,18 @@ class Jsonc:
 
     @property
     def _indent(self) -> str:
-        """How far members stand to the right of their object, by the first one of the whole."""
+        """The indentation of members, by the first member of the whole."""
         members, _ = self._members(self._start)
         lead = self._lead(members[0].start) if members and self._begins_line(members[0].start) else ""
         return lead or "  "
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Spaces in place of what the pattern's group has, lines kept; a text, in which it may stand too, as it is."""
+    """The text with the pattern's group replaced by spaces, line breaks kept; matches inside strings stay."""
     return match[0] if match[1] is None else re.sub(r"[^\r\n]", " ", match[1])
 
 
 def _next(text: str, at: int) -> int:
-    """The next place that is no space."""
+    """The next position after white space."""
     match = _NOT_SPACE.search(text, at)
     return match.start() if match else len(text)

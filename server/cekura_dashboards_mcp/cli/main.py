@@ -26,23 +26,23 @@ from cekura_dashboards_mcp.cli.terminal import (
 )
 
 INTERRUPTED = 130
-"""128 and the number of the signal, as shells have it."""
+"""128 plus the number of the signal, as in shells."""
 COLOURS = {"ok  ": "green", "FAIL": "red", "?   ": "yellow"}
-"""Of the doctor's marks, on a terminal without NO_COLOR."""
+"""The colours of the doctor's marks, on a terminal without NO_COLOR."""
 CHAT_CLIENTS = (
     "claude-desktop", "claude-code", "cursor", "vscode", "codex", "gemini", "qwen", "opencode", "windsurf", "zed",
     "goose", "cline", "librechat",
 )  # fmt: skip
-"""The names in ``cli.clients``, which takes longer to import than most commands need."""
+"""The names in ``cli.clients``, repeated here because that module is slow to import."""
 OUT = click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the page here.")
 
 
 def program() -> None:
-    """Run as a program of its own: Ctrl-C ends it at once, with the exit code that shells know.
+    """Run as a program: Ctrl-C ends it at once, with the exit code that shells expect.
 
-    Nothing is lost by it: no state is kept, and a thread that waits for standard input could not be ended otherwise.
+    Nothing is lost: there is no state, and a thread that waits for standard input cannot be ended otherwise.
     """
-    gc.disable()  # nothing that is imported is garbage; commands that go on running look for it again afterwards
+    gc.disable()  # imports create no garbage; commands that keep running collect again afterwards
     signal.signal(signal.SIGINT, _interrupted)
     main()
 
@@ -52,7 +52,7 @@ def _interrupted(_signal: int, _frame: object) -> None:
 
 
 class _ServesByDefault(click.Group):
-    """Commands. Options without one, or nothing at all, go to ``serve``."""
+    """A group whose default command is ``serve``, with options or without."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         of_the_group = {name for option in self.get_params(ctx) for name in option.opts}
@@ -115,7 +115,7 @@ def serve(
 
 
 def _load() -> None:
-    """What the first call needs stays for ever, too."""
+    """Load what the first call needs; it also stays in memory for good."""
     from cekura_dashboards_mcp.protocol.server import load
 
     load()
@@ -123,7 +123,7 @@ def _load() -> None:
 
 
 def _all_imported() -> None:
-    """Look for garbage again, but not among what stays for ever."""
+    """Collect garbage again, except among the imported modules."""
     gc.freeze()
     gc.enable()
 

@@ -1,4 +1,4 @@
-"""What the commands share: their connection, their errors on stderr, and a line for whoever waits."""
+"""What the commands share: their connection, errors on stderr, and a line for a waiting user."""
 
 import logging
 import sys
@@ -31,13 +31,13 @@ class Stopped(click.ClickException):
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help: what one might type."""
+    """Examples for the end of a command's help."""
     return "\b\nExamples:\n" + "\n".join(f"  cekura-dashboards {line}" for line in lines)
 
 
 @contextmanager
 def waiting(what: str, stream: TextIO | None = None, after_s: float = FELT_S) -> Generator[threading.Timer]:
-    """Say on a terminal what is waited for, if it takes long enough to be felt. ``stream`` None: standard error."""
+    """Show on a terminal what the command is waiting for, after a delay. ``stream`` None: standard error."""
     timer = threading.Timer(after_s, click.echo, [f"{what} …"], {"file": stream, "err": True})
     timer.daemon = True
     if (stream or sys.stderr).isatty():
@@ -69,14 +69,14 @@ def connection(*, sandbox: bool = False, key_needed: bool = True, per_request: b
 
 
 def _log_to_stderr(level: str) -> None:
-    """What this program says at the level asked for; of libraries warnings only, as they log headers and bodies."""
+    """Log this program at the given level, and libraries from warnings on, because they log headers and bodies."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for name in ("cekura_dashboards", "cekura_dashboards_mcp"):
         logging.getLogger(name).setLevel(level)
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(logging.Formatter("%(message)s"))
     for name in ("cekura_dashboards_mcp.calls", "cekura_dashboards_mcp.audit"):
-        logging.getLogger(name).propagate = False  # their lines are JSON, and nothing else
+        logging.getLogger(name).propagate = False  # their lines are pure JSON
         logging.getLogger(name).handlers = [lines]
 
 
@@ -105,7 +105,7 @@ def need_sandbox() -> None:
 
 
 def check_tool(name: str) -> None:
-    """Stop at a name that no tool has, with the nearest."""
+    """Refuse an unknown tool name, suggesting the nearest."""
     from cekura_dashboards import TOOLS
     from cekura_dashboards.text import named, nearest
 

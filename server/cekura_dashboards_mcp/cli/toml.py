@@ -1,4 +1,4 @@
-"""TOML in a file that people edit: one table is set or taken out, and all other lines stay as they are."""
+"""Edit TOML in a file that people edit too: set or remove one table and keep all other lines."""
 
 import re
 import tomllib
@@ -12,15 +12,15 @@ from cekura_dashboards_mcp.cli.jsonc import NotEditable
 
 _HEADER = re.compile(r"[ \t]*\[")
 Place = tuple[int, int]
-"""The first of some lines, and the one after the last, from 0."""
+"""A half-open range of lines, from 0."""
 _NO_VALUE = re.compile(r"[ \t]*(#.*)?")
 
 
 class Toml:
-    """A text that holds tables.
+    """A text with tables.
 
     Raises:
-        NotEditable: if it is no TOML; it says where.
+        NotEditable: if it is not TOML, with the position.
     """
 
     def __init__(self, text: str) -> None:
@@ -34,7 +34,7 @@ class Toml:
         """The table of that name; an empty one if there is none.
 
         Raises:
-            NotEditable: if it is no table.
+            NotEditable: if it is not a table.
         """
         value = as_object(self.value.get(outer, {}))
         if value is None:
@@ -42,7 +42,7 @@ class Toml:
         return value
 
     def member(self, outer: str, name: str) -> Any:
-        """A member of a table; None if it is not there.
+        """A member of a table; None if there is none.
 
         Raises:
             NotEditable: as of ``inner``.
@@ -50,7 +50,7 @@ class Toml:
         return self.inner(outer).get(name)
 
     def with_member(self, outer: str, name: str, value: Any) -> str:
-        """The text with a table set inside of another: in the place of the earlier one, or at the end.
+        """The text with a table set inside another: in place of the existing one, or at the end.
 
         Raises:
             NotEditable: as of ``inner``.
@@ -65,7 +65,7 @@ class Toml:
         return self._checked([text + gap + table, self._edited(outer, name, value)], expected)
 
     def without_member(self, outer: str, name: str) -> str:
-        """The text without a table inside of another, and without the empty line before it.
+        """The text without a table inside another, and without the empty line before it.
 
         Raises:
             NotEditable: as of ``inner``.
@@ -75,7 +75,7 @@ class Toml:
         others = {other: value for other, value in self.inner(outer).items() if other != name}
         texts = [self._with_lines(places) for places in self._places(outer, name)]
         rest = {**self.value, outer: others}
-        if not others:  # the table around it, where it has no header of its own
+        if not others:  # the enclosing table, if this one has no header of its own
             rest = {key: value for key, value in rest.items() if key != outer}
         return self._checked([*texts, self._edited(outer, name, None)], {**self.value, outer: others}, rest)
 
@@ -88,11 +88,11 @@ class Toml:
         return "\r\n" if "\r\n" in self.text else "\n"
 
     def _ended(self, text: str) -> str:
-        """What was written, with the line ends of the text."""
+        """The new text with the line ends of the file."""
         return text.replace("\n", self._line_end)
 
     def _places(self, outer: str, name: str) -> list[list[Place]]:
-        """Where a table and those inside of it stand; later guesses leave out what only looks like one of them."""
+        """Possible line ranges of a table and its subtables; later ones skip lines that only look like a header."""
         header = re.compile(
             rf"""[ \t]*\[[ \t]*["']?{re.escape(outer)}["']?[ \t]*\.[ \t]*["']?{re.escape(name)}["']?[ \t]*[.\]]"""
         )
@@ -107,7 +107,7 @@ class Toml:
         return [places[first:] for first in range(len(places))]
 
     def _with_lines(self, places: list[Place], table: str = "") -> str:
-        """The text with a table in the first of the places, and nothing in the others, nor an empty line before."""
+        """The text with a table in the first range; the other ranges, and an empty line before each, are removed."""
         lines, parts, end = self._lines, list[str](), 0
         for start, next_end in places:
             is_empty = start > end and not lines[start - 1].strip() and not table
@@ -116,7 +116,7 @@ class Toml:
         return "".join([*parts, *lines[end:]])
 
     def _edited(self, outer: str, name: str, value: Any) -> str:
-        """The same where the table has no header: inside of braces, or by dotted keys."""
+        """The same for a table without a header: inline, or with dotted keys."""
         document: Any = tomlkit.parse(self.text)
         try:
             if value is not None:
@@ -128,7 +128,7 @@ class Toml:
         return str(document.as_string())
 
     def _checked(self, texts: list[str], *expected: JsonObject) -> str:
-        """The first of the edited texts that reads as expected: no other is written."""
+        """The first of the edited texts that reads as expected; nothing else is ever written."""
         for text in texts:
             try:
                 if tomllib.loads(text) in expected:

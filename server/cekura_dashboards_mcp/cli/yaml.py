@@ -1,7 +1,7 @@
-"""YAML in a file that people edit: one member of a mapping is set or taken out, and all other lines stay as they are.
+"""Edit YAML in a file that people edit too: set or remove one member of a mapping and keep all other lines.
 
-The library says where each thing stands. Its own round trip would keep comments and order as well, but not how deep
-lists are indented, nor line ends.
+The library gives the position of each node. Its own round trip would keep comments and order as well, but not the
+indentation of lists and the line ends.
 """
 
 import json
@@ -15,16 +15,16 @@ from cekura_dashboards.api.models import JsonObject, as_object
 from cekura_dashboards_mcp.cli.jsonc import NotEditable
 
 Node = Any
-"""A node of the library, which gives its nodes no types: ``id``, ``value``, where it stands, ``flow_style``."""
+"""A node of the library, whose nodes are untyped: ``id``, ``value``, its position, ``flow_style``."""
 Member = tuple[Node, Node]
 MAPPING, SCALAR = "mapping", "scalar"
 
 
 class Yaml:
-    """A text that holds one mapping; one of nothing but space and comments holds an empty one.
+    """A text with one mapping; one with only white space and comments counts as an empty mapping.
 
     Raises:
-        NotEditable: if it holds something else, or is no YAML; it says where.
+        NotEditable: if it contains something else, or is not YAML, with the position.
     """
 
     def __init__(self, text: str) -> None:
@@ -45,10 +45,10 @@ class Yaml:
         self.value = value
 
     def inner(self, outer: str) -> JsonObject:
-        """The mapping that is a member of the whole; an empty one if there is none.
+        """The mapping in a member of the whole; an empty one if there is none.
 
         Raises:
-            NotEditable: if it is no mapping.
+            NotEditable: if it is not a mapping.
         """
         value = self.value.get(outer)
         inner = as_object({} if value is None else value)
@@ -57,7 +57,7 @@ class Yaml:
         return inner
 
     def member(self, outer: str, name: str) -> Any:
-        """A member of an inner mapping; None if it is not there.
+        """A member of an inner mapping; None if there is none.
 
         Raises:
             NotEditable: as of ``inner``.
@@ -65,7 +65,7 @@ class Yaml:
         return self.inner(outer).get(name)
 
     def with_member(self, outer: str, name: str, value: Any) -> str:
-        """The text with a member of an inner mapping set: in the place of the earlier one, or before the others.
+        """The text with a member of an inner mapping set: in place of the existing one, or before the others.
 
         Raises:
             NotEditable: as of ``inner``.
@@ -121,7 +121,7 @@ class Yaml:
         return self.text[:start] + self.text[end:]
 
     def _inside_braces(self, node: Node, name: str, value: Any) -> str:
-        """A member as JSON, which is YAML inside of braces."""
+        """A member as JSON, which is valid YAML inside braces."""
         shown = json.dumps(value, ensure_ascii=False)
         for key, present in node.value:
             if key.value == name:
@@ -134,13 +134,13 @@ class Yaml:
         return next((key, value) for key, value in mapping.value if key.value == name)
 
     def _lines_of(self, member: Member) -> tuple[int, int]:
-        """Where the lines of a member begin, and where they end."""
+        """The positions where the lines of a member begin and end."""
         start: int = self.text.rfind("\n", 0, member[0].start_mark.index) + 1
         end = self.text.find("\n", _end(member[1])) + 1
         return start, end or len(self.text)
 
     def _after_line(self, node: Node, block: str) -> str:
-        """The text with lines after the one in which something ends."""
+        """The text with lines inserted after the line of a position."""
         end = self.text.find("\n", node.end_mark.index) + 1
         if not end:
             return self._ended + block
@@ -155,7 +155,7 @@ class Yaml:
         return self.text if not self.text or self.text.endswith("\n") else self.text + self._line_end
 
     def _block(self, value: JsonObject, column: int) -> str:
-        """Members as lines that begin at that column."""
+        """Members as lines, indented to that column."""
         yaml: Any = YAML(typ="rt", pure=True)
         written = StringIO()
         yaml.width = 10_000
@@ -164,7 +164,7 @@ class Yaml:
         return "".join(f"{' ' * column}{line}{self._line_end}" for line in written.getvalue().splitlines())
 
     def _checked(self, text: str, outer: str, names: list[str], member: tuple[str, Any] | None) -> str:
-        """An edited text, read again: what is not as expected is written nowhere."""
+        """The edited text, if it reads as expected; nothing else is ever written."""
         after = Yaml(text)
         same = sorted(after.inner(outer)) == sorted(names) and {*after.value} == {*self.value, outer}
         if not same or (member and after.member(outer, member[0]) != member[1]):
@@ -173,7 +173,7 @@ class Yaml:
 
 
 def _end(node: Node) -> int:
-    """Where the last thing in a node ends: a block itself ends only where the next one begins."""
+    """Where the last scalar in a node ends: a block node itself ends only where the next one begins."""
     if node.id != SCALAR and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(last[1] if node.id == MAPPING else last)

@@ -1,1 +1,1 @@
-"""The server as MCP sees it."""
+"""The MCP server."""

@@ -1,9 +1,9 @@
-"""A call of a tool: asking the person behind the client, and what is seen of the call from outside.
+"""Tool calls: asking the user for confirmation, metrics, spans and the log line.
 
-Since 2026-07-28 a question ends the call, and the client makes the call again with the answer; before, it is asked in
-the middle of the call. The SDK does either; what is asked must be the same both times.
+Since 2026-07-28 a question ends the call, and the client repeats the call with the answer; before, it is asked in
+the middle of the call. The SDK does either; the question must be the same both times.
 
-Metrics and spans go through OpenTelemetry's API, and nowhere unless its SDK is configured; no key and no content.
+Metrics and spans go to OpenTelemetry's API, without keys and contents; it drops them unless its SDK is configured.
 """
 
 import json
@@ -47,7 +47,7 @@ FIRST_ASKED_BY_RESULT = "2026-07-28"
 
 
 class NotConfirmed(DashboardsError):
-    """The person said no."""
+    """The user declined."""
 
     def __init__(self) -> None:
         super().__init__("Nothing was changed: the user declined. Do not try again unless they ask for it.")
@@ -60,7 +60,7 @@ class Consent(BaseModel):
 
 
 def can_ask(context: Context[Any, Any]) -> bool:
-    """Whether there is a person to ask: the client shows forms, and the question can reach it."""
+    """Whether the user can be asked: the client shows forms, and the question can reach it."""
     capabilities = context.client_capabilities
     form = capabilities.elicitation if capabilities is not None else None
     if form is None or (form.form is None and form.url is not None):
@@ -71,14 +71,14 @@ def can_ask(context: Context[Any, Any]) -> bool:
 
 
 async def ask(context: Context[Any, Any], question: str, *, planned: bool) -> InputRequiredResult | bool:
-    """Return True once the person has agreed, False if nobody was asked; or the question, to be answered to the client.
+    """Return True once the user has agreed, False if nobody was asked, or the question to return to the client.
 
-    Nobody was asked if the client answers with an error, or with what is neither yes nor no. Since 2026-07-28 a client
-    that cannot show a question ends the call for itself, and this server hears no more of it. So who calls with a
-    plan_id instead (``planned``) is not asked a second time.
+    Nobody was asked if the client answers with an error, or with neither yes nor no. Since 2026-07-28 a client
+    that cannot show a question drops the call, and this server is not told. So a caller with a
+    plan_id (``planned``) is not asked a second time.
 
     Raises:
-        NotConfirmed: if the person said no.
+        NotConfirmed: if the user declined.
     """
 
     async def consent() -> Elicit[Consent]:
@@ -106,7 +106,7 @@ async def ask(context: Context[Any, Any], question: str, *, planned: bool) -> In
 
 
 CALLS = logging.getLogger("cekura_dashboards_mcp.calls")
-"""Its lines are JSON, and nothing else."""
+"""Its lines are pure JSON."""
 _meter = metrics.get_meter("cekura-dashboards-mcp")
 _calls = _meter.create_counter("cekura.tool.calls", "{call}", "Calls of tools, by outcome")
 _seconds = _meter.create_histogram(
@@ -123,7 +123,7 @@ _remembered = _meter.create_counter("cekura.lookups.remembered", "{lookup}", "Na
 
 @dataclass
 class ObservedCall:
-    """A call. ``outcome``: ok, asked (a person), or the kind of its error."""
+    """A call. ``outcome``: ok, asked (the user), or the kind of its error."""
 
     tool: str
     caller: str
@@ -134,7 +134,7 @@ class ObservedCall:
 
 @contextmanager
 def observe(tool: str, caller: str) -> Generator[ObservedCall]:
-    """Watch a call from its start to its end. ``caller``: a digest of its key."""
+    """Record a call from start to end. ``caller``: a digest of its key."""
     call, started = ObservedCall(tool, caller), time.perf_counter()
     with count_usage() as usage:
         try:
@@ -169,16 +169,16 @@ def _log_line(call: ObservedCall, usage: Usage, seconds: float) -> None:
 BY_NAME = {tool.name: tool for tool in TOOLS}
 DRAWN = [tool.name for tool in TOOLS if tool.is_drawn]
 ANSWERABLE = (InvalidArguments, NotFound, PlanRefused, NotAllowed)
-"""Errors that the caller can mend alone; the others carry the id under which the log has the call."""
+"""Errors that the caller can fix alone; the text of all others ends with the request id in the log."""
 
 
 async def run_tool(
     name: str, arguments: dict[str, Any], context: Context[Any, Any], *, for_view: bool = False
 ) -> CallToolResult | InputRequiredResult:
-    """Answer with text and structure, and with a chart for those who show it.
+    """Run a tool: text, structure, and a chart for clients that show charts.
 
-    An error of ours is answered with its exact text and isError, and a question to a person as that question.
-    ``for_view``: the chart view asks, and needs next to no text.
+    Our own errors become an answer with their exact text and isError, a question to the user becomes that question.
+    ``for_view``: for the chart view, which needs hardly any text.
 
     Raises:
         UnexpectedToolError: for any other error, which the SDK logs.
@@ -218,9 +218,9 @@ async def run_tool(
 async def run_for_view(
     arguments: dict[str, Any], context: Context[Any, Any], drawn: Sequence[str]
 ) -> CallToolResult | InputRequiredResult:
-    """The way back for a chart view that was not handed its data, or that asks for other data: what is drawn alone.
+    """Only the data to draw, for a chart view that did not receive its data or that asks for other data.
 
-    ``drawn``: those of its tools that are offered, which an error names.
+    ``drawn``: the available tools with charts, for errors.
     """
     tool: Any = arguments.get("tool")
     tool_arguments: Any = arguments.get("arguments") or {}
@@ -230,7 +230,7 @@ async def run_for_view(
 
 
 def _of_open(text: str, open_tools: frozenset[str] | None) -> str:
-    """An error without the sentences that point to a tool that no key may use here, if it has others."""
+    """An error without the sentences about tools that no key may use here, if other sentences remain."""
     if open_tools is None:
         return text
     absent = {*BY_NAME} - open_tools
@@ -242,7 +242,7 @@ def _error(text: str) -> CallToolResult:
 
 
 class ConfirmationNeeded(Exception):
-    """A question to the person, which ends the call: the client makes it again with the answer."""
+    """A question to the user, which ends the call: the client repeats the call with the answer."""
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__("a person is asked")

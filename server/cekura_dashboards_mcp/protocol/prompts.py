@@ -1,7 +1,7 @@
-"""Prompts and resources: what people pick by name.
+"""Prompts and resources, which people choose by name.
 
-A prompt is the text of a skill, with the person's values in its calls. It asks the API for nothing: names are looked up
-by the tools that it names, and completed as they are typed. The resources are the guide, and each dashboard's setup.
+A prompt is the text of a skill with the user's values in its calls. It makes no request: names are looked up
+by the tools that it calls, and completed while they are typed. The resources are the guide, and each dashboard's setup.
 """
 
 import re
@@ -40,18 +40,18 @@ ARGUMENTS = {
 CALL = re.compile(r"`\w+ \{.*\}`")
 """A call of a tool in the text of a skill."""
 VALUE = re.compile(r'"(?P<key>\w+)": (?P<open>\[?)"(?:<(?P<name>\w+)>|[^"]*)"(?P<close>(?:\](?:, )?)?)')
-"""An argument whose value is one text, or a list of one."""
+"""An argument with a text, or a list of one text, as its value."""
 
 
 @dataclass(frozen=True)
 class SkillPrompt:
-    """How people ask for a skill."""
+    """The prompt of a skill."""
 
     skill: str
     arguments: Sequence[str] = ()
     required: frozenset[str] = frozenset()
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Values of a prompt that is a special case of its skill."""
+    """Fixed values of a prompt that is a special case of its skill."""
     title: str = ""
     description: str = ""
 
@@ -77,13 +77,13 @@ PROMPTS = {
 
 
 class CheckedPrompt(Prompt):
-    """A prompt that words its own errors."""
+    """A prompt with its own error texts."""
 
     async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> Any:
-        """Refuse what is missing or unknown.
+        """Refuse missing and unknown arguments.
 
         Raises:
-            MCPError: saying which.
+            MCPError: naming them.
         """
         declared = {argument.name: argument for argument in self.arguments or []}
         arguments_sent = {name: value for name, value in (arguments or {}).items() if value is not None}
@@ -123,14 +123,14 @@ def _prompt(name: str, prompt: SkillPrompt) -> Prompt:
 
 
 def text_of(source: Skill, values: Mapping[str, str]) -> str:
-    """A skill with these values in its calls, and listed above it."""
+    """A skill with these values in its calls and listed above."""
     chosen = [f"- {name}: {inert(value)}" for name, value in values.items() if value.strip()]
     body = CALL.sub(lambda call: VALUE.sub(lambda value: _filled(value, values), call[0]), source.body)
     return "\n\n".join([f"# {source.title}", *(["\n".join(chosen)] if chosen else []), body])
 
 
 def _filled(argument: re.Match[str], values: Mapping[str, str]) -> str:
-    """An argument of a call with the value of its name; a list of names goes if there is none."""
+    """An argument of a call with its value; a list of names without a value is dropped."""
     key, is_list = argument["key"], bool(argument["open"])
     name = argument["name"] or (key if key in FIXED else "")
     if name not in values:
@@ -142,15 +142,15 @@ def _filled(argument: re.Match[str], values: Mapping[str, str]) -> str:
 
 
 MAX_VALUES = 100
-"""Of values in one answer, by the protocol."""
+"""The protocol's maximum of values in one answer."""
 NAMED: dict[str, EntityKind] = {"dashboard": "dashboard", "widget": "widget", "agent": "agent", "metric": "metric"}
 LISTED_BY = {"dashboard": "list_dashboards", "widget": "get_dashboard", "agent": "look_up", "metric": "look_up"}
-"""The tool that lists such names: a key that may not use it gets no completions of them."""
+"""The tool that lists such names; a key that may not use it gets no completions of them."""
 FIXED = {"window": WORDS, "compare_to": COMPARISONS}
 
 
 async def complete(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
-    """The values that go with what is typed so far; none where the API cannot be asked."""
+    """The values that complete what is typed so far; none if the API cannot be reached."""
     typed, name = params.argument.value, params.argument.name
     if name in FIXED:
         return _shown([word for word in FIXED[name] if word.startswith(typed.strip().lower())])
@@ -165,7 +165,7 @@ async def complete(context: Context[Connection, object], params: CompleteRequest
         tools = await connection.tool_context(context.headers)
         names = await _names(tools.for_one_call(), kind, arguments)
     except DashboardsError:
-        return _shown([])  # a list of suggestions is no place for an error; the tool that is called then tells it
+        return _shown([])  # suggestions cannot show an error; the tool call will
     matching = {number: text for number, text in names.items() if _matches(typed, number, text)}
     if is_address:
         return _shown([str(number) for number in matching])
@@ -173,7 +173,7 @@ async def complete(context: Context[Connection, object], params: CompleteRequest
 
 
 async def _names(tools: ToolContext, kind: EntityKind, arguments: Mapping[str, str]) -> dict[int, str]:
-    """Names by id; of the widgets those of the dashboard that was given before, if any."""
+    """Names by id; for widgets, those on the dashboard that was entered before, if any."""
     project, dashboard = tools.settings.project_id, None
     if kind == "widget" and (text := arguments.get("dashboard", "").strip()):
         dashboard = id_of(text, await names_of(tools, "dashboard"))
@@ -195,7 +195,7 @@ _SETUP = next(tool for tool in TOOLS if tool.name == "get_dashboard")
 
 
 def add_resources(server: MCPServer[Connection], offered: Container[str]) -> None:
-    """Offer them. ``offered``: the names of the tools; the guide speaks of no others."""
+    """Add the resources. ``offered``: the names of the tools; the guide describes no others."""
     absent = {tool.name for tool in TOOLS if tool.name not in offered}
 
     def read_guide() -> str:
@@ -217,11 +217,11 @@ def add_resources(server: MCPServer[Connection], offered: Container[str]) -> Non
     )(_dashboard)
 
 
-async def _dashboard(id: str, context: Context[Connection, object]) -> str:  # noqa: A002 - the name in the address
-    """What get_dashboard says.
+async def _dashboard(id: str, context: Context[Connection, object]) -> str:  # noqa: A002 - the parameter of the address
+    """The answer of get_dashboard.
 
     Raises:
-        MCPError: with the tool's own words.
+        MCPError: with the tool's error text.
     """
     connection = context.request_context.lifespan_context
     try:

@@ -1,7 +1,7 @@
-"""The parts of the MCP SDK that it does not document as public; nothing else here imports any.
+"""The undocumented parts of the MCP SDK that this server uses; no other module imports any.
 
-A tool of the catalogue validates its own arguments, words its own errors and asks a person in the middle of a call, for
-which the SDK has no public way yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: a newer SDK is taken once these hold.
+A tool of the catalogue validates its arguments, writes its errors and asks the user in the middle of a call, for
+which the SDK has no public API yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: raise it once these tests pass.
 
 - ``ToolError``, ``UnexpectedToolError``: ``tests/protocol/test_tools_through_clients.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/protocol/test_elicitation.py``, in both eras of the protocol.
@@ -68,9 +68,9 @@ def list_what_is_open(
     opened: Callable[[Context[Any, Any]], Callable[[str], bool]],
     serving: Callable[[ServerRequestContext[Any, Any]], MCPServer[Any]],
 ) -> None:
-    """List the tools that are open to a request's key, and ``for_view`` only to clients that may show the view.
+    """List the tools that a request's key may use, and those ``for_view`` only to clients that may show the view.
 
-    ``serving``: the server that lists to the client of a request.
+    ``serving``: returns the server for the client of a request.
     """
 
     async def list_tools(
@@ -86,7 +86,7 @@ def list_what_is_open(
 
 
 def list_by_client(server: MCPServer[Any], serving: Callable[[ServerRequestContext[Any, Any]], MCPServer[Any]]) -> None:
-    """List the prompts and resources of the server that ``serving`` chooses for the client of a request."""
+    """List the prompts and resources of the server that ``serving`` returns for the client of a request."""
 
     async def list_prompts(
         context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
@@ -105,7 +105,7 @@ def list_by_client(server: MCPServer[Any], serving: Callable[[ServerRequestConte
 def complete_with(
     server: MCPServer[Any], completed: Callable[[Context[Any, Any], CompleteRequestParams], Awaitable[Completion]]
 ) -> None:
-    """Complete arguments with a function that sees whose request it is, which the SDK's own decorator keeps from it."""
+    """Complete arguments with a function that gets the request's context, which the SDK's decorator does not pass."""
 
     async def complete(context: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
         completion = await completed(Context(request_context=context, mcp_server=server), params)
@@ -117,7 +117,7 @@ def complete_with(
 async def run_over(
     server: MCPServer[Any], messages: ReadStream[SessionMessage | Exception], answers: WriteStream[SessionMessage]
 ) -> None:
-    """Serve over two streams until the first ends, as ``MCPServer.run_stdio_async`` does over its own."""
+    """Serve over two streams until the first ends, as ``MCPServer.run_stdio_async`` does over stdin and stdout."""
     lowlevel = _lowlevel(server)
     await lowlevel.run(messages, answers, lowlevel.create_initialization_options())
 

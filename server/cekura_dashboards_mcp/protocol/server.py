@@ -1,4 +1,4 @@
-"""The MCP server, and serving it over stdio: each line gets an answer if one is due."""
+"""The MCP server, and serving it over stdio, where every line that expects an answer gets one."""
 
 import os
 import re
@@ -76,12 +76,12 @@ INSTRUCTIONS = (
 
 
 LOAD_AFTER_S = 1.0
-"""After the first ``tools/list``: its answer is out by then, and no person has put a question yet."""
+"""After the first ``tools/list``: its answer has been sent by then, and no user has asked anything yet."""
 _loaded = threading.Event()
 
 
 def load() -> None:
-    """Import what calls, prompts and resources need. A server starts without it: clients wait for the tool list."""
+    """Import what calls, prompts and resources need; a start does without, because clients wait for it."""
     for module in ("cekura_dashboards.api.transport", f"{__package__}.calls", f"{__package__}.prompts"):
         import_module(module)
     _loaded.set()
@@ -95,9 +95,9 @@ async def _load_beside() -> None:
 class DashboardsServer(MCPServer[Connection]):
     """The SDK's server over one connection, which it closes when it stops. Its tools are listed from data.
 
-    It names what there is where the SDK takes an unknown prompt for a fault of its own, or repeats an address whole.
+    Its errors for unknown prompts and addresses list the existing ones, which the SDK's do not.
 
-    ``for_core_clients``: only for those, behind the one that all clients connect to, which passes their requests on.
+    ``for_core_clients``: the server of the small profile, to which the first one passes the requests of its clients.
     """
 
     def __init__(self, connection: Connection, *, for_core_clients: bool = False) -> None:
@@ -150,9 +150,9 @@ class DashboardsServer(MCPServer[Connection]):
     def call_tool(  # pyright: ignore[reportIncompatibleMethodOverride] - it is awaited, as the SDK's is
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any] | None = None
     ) -> Coroutine[Any, Any, CallToolResult | InputRequiredResult]:
-        """Run a tool of the catalogue, which reads its arguments and words its errors itself.
+        """Run a tool of the catalogue, which validates its arguments and writes its errors itself.
 
-        One that no key may use is refused by it, too.
+        It also refuses tools that the key may not use.
         """
         if (server := self._serving(context)) is not self:
             return server.call_tool(name, arguments, context)
@@ -173,7 +173,7 @@ class DashboardsServer(MCPServer[Connection]):
         return await self.call_tool(name, arguments, context)
 
     async def _add_prompts(self) -> None:
-        """Add the prompts and resources, once somebody asks for any."""
+        """Add the prompts and resources when one is first requested."""
         await _load_beside()
         from cekura_dashboards_mcp.protocol.prompts import add_resources, prompts
 
@@ -247,27 +247,27 @@ def _opened(context: Context[Connection, Any]) -> Callable[[str], bool]:
 
 
 def create_server(connection: Connection) -> MCPServer[Connection]:
-    """A server over one connection; it closes the connection when it stops."""
+    """A server over one connection, which it closes when it stops."""
     return DashboardsServer(connection)
 
 
 NOTIFICATIONS = "notifications/"
-"""How the method of each notification of MCP begins."""
+"""The prefix of the methods of MCP notifications."""
 NO_MESSAGE = "The line is not a JSON-RPC 2.0 request, notification or response. Send one object per line, no batch."
 NO_ID = 'The "id" of the request is neither a string nor an integer, so it cannot be answered.'
 TOKEN = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[][{}:,]|[^][{}:,"\s]++', re.DOTALL)
-"""Of JSON that may be broken: a string, perhaps without its end; a sign of structure; a number or a word."""
+"""Tokens of possibly broken JSON: a string, perhaps unterminated; punctuation; a number or a word."""
 
 
 DISCOVER, INITIALIZE = "server/discover", "initialize"
 NEXT_LINE_S = 0.01
-"""How long a line after a first ``server/discover`` is waited for: if there is one, it is there. A choice."""
+"""How long to wait for a line after a first ``server/discover``: one that was sent has arrived by then. A choice."""
 
 
 async def serve_stdio(server: MCPServer[Any], load: Callable[[], None] = load) -> None:
-    """Serve until standard input ends. The SDK leaves lines unanswered that it cannot read.
+    """Serve until standard input ends, and answer malformed lines, which the SDK leaves unanswered.
 
-    ``load`` is called on a thread once the tools were listed.
+    ``load`` is called in a thread after the tools were listed.
     """
     loading = threading.Timer(LOAD_AFTER_S, load)
     loading.daemon = True
@@ -280,7 +280,7 @@ async def serve_stdio(server: MCPServer[Any], load: Callable[[], None] = load) -
 
 @dataclass(frozen=True)
 class _Fault:
-    """What is wrong with a line, and its members as far as they can be seen."""
+    """The fault of a line, and its members as far as they are readable."""
 
     code: int
     text: str
@@ -288,11 +288,11 @@ class _Fault:
 
     @property
     def is_of_response(self) -> bool:
-        """Whether the line was to answer a question of this server, which must not wait for another one."""
+        """Whether the line was meant to answer a question of this server, which must not wait for another answer."""
         return "method" not in self.members and bool(self.members.keys() & {"result", "error"})
 
     def message(self) -> SessionMessage:
-        """As an error to whoever waits for it; to nobody where the id cannot be seen, or is none."""
+        """The error for the waiting side; without an id if that is unreadable or invalid."""
         error = ErrorData(code=self.code, message=self.text)
         try:
             return SessionMessage(JSONRPCError(jsonrpc="2.0", id=self.members.get("id"), error=error))
@@ -306,7 +306,7 @@ async def _read(
     messages: WriteStream[SessionMessage | Exception],
     loading: threading.Timer,
 ) -> None:
-    """Hand on what can be read, and answer the rest."""
+    """Pass on the readable lines, and answer the others."""
     async with messages:
         async for line in _without_abandoned(lines, answers):
             fault = _unreadable(line) if isinstance(line, Exception) else _unanswerable(line)
@@ -323,10 +323,10 @@ async def _read(
 async def _without_abandoned(
     lines: ReadStream[SessionMessage | Exception], answers: WriteStream[SessionMessage]
 ) -> AsyncGenerator[SessionMessage | Exception]:
-    """The lines, without a first ``server/discover`` that its client gave up before this server had started.
+    """The lines, without a first ``server/discover`` that the client abandoned before this server had started.
 
-    Such a client, as that of the AI SDK does after a second, sends ``initialize`` instead; both lines are there when
-    the server starts. The SDK would answer the first, and then refuse the second as one of the other era.
+    Such a client (the AI SDK's, after a second) sends ``initialize`` instead, and both lines have arrived when
+    the server starts. The SDK would answer the first, and then refuse the second because it is of the other era.
     """
     rest = aiter(lines)
     first, second = await anext(rest, None), None
@@ -351,7 +351,7 @@ def _request(line: SessionMessage | Exception | None, method: str) -> JSONRPCReq
 
 
 def _unanswerable(line: SessionMessage) -> _Fault | None:
-    """A request whose id is none passes for a notification."""
+    """The fault of a request with an invalid id, which would pass for a notification."""
     message = line.message
     if not isinstance(message, JSONRPCNotification) or message.method.startswith(NOTIFICATIONS):
         return None
@@ -359,19 +359,19 @@ def _unanswerable(line: SessionMessage) -> _Fault | None:
 
 
 def _unreadable(error: Exception) -> _Fault:
-    """The fault of a line that is no message; without a text if the line is blank."""
+    """The fault of a line that is not a message; without a text for a blank line."""
     details = error.errors() if isinstance(error, ValidationError) else []
     for detail in details:
         if detail["type"] == "json_invalid":
             line, reason = str(detail["input"]), detail.get("ctx", {}).get("error")
             text = f"The line cannot be read as JSON: {reason}." if line.strip() else ""
             return _Fault(PARSE_ERROR, text, _members(line))
-    objects = [detail["input"] for detail in details if detail["type"] == "missing"]  # the whole, which lacks something
+    objects = [detail["input"] for detail in details if detail["type"] == "missing"]  # the incomplete text
     return _Fault(INVALID_REQUEST, NO_MESSAGE, objects[0] if objects else {})
 
 
 def _members(line: str) -> dict[str, Any]:
-    """The members of an object that cannot be read whole; None for values other than text, numbers and words."""
+    """The members of a malformed object; None for values other than text, numbers and words."""
     tokens = TOKEN.findall(line.lstrip("\ufeff"))
     members = dict[str, Any]()
     depth = 0
@@ -391,15 +391,15 @@ def _decoded(token: str) -> Any:
 
 
 def leave_with_reader(stdout: TextIO) -> None:
-    """End the process once nobody can read what it writes any more.
+    """End the process once nobody can read its output.
 
-    The SDK notices only when it writes, and then still waits for the next line on standard input. Where the system
-    cannot tell (Windows), the end of standard input is what ends the process.
+    The SDK notices only when it writes, and then still waits for the next line on standard input. If the system
+    cannot detect it (Windows), the end of standard input ends the process.
     """
     if not hasattr(select, "poll"):
         return
     try:
-        end = os.dup(stdout.fileno())  # the SDK moves the stream itself away
+        end = os.dup(stdout.fileno())  # the SDK replaces the stream itself
     except (OSError, ValueError):
         return
     threading.Thread(target=_wait, args=(end,), name="stdout-reader", daemon=True).start()

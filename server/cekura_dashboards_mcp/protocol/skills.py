@@ -32,13 +32,13 @@ NAMES = (
 FILE = "SKILL.md"
 ADDRESS = "skill://{}/" + FILE
 CACHED_MS = 300_000
-"""How long a client may keep an entry: the files change only with the server's version."""
+"""How long a client may cache an entry: the files change only with the server's version."""
 _PARTS = re.compile(r"---\n(?P<frontmatter>.*?)\n---\n\n# (?P<title>.+?)\n\n(?P<body>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Skill:
-    """One file, its text as it is served."""
+    """One file, with its text as served."""
 
     name: str
     text: str
@@ -52,13 +52,13 @@ class Skill:
 
     @property
     def tools(self) -> set[str]:
-        """The tools that it names."""
+        """The tools that its text names."""
         return {*names()} & {*re.findall(r"\w+", self.text)}
 
 
 @cache
 def skill(name: str) -> Skill:
-    """Of one of ``NAMES``. The frontmatter holds one line of plain text per field."""
+    """The skill of that name in ``NAMES``. Its frontmatter has one line of plain text per field."""
     text = files("cekura_dashboards_mcp").joinpath("skills", name, FILE).read_bytes().decode()
     parts = _PARTS.fullmatch(text)
     if parts is None:
@@ -68,7 +68,7 @@ def skill(name: str) -> Skill:
 
 
 def skills(offered: Container[str]) -> list[Skill]:
-    """Those that name no tool that is not offered."""
+    """The skills whose tools are all offered."""
     return [served for served in map(skill, NAMES) if all(tool in offered for tool in served.tools)]
 
 
@@ -79,7 +79,7 @@ class File(BaseModel):
 
 
 class Entry(BaseModel):
-    """What the extension says of a skill."""
+    """The entry of a skill in the extension."""
 
     uri: str
     frontmatter: dict[str, str]
@@ -106,7 +106,7 @@ class Skills(Extension):
     identifier = "io.modelcontextprotocol/skills"
 
     def __init__(self, offered: Container[str], offered_to_core_clients: Container[str] | None = None) -> None:
-        """``offered``: the names of the tools; ``offered_to_core_clients``: None if they get the same."""
+        """``offered``: the names of the tools; ``offered_to_core_clients``: None if the same."""
         self._offered = offered
         self._offered_to_core_clients = offered_to_core_clients
         self._scope: Literal["public", "private"] = "public" if offered_to_core_clients is None else "private"
@@ -137,10 +137,10 @@ class Skills(Extension):
         return ListSkillsResult(skills=[*self._entries(context)], ttl_ms=CACHED_MS, cache_scope=self._scope)
 
     async def _get(self, context: ServerRequestContext[Any, Any], params: GetSkillParams) -> GetSkillResult:
-        """One entry.
+        """The entry with that address.
 
         Raises:
-            MCPError: naming those that are served.
+            MCPError: naming the existing ones.
         """
         entries = {entry.uri: entry for entry in self._entries(context)}
         if params.uri not in entries:

@@ -1,4 +1,4 @@
-"""The tool list: data, written from the catalogue, so that a server answers ``tools/list`` without importing it."""
+"""The tool list as data, written from the catalogue, so that a server answers ``tools/list`` without importing it."""
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel
 
 PATH = Path(__file__).with_name("tools.json")
-"""Packaged with this module; ``pytest --update-golden`` writes it, and a test compares it with the catalogue."""
+"""Packaged with this module. ``pytest --update-golden`` writes it; a test compares it with the catalogue."""
 CHART_DATA = "chart_data"
 """The tool that only the chart view calls."""
 SENTENCE = re.compile(r"(?<=\.)\s+")
@@ -28,22 +28,22 @@ CORE = frozenset(
         "update_dashboard",
     }
 )
-"""The small profile, for models that do better with few tools: each call that an answer offers is of one of them."""
+"""The small profile, for models that work better with few tools. Every next call in an answer is to one of these."""
 CORE_CLIENTS = {
     "LocalAI": "runs models on its own machine; all tools of a model's servers are in each of its requests",
     "llama-webui-mcp": "the page of llama.cpp's server: its context is fixed at the start, and every tool is in it",
 }
-"""Those that get the small profile with ``CEKURA_TOOLS=by-client``, by the name that they send of themselves, and why.
+"""The clients that get the small profile with ``CEKURA_TOOLS=by-client``, by the name that they send, and why.
 
-Only programs that run the model themselves, so that its context is as small as their machine's memory; not those that
-leave the choice of the model to the user, such as Jan or mcphost.
+They run the model themselves, so its context is limited by the memory of their machine. Clients that
+let the user choose the model, such as Jan or mcphost, are not included.
 """
 BRIDGE = " (via mcp-remote"
-"""Follows the name of a client that mcp-remote connects."""
+"""The suffix of the name of a client that mcp-remote connects."""
 
 
 class ToolList(BaseModel):
-    """All tools, as ``tools/list`` has them. ``prepares``: by name, the tool without which a tool is of no use."""
+    """All tools as in ``tools/list``. ``prepares``: by name, the tool without which a tool is useless."""
 
     prepares: Mapping[str, str]
     tools: tuple[McpTool, ...]
@@ -55,7 +55,7 @@ def tool_list() -> ToolList:
 
 
 def names() -> list[str]:
-    """Of all tools that a model may call."""
+    """The names of all tools that a model may call."""
     return [tool.name for tool in tool_list().tools]
 
 
@@ -74,10 +74,9 @@ def _writes(tool: McpTool) -> bool:
 
 
 def offered(*, read_only: bool, open_tools: Container[str] | None = None) -> list[McpTool]:
-    """The tools to offer: in read-only mode none that writes, nor one that only prepares for it.
+    """The tools to offer; in read-only mode without those that write or only prepare a write.
 
-    ``open_tools``: the names of those that keys may use at all; None: no limit. No description points to a tool that is
-    not offered.
+    ``open_tools``: the names of those that any key may use; None: no limit. Descriptions mention only offered tools.
     """
     everything = tool_list()
     absent = {tool.name for tool in everything.tools if read_only and _writes(tool)}
@@ -91,7 +90,7 @@ def offered(*, read_only: bool, open_tools: Container[str] | None = None) -> lis
 
 
 def without(absent: Iterable[str], text: str) -> str:
-    """A text for a model, without the sentences that point to a tool that is not offered."""
+    """A text for a model, without the sentences about tools that are not offered."""
     sentences = SENTENCE.split(text)
     return " ".join(sentence for sentence in sentences if not any(name in sentence for name in absent))
 
@@ -119,7 +118,7 @@ def chart_data(drawn: Sequence[str]) -> McpTool:
 
 
 def from_catalogue() -> dict[str, Any]:
-    """What the file holds, from the models of the catalogue."""
+    """The contents of the file, from the models of the catalogue."""
     from cekura_dashboards import TOOLS
     from cekura_dashboards.arguments.schema import input_schemas, output_schemas
     from cekura_dashboards_mcp.protocol.chart_view import bound_to_view
@@ -148,10 +147,10 @@ def from_catalogue() -> dict[str, Any]:
 
 
 def is_core_client(session: ServerSession) -> bool:
-    """Whether the client of a request named itself as one of them.
+    """Whether the client of a request is one of ``CORE_CLIENTS``, by the name that it sent.
 
-    It does so at ``initialize`` or, since 2026-07-28, in each request. A request of an older client to a stateless
-    server carries no name, so it is none of them.
+    The name comes with ``initialize`` or, since 2026-07-28, with each request. Requests of older clients to a stateless
+    server have no name, so the result is False.
     """
     client = session.client_params
     return client is not None and client.client_info.name.partition(BRIDGE)[0] in CORE_CLIENTS

@@ -1,4 +1,4 @@
-"""Stateless Streamable HTTP, each request bringing its own key."""
+"""Stateless Streamable HTTP; each request has its own key."""
 
 import re
 import socket
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 PATH = "/mcp"
 PORT = re.compile(r"\d{1,5}", re.ASCII)
 PROGRESS = b'"progressToken"'
-"""Where this stands in a request, its caller wants to hear of the progress."""
+"""A request that contains this asks for progress notifications."""
 BROWSER_SENDS = (
     "Authorization", KEY_HEADER, "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Last-Event-ID",
 )  # fmt: skip
 BROWSER_READS = ("Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate", "Retry-After")
-"""The headers of MCP, and of this server, that a page elsewhere may send, and read."""
+"""The headers of MCP and of this server that pages of other origins may send, and read."""
 READY_S = 10.0
-"""For so long an answer about the API counts."""
+"""How long a result of the readiness check is valid."""
 READY_TIMEOUT_S = 5.0
 
 
@@ -58,7 +58,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """Host and port of ``HOST:PORT``.
 
     Raises:
-        ValueError: if it is no such thing.
+        ValueError: for anything else.
     """
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
@@ -68,9 +68,9 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 class KeyGuard:
-    """Answers 403 to requests without a usable key, before anything else sees them.
+    """Answers requests without a usable key with 403 before they go further.
 
-    Not 401: on that, MCP clients go looking for an OAuth server.
+    401 would make MCP clients look for an OAuth server.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -87,9 +87,9 @@ class KeyGuard:
 
 
 class StreamIfProgressAsked:
-    """Streams the answers of calls that want to hear of their progress, and sends all others in one piece.
+    """Streams the answers of calls that ask for progress, and sends all others in one piece.
 
-    To clients of before 2026-07-28 a stream costs a tenth more of the processor, and they are most.
+    For clients before 2026-07-28, which are the majority, a stream costs a tenth more processor time.
     """
 
     def __init__(self, streaming: ASGIApp, at_once: ASGIApp) -> None:
@@ -99,7 +99,7 @@ class StreamIfProgressAsked:
         if scope["type"] != "http":
             await self._at_once(scope, receive, send)
             return
-        body: bytes = (await receive()).get("body", b"")  # whole, as WholeRequests hands it on
+        body: bytes = (await receive()).get("body", b"")  # whole, as CompleteRequests passes it on
         app = self._streaming if PROGRESS in body else self._at_once
         await app(scope, replay_body(body, receive), send)
 
@@ -110,7 +110,7 @@ async def _alive(_request: Request) -> Response:
 
 @dataclass
 class Readiness:
-    """Whether the API answers anything at all, asked at most once in ten seconds."""
+    """Whether the API answers at all, checked at most once in ten seconds."""
 
     connection: Connection
     _asked_at: float = -READY_S
@@ -126,7 +126,7 @@ class Readiness:
         return Response(status_code=200 if self._ready else 503)
 
     async def _answers(self) -> bool:
-        """No key is sent: that it is missing is an answer, too."""
+        """No key is sent: an error about the missing key is an answer, too."""
         try:
             answer = await self.connection.transport().send(
                 "GET", "/user/v1/projects/", key=SecretStr(""), timeout_s=READY_TIMEOUT_S, query={}, body=None
@@ -137,7 +137,7 @@ class Readiness:
 
 
 def _metrics_route() -> Route:
-    """What OpenTelemetry counts, as Prometheus reads it; from here on it counts for real."""
+    """OpenTelemetry's metrics in Prometheus format; configures its SDK, so that counting begins."""
     from opentelemetry.exporter.prometheus import PrometheusMetricReader  # in the extra telemetry
     from opentelemetry.metrics import set_meter_provider
     from opentelemetry.sdk.metrics import MeterProvider
@@ -158,9 +158,9 @@ def http_app(
     with_metrics: bool = False,
     sign_in: "SignIn | None" = None,
 ) -> Starlette:
-    """The server as an ASGI application at ``/mcp``, with ``/healthz`` and ``/readyz``, and perhaps ``/metrics``.
+    """The server as an ASGI application at ``/mcp``, with ``/healthz``, ``/readyz`` and, if requested, ``/metrics``.
 
-    ``sign_in``: who tokens stand for, if there is an issuer of such; made anew unless given.
+    ``sign_in``: maps tokens to users if an issuer is set; created from the settings by default.
     """
     serving = serving or ServerSettings()
     if serving.oauth_issuer and sign_in is None:
@@ -205,7 +205,7 @@ def http_app(
         app.add_middleware(sign_in.guard)
     if serving.tokens:
         app.add_middleware(TokenGuard, serving.tokens)
-    if serving.origins:  # around the guards, so that a page can read what they answer, and ask first without a key
+    if serving.origins:  # around the guards, so that pages can read their refusals and send a preflight without a key
         app.add_middleware(
             CORSMiddleware,
             allow_origins=serving.origins,
@@ -219,11 +219,11 @@ def http_app(
 
 
 def listening_on(host: str, port: int) -> socket.socket:
-    """A socket whose connections send at once: the event loop sees to that only where TCP is named as the protocol."""
+    """A listening socket with TCP_NODELAY: the event loop sets it only if TCP is named as the protocol."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a port in use
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # on Windows it would share a used port
         listener.bind((host, port))
         listener.listen()  # from here on clients can connect to the announced address
     except OSError:
@@ -246,7 +246,7 @@ def announce(listening: socket.socket) -> None:
 
 
 def _load_first_call(connection: Connection) -> None:
-    """What only the first call needs is loaded beside, so that no health request waits for it."""
+    """Load what only the first call needs in a thread, so that no health request waits for it."""
 
     def work() -> None:
         load()

@@ -1,6 +1,6 @@
-"""The edge of the HTTP server: what a request must bring, and how large, slow and many requests may be.
+"""The edge of the HTTP server: tokens, hosts and origins, and limits on the size, duration and number of requests.
 
-What is half open, too large or too much ends here, before any work is done on it.
+Incomplete, oversized and excess requests end here, before any work is done.
 """
 
 import asyncio
@@ -31,22 +31,22 @@ from cekura_dashboards.settings import NETLOC
 from cekura_dashboards_mcp.connection import KEY_HEADER
 
 MAX_REQUEST_BYTES = 512 * 1024
-"""Of one request: twice the largest arguments, as JSON escapes some of what it holds."""
+"""Of one request: twice the largest arguments, because JSON escapes some characters."""
 HALF_OPEN_S = 15.0
-"""Seconds that a request may take to arrive whole."""
+"""Seconds in which a request must arrive completely."""
 KEEP_ALIVE_S = 75
-"""Seconds that a connection stays open between requests: longer than before what stands in front of this server (nginx,
-load balancers: 60) closes it, or a request that is sent just then is lost."""
+"""Seconds that a connection stays open between requests: longer than in the proxy in front of this server (nginx,
+load balancers: 60), or a request that it sends while the connection closes is lost."""
 UNREAD_S = 60.0
-"""Seconds that a client may leave what it asked for unread, once the buffers are full."""
+"""Seconds that a client may leave its answer unread, once the buffers are full."""
 SHUTDOWN_S = 10
-"""Seconds that running calls have to finish once the server is stopping."""
+"""Seconds that running calls may take to finish when the server stops."""
 REPEATED_LOG_S = 10.0
 MAX_BACKLOG, LEAST_BACKLOG = 128, 8
 
 
 def most_connections() -> int:
-    """Half of the descriptors that this process may open: the others are for requests to the API, and files."""
+    """Half of the file descriptors of this process: the others are for requests to the API, and files."""
     if sys.platform == "win32":
         return 10_000
     import resource  # not on Windows
@@ -56,7 +56,7 @@ def most_connections() -> int:
 
 
 def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
-    """How uvicorn serves: a bounded number of connections, none of them half open for longer than ``within_s``."""
+    """The configuration of uvicorn: a bounded number of connections, none half open for longer than ``within_s``."""
     most = most_connections()
 
     class Guarded(LimitedProtocol):
@@ -76,9 +76,9 @@ def server_config(app: ASGIApp, *, within_s: float = HALF_OPEN_S) -> Config:
 
 
 class LimitedProtocol(H11Protocol):
-    """Bounds the connections, and closes those on which no whole request head arrives in time or no answer is read.
+    """Limits the connections, and closes those that send no complete request head in time or read no answer.
 
-    Beyond the most that there may be, one that waits for a request makes room for a new one. uvicorn itself waits for a
+    At the limit, a new connection replaces one that waits for a request. uvicorn itself waits for a
     request head and for a reader without end, and takes connections until descriptors run out.
     """
 
@@ -96,7 +96,7 @@ class LimitedProtocol(H11Protocol):
             self._waiting = self.loop.call_later(self.half_open_s, transport.close)
 
     def _take_place_of_another(self) -> bool:
-        """Whether a connection without a whole request made room: the one that would be closed next."""
+        """Whether a connection without a complete request, the one due to close next, was closed to make room."""
         closing = dict[float, LimitedProtocol]()
         for other in cast("set[asyncio.Protocol]", self.connections):
             if isinstance(other, LimitedProtocol) and other is not self and (when := other.closes_at()) is not None:
@@ -109,15 +109,15 @@ class LimitedProtocol(H11Protocol):
         return True
 
     def _under_way(self) -> bool:
-        return bool(self.cycle) and not self.cycle.response_complete  # there is none before the first request
+        return bool(self.cycle) and not self.cycle.response_complete  # unset before the first request
 
     def _arrives(self) -> bool:
         return self._under_way() and self.cycle.more_body
 
     def closes_at(self) -> float | None:
-        """When, by the event loop's clock, it is closed unless a request comes; None with a whole one under way."""
+        """When it closes unless a request comes, by the event loop's clock; None while a complete one is under way."""
         if self.transport.is_closing() or self._arrives():
-            return math.inf  # what is left of an answer may still be read, and what is missing of a request may come
+            return math.inf  # the rest of an answer may still be read, and the rest of a request may still arrive
         timer = self._waiting or self.timeout_keep_alive_task
         return timer.when() if timer else None
 
@@ -131,7 +131,7 @@ class LimitedProtocol(H11Protocol):
             self._waiting = self.loop.call_later(self.half_open_s, self.transport.close)
 
     def shutdown(self) -> None:
-        """Wait for no request that has not arrived whole."""
+        """Do not wait for incomplete requests."""
         if self._arrives():
             self.transport.abort()
         else:
@@ -154,7 +154,7 @@ class LimitedProtocol(H11Protocol):
 
 
 class CompleteRequests:
-    """Hands on requests whose body has arrived: within 15 seconds, and no larger than a call can be."""
+    """Passes on a request once its body has arrived: within 15 seconds, and no larger than a call can be."""
 
     def __init__(self, app: ASGIApp, within_s: float = HALF_OPEN_S) -> None:
         self._app, self._within_s = app, within_s
@@ -184,7 +184,7 @@ class CompleteRequests:
 
 
 def replay_body(body: bytes, receive: Receive) -> Receive:
-    """The body once more, then whatever comes after it."""
+    """The body again, then the following messages."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:
@@ -194,7 +194,7 @@ def replay_body(body: bytes, receive: Receive) -> Receive:
 
 
 class RateLimitedLog(logging.Filter):
-    """Lets a message through once in ten seconds: out of descriptors, the event loop says so thousands of times."""
+    """Passes a message once in ten seconds: without file descriptors, the event loop logs it thousands of times."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -212,20 +212,20 @@ class RateLimitedLog(logging.Filter):
 
 
 OPEN = ("/healthz", "/readyz")
-"""Paths that probes ask, under any name and without a token: they say next to nothing."""
+"""Paths for probes, with any host name and without a token: their answers contain almost nothing."""
 SHARE = 4
-"""Requests of a key that run at once while other keys have some, too: each costs the processor some 10 ms."""
+"""Concurrent calls of a key while other keys have some too: each takes about 10 ms of processor time."""
 METRICS = "/metrics"
-"""A collector asks for it under the address of a process; it needs a token if there is one."""
+"""A collector requests it by the address of a process; it needs the token if one is set."""
 AGAIN_S = 1
-"""Seconds after which a caller who found no room may try again: most calls are answered by then."""
+"""Seconds after which a refused caller may try again: most calls have been answered by then."""
 
 
 class AllowedHosts:
-    """Refuses requests that a web page or another name leads here.
+    """Refuses requests from other web pages or for other host names.
 
-    Host and origin are compared whole: the SDK's own check takes ``localhost:1.evil.example`` for this machine.
-    ``hosts`` and ``origins``: those that count beside this machine's, as they stand in the headers.
+    Host and origin must match exactly: the SDK's own check accepts ``localhost:1.evil.example`` as this machine.
+    ``hosts`` and ``origins``: those allowed besides this machine's, as in the headers.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ def _is_here(url: str) -> bool:
 
 
 class TokenGuard:
-    """Answers 401 to requests without one of the server's tokens; how long the comparison takes tells nothing."""
+    """Answers requests without one of the server's tokens with 401; tokens are compared in constant time."""
 
     def __init__(self, app: ASGIApp, tokens: list[str]) -> None:
         self._app = app
@@ -285,10 +285,10 @@ def _digest(token: str) -> bytes:
 
 
 class ConcurrencyLimit:
-    """Bounds the calls under way, in all and for each key, so that no caller takes the room of the others.
+    """Limits the active calls, in total and per key, so that no caller starves the others.
 
-    While several keys have calls under way, each has at most ``SHARE`` that run; the others of it wait their turn, as
-    long as their caller does. Requests arrive whole here, so a refusal has the form of the protocol.
+    While several keys have active calls, each runs at most ``SHARE`` at once, and its other calls wait for
+    as long as their callers do. Requests are complete here, so a refusal can have the form of the protocol.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_per_key: int) -> None:
@@ -307,7 +307,7 @@ class ConcurrencyLimit:
                 await self._app(scope, replay_body(body, receive), send)
 
     def _refusal(self, caller: bytes) -> str | None:
-        """Why there is no room for another call; None if there is."""
+        """Why another call is refused; None if it is accepted."""
         if self._under_way[caller] >= self._most_per_key:
             return f"This key has {self._most_per_key} active calls, the maximum."
         if self._under_way.total() >= self._most:
@@ -316,7 +316,7 @@ class ConcurrencyLimit:
 
     @asynccontextmanager
     async def _turn(self, caller: bytes, receive: Receive) -> AsyncGenerator[bool]:
-        """The turn of a call: True once it has come, False if its caller was gone before."""
+        """Wait for the turn of a call: True when it comes, False if the caller disconnects first."""
         self._under_way[caller] += 1
         if caller not in self._limiters:
             self._limiters[caller] = anyio.CapacityLimiter(SHARE)
@@ -337,14 +337,14 @@ class ConcurrencyLimit:
                 self._share_out()
 
     def _share_out(self) -> None:
-        """A key that is alone may run as much as it wants."""
+        """Apply the share; a key that is alone may run any number."""
         most = SHARE if len(self._limiters) > 1 else math.inf
         for limiter in self._limiters.values():
             limiter.total_tokens = most
 
 
 async def _acquired(limiter: anyio.CapacityLimiter, receive: Receive) -> bool:
-    """Whether a token came before the caller left."""
+    """Whether a token was acquired before the caller left."""
     with contextlib.suppress(anyio.WouldBlock):
         limiter.acquire_nowait()
         return True
@@ -356,7 +356,7 @@ async def _acquired(limiter: anyio.CapacityLimiter, receive: Receive) -> bool:
             acquired = True
             group.cancel_scope.cancel()
     except BaseException:
-        if acquired:  # stopped in between
+        if acquired:  # cancelled meanwhile
             limiter.release()
         raise
     return acquired
@@ -369,7 +369,7 @@ async def _cancel_when_gone(receive: Receive, waiting: anyio.CancelScope) -> Non
 
 
 def _too_many(text: str, body: bytes) -> JSONResponse:
-    """429, as an error of JSON-RPC to the request."""
+    """429 as a JSON-RPC error for the request."""
     try:
         request_id = JSONRPCRequest.model_validate_json(body).id
     except ValidationError:

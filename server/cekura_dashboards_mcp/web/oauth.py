@@ -1,7 +1,7 @@
-"""The server as a protected resource of OAuth (RFC 9728): an authorisation server that is there already signs users in.
+"""The server as an OAuth protected resource (RFC 9728): an existing authorisation server signs users in.
 
-A request brings a JWT of that server, meant for this one. The user's Cekura key comes from a claim of it, or from a
-file that maps subjects to keys; from here on the request is like one that brought the key itself.
+A request has a JWT of that server for this one. The user's Cekura key comes from a claim of it, or from a
+file that maps subjects to keys; after that the request is like one with the key itself.
 """
 
 import json
@@ -35,19 +35,19 @@ from cekura_dashboards_mcp.web.middleware import OPEN
 from cekura_dashboards_mcp.web.settings import ServerSettings, is_web_address
 
 MAX_BYTES = 512 * 1024
-"""Of a list of keys, and of an issuer's metadata: some 200 keys with their certificates."""
+"""Maximum size of a list of keys, and of an issuer's metadata: about 200 keys with their certificates."""
 SIGNED_WITH = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
-"""Public keys only: a secret that is shared could be the server's own to forge with."""
+"""Public keys only: whoever can verify with a shared secret can also forge."""
 KINDS = {"RSA", "EC", "OKP"}
 PUBLIC = ("kty", "kid", "use", "alg", "crv", "n", "e", "x", "y")
-"""What is read of a key (RFC 7517, 7518 and 8037), all of it text."""
+"""The members of a key that are read (RFC 7517, 7518 and 8037), all text."""
 
 
 class KeyTimes(NamedTuple):
-    """When the issuer's keys are read, in seconds.
+    """The timing of reads of the issuer's keys, in seconds.
 
-    ``refresh_s``: between two reads. ``lifetime_s``: after it a key that could not be read again counts no more.
-    ``again_s``: between two reads that tokens cause, however many are signed with keys that are not known.
+    ``refresh_s``: between two reads. ``lifetime_s``: after it, keys that could not be read again expire.
+    ``again_s``: between two reads caused by tokens, however many are signed with unknown keys.
     ``timeout_s``: for a read, metadata included.
     """
 
@@ -58,10 +58,10 @@ class KeyTimes(NamedTuple):
 
 
 class IssuerKeys(jwt.PyJWKClient):
-    """The public keys of an issuer, at the address that is set, or that the issuer's metadata name.
+    """The public keys of an issuer, from the address in the settings or in the issuer's metadata.
 
-    ``get_signing_key`` has a lock, so that whoever asks for a key that is there waits for whoever asks for one that is
-    not; ``current`` has none.
+    ``get_signing_key`` takes a lock, so that a lookup of a known key waits for one of an unknown key; ``current`` takes
+    none.
     """
 
     def __init__(self, serving: ServerSettings, times: KeyTimes) -> None:
@@ -70,14 +70,14 @@ class IssuerKeys(jwt.PyJWKClient):
 
     @property
     def current(self) -> jwt.PyJWKSet | None:
-        """The keys that were read last; None before the first read and once they are too old. Never waits."""
+        """The keys of the last read; None before the first one and after they expire. Never waits."""
         return self.jwk_set_cache.get() if self.jwk_set_cache is not None else None
 
     def fetch_data(self) -> jwt.PyJWKSet:
-        """Read what is published now. Blocks for as long as one read may take, so call it from a thread.
+        """Read the published keys. Blocks for up to one timeout, so call it from a thread.
 
         Raises:
-            PyJWKClientError: with a text that says where, and what is wrong with it.
+            PyJWKClientError: with the address and the fault.
         """
         try:
             keys = anyio.run(self._published)
@@ -89,7 +89,7 @@ class IssuerKeys(jwt.PyJWKClient):
             return jwt.PyJWKSet(keys)
         except jwt.PyJWKSetError:
             if self.jwk_set_cache is not None:
-                self.jwk_set_cache.put(None)  # all keys are withdrawn
+                self.jwk_set_cache.put(None)  # all keys are revoked
             raise jwt.PyJWKClientError("it publishes no usable key") from None
 
     async def _published(self) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ class IssuerKeys(jwt.PyJWKClient):
         return [key for key in keys_by_algorithm if key.get("kty") in KINDS and key.get("alg", "ES256") in SIGNED_WITH]
 
     async def _address_in_metadata(self) -> str:
-        """By RFC 8414 or OpenID Connect Discovery, each of which wants the issuer compared."""
+        """By RFC 8414 or OpenID Connect Discovery, both of which require a comparison of the issuer."""
         parts = urlsplit(self.issuer)
         origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
         missing, wrong = list[str](), list[str]()
@@ -129,24 +129,24 @@ class IssuerKeys(jwt.PyJWKClient):
 
 
 def _public(key: Any) -> dict[str, str]:
-    """The members that make a public key; one that holds others than text, or secrets, is none any more."""
+    """The members of a public key; without those that are secret or not text, so that such a key is unusable."""
     members = as_object(key) or {}
     return {name: value for name in PUBLIC if isinstance(value := members.get(name), str)}
 
 
 def _for_each_algorithm(key: dict[str, str]) -> list[dict[str, str]]:
-    """An RSA key that names no algorithm, for all of them: PyJWT takes it for one of RS256. Curves have one each."""
+    """An RSA key without an algorithm, once for each: PyJWT would assume RS256. Each curve has one algorithm."""
     if key.get("kty") != "RSA" or "alg" in key:
         return [key]
     return [{**key, "alg": name} for name in SIGNED_WITH if name.startswith(("RS", "PS"))]
 
 
 async def _read(address: str, timeout_s: float) -> dict[str, Any]:
-    """A JSON object.
+    """The JSON object at an address.
 
     Raises:
-        PyJWKClientConnectionError: if there is no answer.
-        PyJWKClientError: if it is something else, or too large.
+        PyJWKClientConnectionError: without a response.
+        PyJWKClientError: for anything else, or a too large response.
     """
     from cekura_dashboards.api.transport import HttpTransport
 
@@ -182,16 +182,16 @@ URL: TypeAdapter[AnyHttpUrl] = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_pre
 
 
 class NoKeys(Exception):
-    """The issuer's keys cannot be read, so that no token can be checked."""
+    """The issuer's keys cannot be read, so no token can be verified."""
 
 
 class NoCekuraKey(Exception):
-    """The user is signed in, and has no Cekura key here that can be used; the text is for them."""
+    """The user is signed in, but has no usable Cekura key here; the text is for them."""
 
 
 @dataclass
 class SignIn(TokenVerifier):
-    """Who a token stands for, by the keys of its issuer, which are read beside the requests."""
+    """Verifies tokens with the keys of the issuer, which are read in the background."""
 
     serving: ServerSettings
     keys_by_subject: Mapping[str, str]
@@ -202,19 +202,19 @@ class SignIn(TokenVerifier):
 
     @classmethod
     def by(cls, serving: ServerSettings, times: KeyTimes | None = None) -> "SignIn":
-        """As the settings say.
+        """From the settings.
 
         Raises:
-            SettingsError: if the file of keys cannot be read, or holds one that cannot be used.
+            SettingsError: if the file of keys cannot be read, or contains an unusable key.
         """
         times = times or KeyTimes()
         return cls(serving, _keys_by_subject(serving.oauth_keys_file), times, IssuerKeys(serving, times))
 
     def check(self) -> None:
-        """Read the keys for the first time. Blocks.
+        """Read the keys for the first time; blocks.
 
         Raises:
-            SettingsError: if that cannot be done.
+            SettingsError: if that fails.
         """
         self._read_at = time.monotonic()
         try:
@@ -227,7 +227,7 @@ class SignIn(TokenVerifier):
 
     @asynccontextmanager
     async def keep_fresh(self) -> AsyncGenerator[None]:
-        """Read the keys again and again for as long as this is entered."""
+        """Refresh the keys until the context exits."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._refresh)
             yield
@@ -239,10 +239,10 @@ class SignIn(TokenVerifier):
             await self._newer_than(self.keys.current)
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """What a token says; None if it is not accepted. Waits for the issuer only if no known key signed it.
+        """The claims of a token; None if it is rejected. Waits for the issuer only if the signing key is unknown.
 
         Raises:
-            NoKeys: if there are none to check it with.
+            NoKeys: if no keys are available.
         """
         try:
             header = jwt.get_unverified_header(token)
@@ -264,11 +264,11 @@ class SignIn(TokenVerifier):
         )
 
     async def _claims(self, token: str, header: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a token signed with a known key, or with one that the issuer publishes by now.
+        """The claims of a token signed with a known key, or with one that the issuer has published since.
 
         Raises:
-            NoKeys: as above.
-            PyJWTError: if it is signed with none, or not meant for here.
+            NoKeys: if no keys are available.
+            PyJWTError: if it is signed with another key, or is not for this server.
         """
         known = self.keys.current
         if known is not None:
@@ -302,19 +302,19 @@ class SignIn(TokenVerifier):
         return claims
 
     async def _newer_than(self, known: jwt.PyJWKSet | None) -> jwt.PyJWKSet | None:
-        """The keys, read again unless they are others by now or were read a moment ago."""
+        """The keys, read again unless they have changed or were read a moment ago."""
         async with self._lock:
             if self.keys.current is known and time.monotonic() - self._read_at >= self.times.again_s:
                 self._read_at = time.monotonic()
                 try:
-                    with anyio.fail_after(self.times.timeout_s + 1):  # a name server's answer is not waited for
+                    with anyio.fail_after(self.times.timeout_s + 1):  # a pending DNS lookup is abandoned
                         await anyio.to_thread.run_sync(self.keys.get_jwk_set, True, abandon_on_cancel=True)
                 except (jwt.PyJWTError, TimeoutError) as error:
                     log.warning("the keys of %s cannot be read: %s", self.keys.issuer, error)
             return self.keys.current
 
     def metadata_routes(self) -> list[Route]:
-        """What RFC 9728 wants to be found: which server signs people in, and how a token is sent."""
+        """The metadata of RFC 9728: which server signs users in, and how to send a token."""
         [route] = create_protected_resource_routes(
             URL.validate_python(self.serving.oauth_audience),
             [URL.validate_python(self.serving.oauth_issuer)],
@@ -325,11 +325,11 @@ class SignIn(TokenVerifier):
         return [route, Route(METADATA, route.endpoint, methods=["GET", "OPTIONS"])]
 
     def guard(self, app: ASGIApp) -> ASGIApp:
-        """An application, open to those who are signed in."""
+        """The application, for signed-in users only."""
         return SignInGuard(app, self)
 
     def cekura_key(self, user: AccessToken) -> str:
-        """The user's key: of the file where one is set, else of the claim.
+        """The user's key: from the file if one is set, else from the claim.
 
         Raises:
             NoCekuraKey: if there is none.
@@ -363,7 +363,7 @@ def _keys_by_subject(file: str) -> dict[str, str]:
 
 
 def _usable(key: str) -> str:
-    """A key as it can be sent; empty where none can."""
+    """A key in the form to send; empty if unusable."""
     try:
         return usable_key(key).get_secret_value()
     except ValueError:
@@ -371,9 +371,9 @@ def _usable(key: str) -> str:
 
 
 class SignInGuard:
-    """Answers requests without a good token with 401 and the address of what a client needs to get one.
+    """Answers requests without a valid token with 401 and the address of the metadata for getting one.
 
-    403 if the user has no Cekura key: another token would not help, and on a 401 clients go for one.
+    403 if the user has no Cekura key: another token would not help, and on 401 clients request one.
     """
 
     def __init__(self, app: ASGIApp, sign_in: SignIn) -> None:

@@ -1,7 +1,7 @@
-"""``cekura-dashboards serve --http``: where to listen, for whom, and with how many processes.
+"""``cekura-dashboards serve --http``: the address, who may connect, and the worker processes.
 
-Where processes share a listening socket, the first one to wake takes all waiting connections. So with several workers
-one process only accepts, and sends each connection to the next worker in turn. A worker that ends is replaced.
+If processes share a listening socket, the first to wake takes all waiting connections. So with several workers
+one process accepts, and sends each connection to the next worker in turn. A worker that ends is replaced.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 def serve_http(
     connection: Connection, address: str, *, workers: int, with_metrics: bool, loaded: Callable[[], None]
 ) -> None:
-    """Serve until stopped. ``with_metrics``: at ``/metrics``, too. ``loaded`` is called once all is imported.
+    """Serve until stopped. ``with_metrics``: also serve ``/metrics``. ``loaded`` is called after all imports.
 
     Raises:
-        Stopped: if the address cannot be served, or may not be as things are set.
+        Stopped: if the address cannot be used, or the settings forbid it.
     """
     try:
         host, port = parse_address(address)
@@ -70,7 +70,7 @@ def serve_http(
     except SettingsError as error:
         raise Stopped(str(error)) from None
     if workers > 1:
-        load()  # once for all: the workers are forks
+        load()  # once, because the workers are forks
     loaded()
     if workers == 1:
         with listening:
@@ -83,7 +83,7 @@ def serve_http(
 
 
 def _sign_in(serving: ServerSettings) -> "SignIn | None":
-    """Who tokens stand for, once the keys of their issuer have been read."""
+    """The sign-in, after the issuer's keys have been read."""
     if not serving.oauth_issuer:
         return None
     from cekura_dashboards_mcp.web.oauth import SignIn
@@ -97,7 +97,7 @@ def _sign_in(serving: ServerSettings) -> "SignIn | None":
 
 
 def _sharing_state(connection: Connection) -> Connection:
-    """The same with secrets that all workers know, so that any of them can take up a question that another asked."""
+    """The same connection with secrets shared by all workers, so that each can continue a question of another."""
     if connection.settings.state_secrets:
         return connection
     sealed = connection.settings.model_copy(update={"state_keys": SecretStr(secrets.token_hex(32))})
@@ -107,19 +107,19 @@ def _sharing_state(connection: Connection) -> Connection:
 log = logging.getLogger(__name__)
 STOPPED = (signal.SIGTERM, signal.SIGINT)
 RESTART_S = 1.0
-"""Between the end of a worker and its replacement, so that one that cannot start does not keep the machine busy."""
+"""Between the end of a worker and its replacement, so that one that fails at start does not keep the machine busy."""
 
 
 @dataclass
 class Worker:
-    """A process, and the channel over which it is sent connections."""
+    """A process, and the channel over which it receives connections."""
 
     process: BaseProcess
     channel: socket.socket
 
 
 def run_workers(app: Starlette, listening: socket.socket, count: int) -> int:
-    """Serve until stopped; the number of the signal.
+    """Serve until stopped, and return the number of the signal.
 
     POSIX only.
     """
@@ -143,7 +143,7 @@ def run_workers(app: Starlette, listening: socket.socket, count: int) -> int:
 
 
 async def _share(listening: socket.socket, workers: list[Worker], started: Callable[[], Worker]) -> int:
-    """Hand out connections until a signal comes, then let the workers end what is under way."""
+    """Distribute connections until a signal comes, then let the workers finish."""
     loop, came, stopped = asyncio.get_running_loop(), list[int](), asyncio.Event()
 
     def stop(sign: int) -> None:
@@ -159,7 +159,7 @@ async def _share(listening: socket.socket, workers: list[Worker], started: Calla
         task.cancel()
     listening.close()
     for worker in workers:
-        worker.channel.close()  # the worker's end of it tells it to stop
+        worker.channel.close()  # this tells the worker to stop
     ends = [loop.run_in_executor(None, worker.process.join, SHUTDOWN_S + 1) for worker in workers]
     await asyncio.gather(*ends)
     for worker in workers:
@@ -174,7 +174,7 @@ async def _accept(listening: socket.socket, workers: list[Worker]) -> None:
         with connection:
             for _ in workers:
                 turn = (turn + 1) % len(workers)
-                with contextlib.suppress(OSError):  # a worker that has just ended; the next one is asked
+                with contextlib.suppress(OSError):  # the worker has just ended; try the next one
                     socket.send_fds(workers[turn].channel, [b"c"], [connection.fileno()])
                     break
 
@@ -192,7 +192,7 @@ async def _replace(workers: list[Worker], started: Callable[[], Worker]) -> None
 
 
 def _work(app: Starlette, channel: socket.socket, foreign: list[socket.socket]) -> None:
-    """The life of a worker. ``foreign``: what it was forked with and has no use for."""
+    """The main function of a worker. ``foreign``: inherited sockets that it does not use."""
     for other in foreign:
         other.close()
     for sign in STOPPED:
@@ -202,7 +202,7 @@ def _work(app: Starlette, channel: socket.socket, foreign: list[socket.socket]) 
 
 
 class _Taking(uvicorn.Server):
-    """Serves the connections that come over a channel, until it is closed."""
+    """Serves the connections from a channel until that is closed."""
 
     def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
         super().__init__(config)
@@ -210,7 +210,7 @@ class _Taking(uvicorn.Server):
         channel.setblocking(False)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen nowhere; the channel brings what there is to do."""
+        """Do not listen: connections come from the channel."""
         await super().startup(sockets=sockets or [])
         asyncio.get_running_loop().add_reader(self._channel, self._take)
 

@@ -1,4 +1,4 @@
-"""Settings of a server that many use: who may reach it, and how much at once. From the environment, as all are."""
+"""Settings of a shared server, from the environment: who may reach it, and how many calls at once."""
 
 import re
 from typing import Self
@@ -13,7 +13,7 @@ ORIGIN = re.compile(r"https?://", re.ASCII)
 
 
 def is_web_address(text: str) -> bool:
-    """Whether it is a whole ``http://`` or ``https://`` address.
+    """Whether it is a complete ``http://`` or ``https://`` address.
 
     >>> [is_web_address(text) for text in ("https://id.example/x", "id.example", "file:///keys", "https://id:99999")]
     [True, False, False, False]
@@ -86,7 +86,7 @@ class ServerSettings(BaseModel):
 
     @property
     def tokens(self) -> list[str]:
-        """Any of them opens the server: while they are changed, the old one and the new one."""
+        """Each of them is accepted, so that the old and the new one both work during a change."""
         return _parts(self.server_token.get_secret_value(), lower=False) if self.server_token else []
 
     @property
@@ -98,9 +98,9 @@ class ServerSettings(BaseModel):
         return frozenset(_parts(self.allowed_origins))
 
     def refusal(self, *, own_key: bool) -> str | None:
-        """Why this may not be served to other machines; None if it may.
+        """Why the server may not be reachable from other machines; None if it may.
 
-        ``own_key``: the server answers with a key of its own, or from a sandbox.
+        ``own_key``: the server uses its own key, or a sandbox.
         """
         if not self.hosts:
             return "set CEKURA_ALLOWED_HOSTS to the host names that clients use"

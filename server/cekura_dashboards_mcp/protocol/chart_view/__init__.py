@@ -1,4 +1,4 @@
-"""The chart view: one HTML file that MCP hosts show beside an answer, and that a browser shows by itself."""
+"""The chart view: one HTML file that MCP hosts show beside an answer, and that also works alone in a browser."""
 
 import json
 from collections.abc import Iterable
@@ -10,26 +10,26 @@ from mcp.server.apps import Apps
 from mcp.types import Tool
 
 CHART = "cekura/chart"
-"""The key of ``_meta`` under which a result carries what is drawn of it."""
+"""The key of ``_meta`` for the chart data of a result."""
 DATA = '<script type="application/json" id="data">null</script>'
-"""Where the file holds its data, if it is to be shown without a host."""
+"""The element of the file for its data, if it is shown without a host."""
 
 
 @cache
 def chart_html() -> str:
-    """The view, without comments, blank lines and indentation: hosts load it anew for every answer."""
+    """The view without comments, blank lines and indentation, because hosts load it again for every answer."""
     text = files(__name__).joinpath("chart.html").read_text(encoding="utf-8")
     lines = (line.lstrip() for line in text.split("\n"))
     return "\n".join(line for line in lines if line and not line.startswith("// "))
 
 
 def address_of(tool: str) -> str:
-    """Of the view for one tool: by it the view knows what to ask for where a host hands it nothing."""
+    """The address of the view for one tool, which tells the view what to request if a host passes no data."""
     return f"ui://cekura-dashboards/{tool}.html"
 
 
 def bound_to_view(tool: str) -> dict[str, Any]:
-    """The ``_meta`` of a tool whose answers the view shows; some hosts look for the flat key only."""
+    """The ``_meta`` of a tool whose answers the view shows; some hosts read the flat key only."""
     return {"ui": {"resourceUri": address_of(tool)}, "ui/resourceUri": address_of(tool)}
 
 
@@ -48,7 +48,7 @@ def chart_view(drawn: Iterable[Tool]) -> Apps:
 
 
 def standalone(tool: str, arguments: dict[str, Any], drawing: dict[str, Any]) -> str:
-    """One page that shows an answer in any browser, its data inside."""
+    """A page with its data inside that shows an answer in any browser."""
     return chart_html().replace(DATA, _data({"tool": tool, "arguments": arguments, "chart": drawing}))
 
 
@@ -58,7 +58,7 @@ def report_page(report: dict[str, Any]) -> str:
 
 
 def _data(value: dict[str, Any]) -> str:
-    """As the file's data; nothing in it can end the element."""
+    """The data element of the file; escaped so that nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
