@@ -9,6 +9,7 @@ import json
 import math
 import random
 import re
+import ssl
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
+import httpx2
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
 from pydantic import SecretStr
 
@@ -39,6 +42,8 @@ HELD_EACH, TRICKLE_S = 4, 0.2
 PATIENCE_S = 30
 PAUSE_S = 0.2
 """Between two rounds of questions of a client that works beside the attack."""
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP: each would otherwise load every certificate authority, 10 ms of processor time."""
 Json = dict[str, Any]
 DAY = timedelta(days=1)
 TOOLS = [
@@ -105,7 +110,7 @@ def directed() -> list[bytes]:
         b"x" * 3_000_000, b'{"id": ' + b"9" * 100_000 + b"}",
         json.dumps([called("list_dashboards", {})] * 500).encode(),
     ]  # fmt: skip
-    return [*bodies, *raw] * 4
+    return [*bodies, *raw]
 
 
 class Attacker:
@@ -332,7 +337,8 @@ async def _attack(url: str, count: int, bodies: list[bytes], seed: int, quarter:
 
 
 async def _answer(url: str, era: Any, tool: str, arguments: Json) -> str:
-    async with Client(f"{url}/mcp", mode=era) as client:
+    http = httpx2.AsyncClient(verify=NO_CERTIFICATES, timeout=PATIENCE_S)
+    async with http, Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client:
         result = await client.call_tool(tool, arguments)
         return "".join(block.text for block in result.content if isinstance(block, TextContent))
 
@@ -375,7 +381,7 @@ async def _watch(url: str, outcome: Outcome, done: anyio.Event) -> None:
 
 
 def main() -> None:
-    bodies = directed()
+    bodies = directed() * 4
     found = anyio.run(lambda: attacked(1000, bodies))
     slow = sorted(found.health_ms)
     print(  # noqa: T201

@@ -2,15 +2,13 @@
 
 import json
 import re
-from collections.abc import Generator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
 from cekura_dashboards.api.errors import InvalidArguments
-from cekura_sandbox import create_app
-from support import KEY, Json, ask, connect, force, now, open_tools, sql, text_of
+from support import Json, ask, connect, force, new_sandbox, open_tools, sql, text_of
 
 pytestmark = pytest.mark.anyio
 NAMES = [
@@ -26,11 +24,8 @@ PLAIN = [
 
 
 @pytest.fixture
-def app() -> Generator[FastAPI]:
-    made = create_app(now=now, count=300, key=KEY)
-    made.state.world.generate()
-    yield made
-    made.state.world.close()
+def app() -> FastAPI:
+    return new_sandbox()
 
 
 def printed_name(text: str, number: int) -> str:
@@ -73,8 +68,8 @@ async def test_names_are_exact_in_structures_and_arguments(app: FastAPI, name: s
     assert app.state.world.store.widget(203)["name"] == name
 
 
-async def test_labels_and_filter_values_are_accepted_as_printed(app: FastAPI) -> None:
-    name = "[t](https://x.com/?a=1)"
+async def test_labels_and_filter_values_are_accepted_as_printed() -> None:
+    name, app = "[t](https://x.com/?a=1)", new_sandbox(count=299)  # no other test uses these calls
     sql(app, f"update calls set topic = '{name}' where topic = 'appointment'")
     async with open_tools(app) as (context, _):
         text, found = await ask(context, "look_up", kind="values", field="topic")
