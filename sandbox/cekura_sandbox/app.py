@@ -180,7 +180,7 @@ def app_of(world: World) -> FastAPI:
     app.add_middleware(DateHeader, now=world.now)
     api = (_dashboards(world), _widgets(world), _lookups(world), _calls(world), _edits(world), _alerts(world))
     for router in (fault_routes(faults), *api):
-        app.router.routes += router.routes  # include_router would make each a second time, which takes 0.1 s
+        app.router.routes += router.routes  # include_router makes each anew when it is first looked up, 60 ms in all
 
     def answer(status: int, body: Callable[[Any], Any]) -> Callable[[Request, Exception], Response]:
         return lambda _request, error: JSONResponse(body(error), status)

@@ -38,10 +38,10 @@ FLAGS = [
 SHOWS_APPS = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
 CHAT_PAGE = """<!doctype html><title>chat</title><style>body{margin:0}iframe{border:0;width:100%;height:60px;display:block}
 </style><script>
-window.seen = []
 window.show = given => new Promise(done => {
+  window.seen = []
   const frame = document.body.appendChild(document.createElement('iframe'))
-  const send = message => frame.contentWindow.postMessage({ jsonrpc: '2.0', ...message }, '*')
+  const send = message => frame.contentWindow?.postMessage({ jsonrpc: '2.0', ...message }, '*')
   const answers = {
     'ui/initialize': () => ({ protocolVersion: '2026-01-26', hostInfo: { name: 'test', version: '1' },
       hostCapabilities: given.proxy ? { serverTools: {}, openLinks: {} } : {}, hostContext: { theme: given.theme } }),
@@ -49,7 +49,7 @@ window.show = given => new Promise(done => {
     'ui/open-link': () => ({}), 'ui/message': () => ({}),
   }
   window.tell = (method, params) => send({ method, params })
-  addEventListener('message', async ({ source, data }) => {
+  window.onmessage = async ({ source, data }) => {
     if (source !== frame.contentWindow) return
     if (data.method) window.seen.push({ method: data.method, params: data.params })
     if (data.method === 'sandbox-ready') send({ method: 'sandbox-html', params: given.html })
@@ -62,7 +62,7 @@ window.show = given => new Promise(done => {
       try { send({ id: data.id, result: await answers[data.method](data.params) }) }
       catch (error) { send({ id: data.id, error: { code: -32000, message: String(error.message || error) } }) }
     }
-  })
+  }
   frame.src = given.sandbox
 })
 </script>"""
@@ -142,7 +142,7 @@ class Shown:
 
 @dataclass
 class Tab:
-    """A page of the browser, used for one view after another: to open one takes longer than most tests."""
+    """The chat in a page of the browser, which shows one view after another: to load it takes as long as the view."""
 
     page: Page
     shown: Shown
@@ -174,6 +174,7 @@ class Tab:
         page.on("pageerror", lambda error: tab.shown.said.append(str(error)))
         untyped: Any = page  # the type of what follows is partly unknown
         await untyped.expose_function("callTool", call)
+        await page.goto(CHAT)
         return tab
 
 
@@ -232,7 +233,7 @@ class Host:
         await page.set_viewport_size({"width": width, "height": HEIGHT})
         await page.emulate_media(color_scheme=scheme)
         try:
-            await page.goto(CHAT)
+            await page.evaluate("document.body.replaceChildren()")
             tab.shown = shown = Shown(page, page.main_frame, answer)  # from now on: the view before is gone
             given = {key: value for key, value in answer.items() if key not in strip}
             await page.evaluate(

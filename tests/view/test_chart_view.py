@@ -1,17 +1,20 @@
-"""The chart view in a real browser, as a chat shows it: drawing, text, requests, and hostile input."""
+"""The chart view in a real browser, as a chat or a report shows it: drawing, text, requests, and hostile input."""
 
 import json
 from collections.abc import AsyncGenerator
 from importlib.resources import files
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser
 
 from cekura_dashboards.api.models import is_list, is_object
+from cekura_dashboards_mcp.cli.calls import make_report
+from cekura_dashboards_mcp.connection import Connection
 from cekura_sandbox import ApiVariant
-from support import PIE, Json, new_sandbox, shared_sandbox
+from support import PIE, Json, new_sandbox, now, settings, shared_sandbox
 from view.host import Host, Shown, host_of, numbers
 
 pytestmark = pytest.mark.anyio
@@ -49,8 +52,15 @@ OVERFLOWING = """() => [...document.querySelectorAll('body *')].filter(node => {
   return box.width && !held && (box.right > innerWidth + 1 || box.left < -1)
 }).map(node => node.outerHTML.slice(0, 120))"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(node => { node.open = true })"
-SHORTEN = "document.querySelectorAll('tbody tr:nth-child(n+13)').forEach(node => { node.remove() })"
-"""Keeps twelve rows of each table, of up to 700 similar ones."""
+SHORTEN = """document.querySelectorAll('tbody').forEach(body => {
+  const kinds = new Set()
+  for (const row of [...body.rows]) {
+    const kind = [...row.querySelectorAll('*')].map(node => node.tagName + [...node.attributes].map(one => one.name)).join()
+    if (kinds.has(kind)) row.remove()
+    kinds.add(kind)
+  }
+})"""
+"""Keeps one row of each kind in each table, of up to 700 similar ones."""
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 
@@ -495,3 +505,32 @@ async def test_twelve_widgets_and_forty_slices_are_shown_completely(host: Host) 
         assert await shown.view.locator("section.card").count() == 12
         assert await shown.view.evaluate(OVERFLOWING) == []
         assert "label 39 of some length" in await shown.text()
+
+
+@pytest.mark.no_cover
+async def test_a_browser_shows_the_report_file_without_network_requests(browser: Browser, tmp_path: Path) -> None:
+    connection = Connection(settings(), app_factory=shared_sandbox, now=now)
+    report = await make_report(connection, dashboards=(), window="7d", compare_to="previous_period")
+    file = tmp_path / "report.html"
+    file.write_text(report.page, encoding="utf-8")
+    context = await browser.new_context(viewport={"width": 900, "height": 700})
+    page = await context.new_page()
+    requests, messages = list[str](), list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("console", lambda message: messages.append(message.text))
+    await page.goto(file.as_uri())
+    frames = page.frame_locator("iframe")
+    assert await page.locator("iframe").count() == 4
+    for index, title in enumerate(["What changed", "Operations overview", "Booking agent", "Telecom quality"]):
+        inside = frames.nth(index)
+        await inside.locator("html[data-ready]").wait_for()
+        assert title in await inside.locator("h1, h2").first.inner_text()
+        assert await inside.locator("svg").count() > 3
+    await page.wait_for_function(
+        "() => [...document.querySelectorAll('iframe')].every(f => f.clientHeight >= f.contentDocument.body.scrollHeight)"
+    )
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [url for url in requests if not url.startswith(("file:", "about:"))] == []
+    assert messages == []
+    await context.close()
