@@ -354,8 +354,8 @@ def replay_lines(answer: ReplayedAlert) -> list[str]:
     if answer.more_changes:
         lines.append(f"omitted: {counted(answer.more_changes, 'change')}")
     if answer.within_changes:
-        count = f"{answer.within_changes} of the {answer.scores} scores"
-        lines.append(f"{count} lie within changes, so few are left to judge it without a change")
+        count, rest = f"{answer.within_changes} of the {answer.scores} scores", answer.scores - answer.within_changes
+        lines.append(f"{count} lie within changes, which leaves {rest} to judge it without a change")
     if answer.calls:
         lines += [f"calls at which it would have fired, the newest {len(answer.calls)}:", *call_table(answer.calls)]
     lines += ["setting | fired | days | within clear | within possible | without change"]
