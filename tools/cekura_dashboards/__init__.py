@@ -1,4 +1,4 @@
-"""Tools that read, explain and edit Cekura dashboards. They know nothing of MCP and can be called as they are.
+"""Tools that read, explain and edit Cekura dashboards, callable from Python without MCP.
 
 >>> from cekura_dashboards import TOOLS
 >>> [tool.name for tool in TOOLS if not tool.writes][:2]
@@ -31,7 +31,7 @@ else:
     }
 
     def __getattr__(name):  # noqa: ANN001, ANN202 - type checkers see the imports above
-        """Import a name when it is first used: a server that starts needs the settings alone."""
+        """Import a name when it is first used, because a server needs only the settings to start."""
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

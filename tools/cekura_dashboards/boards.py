@@ -313,7 +313,7 @@ async def undo_board(context: ToolContext, calls: Sequence[JsonObject]) -> Appli
 
 
 class AssertedBoard(Struct, frozen=True):
-    """What was checked of a dashboard; ``token``: for the next look, if looks are kept."""
+    """The checks of a dashboard; ``token``: for the next look of a series."""
 
     dashboard: int
     name: str
@@ -330,7 +330,7 @@ class AssertedBoard(Struct, frozen=True):
 
 
 def check_expectations(context: ToolContext, texts: Mapping[str, str], widgets: Sequence[str] | None = None) -> None:
-    """Refuse lines that cannot be read, before anything is. ``widgets``: the names of the charts, if known.
+    """Refuse malformed lines before any request. ``widgets``: the names of the charts, if known.
 
     Raises:
         InvalidArguments: naming each, with the nearest valid form.
@@ -344,10 +344,10 @@ def check_expectations(context: ToolContext, texts: Mapping[str, str], widgets: 
 async def board_dashboard(
     context: ToolContext, board: Board, *, dashboard: str | int | None = None, project: str | int | None = None
 ) -> int:
-    """The dashboard that a board is of.
+    """The dashboard of a board.
 
     Raises:
-        BoardRefused: if there is none yet.
+        BoardRefused: if it does not exist yet.
     """
     target, where, _ = await _target(context, board, dashboard, project)
     if target is None:
@@ -367,9 +367,9 @@ async def assert_board(
 ) -> AssertedBoard:
     """Check a dashboard's charts against expectations. ``texts``: by the names of widgets. Changes nothing.
 
-    ``looks``: this is one look of a series, after the one that gave ``token``: only failures that are surer than the
-    whole series allows by chance are failures, and those that were told before stay so. A chart that cannot be read at
-    one look does not make the series forget its failure.
+    ``looks``: this is one look of a series, after the one that returned ``token``. Then a failure must be significant
+    over the whole series, and one that was reported before remains a failure, even if an intermediate look could not
+    read its chart.
 
     Raises:
         InvalidArguments: for lines that cannot be read, or a token of another series.

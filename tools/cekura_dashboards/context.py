@@ -33,7 +33,7 @@ T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 BRIEFLY_S = 10.0
-"""Seconds for what is read beside the answer itself. A choice: the API answers in less than one."""
+"""Seconds for additional reads that an answer can do without. A choice: the API answers in less than one."""
 MAX_CONCURRENT = 20
 """Concurrent requests of one call: enough to read a dashboard of a dozen charts in one round trip."""
 
@@ -107,14 +107,14 @@ async def gather(*work: Awaitable[Any]) -> tuple[Any, ...]:
 
 
 Later = Coroutine[Any, Any, T]
-"""Returned by a plain function for its caller to await, which saves a frame."""
+"""An awaitable that a plain function returns for its caller to await, which saves a stack frame."""
 AGENT_ID_FIELDS = {"agent.id", "agent_id", "agent"}
 MAX_KEYS, MAX_BYTES = 200, 16 * 2**20
-"""Keys whose reference data are cached, and the size of all of it."""
+"""Keys whose reference data is cached, and the total size of the cache in bytes."""
 MAX_SHOWN = 8
 UTC_ZONE = ZoneInfo("UTC")
 FEW_ZONES = 4
-"""Time zones named in a note."""
+"""Maximum time zones in a note."""
 MAX_WIDGETS = 1000
 
 
@@ -179,7 +179,7 @@ class _Pending:
 class Lookups:
     """The look-ups of one call. Each request is sent once, even for concurrent callers.
 
-    ``numbers``: what this call's charts showed about a measure's values, also used to read later charts.
+    ``numbers``: evidence from this call's charts about a measure's values, also used for later charts.
     ``metrics_of``: the projects whose metrics were used, whether read or cached. ``zone_notes``: why the time zone is
     not that of the project.
     """
@@ -315,7 +315,7 @@ class Lookups:
     async def zone_of(self, projects: Iterable[int | None]) -> ZoneInfo:
         """The time zone of these projects, or of all that the key can see if none is known.
 
-        UTC where they name none, and with a note where they name several, or it cannot be read.
+        UTC if they have none; with a note if they have several, or if it cannot be read.
         """
         ids = {*projects} - {None}
         try:
@@ -376,7 +376,7 @@ class Lookups:
             await self._all_alerts()
 
     async def alerts(self, project_id: int) -> list[Alert]:
-        """The alerts of a project, out of those of all where the API lists them together.
+        """The alerts of a project, taken from the list of all alerts if the API has one.
 
         A key without the right to read them keeps its cached reference data.
         """
@@ -467,7 +467,7 @@ class ToolContext(Struct, frozen=True, dict=True):
 
     @property
     def brief_api(self) -> CekuraClient:
-        """The API for reads without which a call is still answered: they leave time for the others."""
+        """The API for reads that a call can do without, with a short deadline that leaves time for the others."""
         remaining = BRIEFLY_S if self.api.deadline is None else self.api.deadline - anyio.current_time()
         return self.api.within(max(0.0, min(BRIEFLY_S, remaining)))
 

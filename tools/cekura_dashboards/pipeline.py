@@ -79,7 +79,7 @@ async def _with_names(context: ToolContext, error: InvalidArguments, raw: dict[s
 
 
 def _led(context: ToolContext, tool: Tool[Any, Any], error: InvalidArguments) -> InvalidArguments:
-    """The error, with a lead that is true if something was read."""
+    """The error, with a lead that is also true after reads."""
     if error.lead != NOTHING_SENT or not context.lookups.used:
         return error
     return error.with_lead("Nothing was changed." if isinstance(tool, WritingTool) else "No result.")
@@ -114,7 +114,7 @@ async def _plan_again(
 
 
 def _to_answer(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer:
-    """A result as text and as structure, with notes on how the arguments were read."""
+    """A result as text and structure, with notes on how the arguments were read."""
     all_notes = condense([*(result.notes or []), *notes])
     result = result.model_copy(update={"notes": all_notes or None})
     text = "\n".join([tool.render(result), *(f"note: {note}" for note in all_notes)])
@@ -126,10 +126,10 @@ def _to_answer(tool: Tool[Any, Any], result: Result, notes: list[str]) -> Answer
 
 
 async def _check_project(context: ToolContext, request: Any) -> None:
-    """Compare a project that is given by its id with the key's. The API answers for others as for empty ones.
+    """Check that a given project belongs to the key, because the API treats others as empty.
 
     Raises:
-        InvalidArguments: for another project. If the projects cannot be read, any is accepted.
+        InvalidArguments: for another project. Any is accepted if the projects cannot be read.
     """
     project: int | None = getattr(request, "project_id", None)
     if project is None:

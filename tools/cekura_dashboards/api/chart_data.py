@@ -1,4 +1,4 @@
-"""Chart data: every documented and tolerated form, decoded to one."""
+"""Chart data: all documented and tolerated forms, decoded to one."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable
@@ -21,7 +21,7 @@ Key = str | int | float | bool | None
 if TYPE_CHECKING:
     Cell = Any
 else:
-    Cell = Key  # a list in place of a value fails while decoding, before it takes memory
+    Cell = Key  # a list in place of a value fails during decoding, before it takes memory
 KNOWN_KEYS = {
     "line": {"id", "timestamp", "value"},
     "bar": {"time_interval", "value", "sample_count"},
@@ -30,7 +30,7 @@ KNOWN_KEYS = {
 PIECE = 2_000_000
 MAX_AROUND = 100_000
 MAX_VALUES = 8_000_000
-"""In data that is decoded whole, counted by the marks between them; a million grouped calls have half as many."""
+"""Maximum values in data that is decoded at once, counted by separators; a million grouped calls have half as many."""
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 LIST = re.compile(rb"(\s*\[).*", re.DOTALL)
 BETWEEN = re.compile(rb"\}\s*,\s*\{")
@@ -116,7 +116,7 @@ ROWS: dict[str, Any] = {"line": LineRow, "bar": BarRow, "pie": PieRow}
 
 
 class Memoised(msgspec.Struct, frozen=True, dict=True):
-    """A value with memoised results, which are kept beside the fields: a changed copy starts without any."""
+    """A value with memoised results, stored outside its fields, so that a changed copy starts without any."""
 
     def memoise(self, what: Hashable, work_out: Callable[[], T]) -> T:
         """The result under this name, computed only once."""
@@ -264,7 +264,7 @@ def _group_names(group_by: JsonObject) -> list[str]:
 
 
 def _row(kind: str, item: JsonObject, group: Any) -> Any:
-    fields: tuple[str, ...] = ROWS[kind].__struct_fields__  # the last one is the group
+    fields: tuple[str, ...] = ROWS[kind].__struct_fields__  # the last key is the group
     return ROWS[kind](*map(item.get, fields[:-1]), group)
 
 
@@ -278,7 +278,7 @@ def number(value: Any) -> float | None:
     >>> number(True), number("2.5"), number(float("nan")), number("fast"), number(1e300)
     (1.0, 2.5, None, None, None)
     """
-    if type(value) is not float:  # most are
+    if type(value) is not float:  # the usual case
         if not isinstance(value, str | int | float):
             return None
         try:
@@ -289,7 +289,7 @@ def number(value: Any) -> float | None:
 
 
 def count_of(value: Any) -> int | None:
-    """A number of calls; None for anything else, such as -1."""
+    """The value as a number of calls; None for anything else, such as -1."""
     if type(value) is int and 0 <= value <= LARGEST:
         return value
     count = number(value)
@@ -297,7 +297,7 @@ def count_of(value: Any) -> int | None:
 
 
 def numbers(values: Iterable[Any]) -> list[float | None]:
-    """As ``number``, of many values, of which most are numbers: a call for each would take most of the time."""
+    """``number`` for many values, mostly numbers: one call for each would take most of the time."""
     return [
         v if type(v) is float and -LARGEST <= v <= LARGEST
         else float(v) if type(v) is int and -LARGEST <= v <= LARGEST
@@ -307,7 +307,7 @@ def numbers(values: Iterable[Any]) -> list[float | None]:
 
 
 def counts_of(values: Iterable[Any]) -> list[int | None]:
-    """As ``count_of``, of many values, which are nearly always whole numbers, or all absent."""
+    """``count_of`` for many values, nearly always all whole numbers or all absent."""
     sent = [*values]
     kinds = {*map(type, sent)}
     if kinds == {NoneType} or (kinds == {int} and min(sent) >= 0 and max(sent) <= LARGEST):

@@ -92,7 +92,7 @@ MAX_WAIT_S = 4.0
 MAX_RETRY_AFTER_S = 20.0
 """For a longer ``Retry-After`` there is no retry: the error says how long to wait."""
 MAX_PAUSE_S = 300.0
-"""A longer ``Retry-After`` counts as this, so that one absurd value cannot lock a key out."""
+"""The maximum of ``Retry-After``, so that one absurd value cannot lock a key out."""
 PASSING_FAULTS = {502, 503, 504}
 
 _ID = re.compile(r"\d{1,18}", re.ASCII)
@@ -209,7 +209,7 @@ REFUSALS = {401, 403, 404}
 PAGE_SIZE = 100
 """Requested page size; the API may return fewer."""
 HISTORY_SIZE = 25
-"""Versions of a history, each with its whole prompt."""
+"""Page size of a history, whose versions include whole prompts."""
 FAILURE_MODES = "/observability/v1/metric-failure-mode-insights/categories/"
 
 
@@ -375,7 +375,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     async def call_scores(
         self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int
     ) -> tuple[int, list[ScoredCall]]:
-        """As ``call_logs``, but only what metrics scored: transcripts are skipped unread."""
+        """As ``call_logs``, but only the scores of metrics: transcripts are skipped."""
         query = _query(
             project_id=project_id, page_size=limit, page=page if page > 1 else None, timestamp_from=start,
             timestamp_to=end, filters_v2=msgspec.json.encode(filters).decode(),
@@ -386,7 +386,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return scores.count, scores.results
 
     async def alerts(self, project_id: int | None = None) -> list[Alert]:
-        """The alerts of a project, or of all that the key can access, if the API tells of them without one."""
+        """The alerts of a project, or of all that the key can access, if the API lists them without a project."""
         query = _query(project_id=project_id)
         answer = await self.ask("GET", ALERTS, query=query, about=("alerts", None))
         return parse_list(Alert, answer.body)
@@ -424,7 +424,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         return {report.id: report for report in reports}
 
     async def set_daily_report(self, project_id: int, dashboard_ids: list[int]) -> list[int]:
-        """Change which dashboards the daily report of a project shows, and nothing else of it."""
+        """Set the dashboards in the daily report of a project; its other fields stay."""
         path, body = f"/user/v1/projects/{project_id}/", {"daily_report_dashboard_ids": dashboard_ids}
         answer = await self.ask("PATCH", path, body=body, safe=False, about=("project", project_id))
         report = decode(answer.body, DailyReport)

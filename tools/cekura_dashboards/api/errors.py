@@ -37,7 +37,7 @@ class DashboardsError(Exception):
 
 
 class UnknownField(NamedTuple):
-    """A field that calls do not have, and its intended use; in a filter also the operator and value."""
+    """An unknown field and its intended use; in a filter also the operator and value."""
 
     name: str
     use: Literal["plot", "filter", "group", "list"]

@@ -112,7 +112,7 @@ def fault(at: str, message: str, unknown: UnknownField | None = None) -> Pydanti
 
 
 def of_metric(op: str | None, value: Any) -> str:
-    """A message that ``metric`` may mean an id or a score, with a condition on both."""
+    """A message that ``metric`` is ambiguous, an id or a score, with a condition on both."""
     is_id = op in {None, "eq", "in"} and isinstance(value, int | float | str)
     name = "metric_evaluations.metric.name" if isinstance(value, str) and is_id else METRIC_ID
     which = {"field": name, "op": "eq", "value": value if is_id else "…"}
@@ -174,7 +174,7 @@ EVALUATION_VALUE = "metric_evaluations.value"
 
 
 def may_be_missing(name: str) -> bool:
-    """Whether calls may lack a value of a field, and a filter can match those."""
+    """Whether calls can lack a value of a field, and filters can match such calls."""
     filter_type = filter_field(name)
     return is_metadata(name) or (filter_type is not None and "isnull" in filter_type.ops)
 
@@ -182,7 +182,7 @@ def may_be_missing(name: str) -> bool:
 def with_missing(requested: Filter | None, path: str = "filters") -> tuple[JsonObject | None, list[str]]:
     """A filter in which each ``neq`` also matches calls without a value, and notes on that.
 
-    A call without a campaign is also "not recall"; whether the API counts it is not documented. A ``neq`` beside an
+    A call without a campaign is also "not recall", but whether the API counts it is undocumented. A ``neq`` beside an
     ``isnull`` on the same field stays as it is.
 
     >>> with_missing(Filter(field="topic", op="neq", value="a"))[0]["conditions"][1]
@@ -210,7 +210,7 @@ def _with_missing(node: JsonObject, alone: list[JsonObject]) -> JsonObject:
 
 
 def neq_alone(node: JsonObject | None, settled: frozenset[str] = frozenset()) -> Iterator[JsonObject]:
-    """``neq`` conditions on fields that calls may lack a value of, without an ``isnull`` on the same field."""
+    """``neq`` conditions on fields that can be missing, without an ``isnull`` on the same field."""
     group = as_object(node) or {}
     children = [as_object(child) or {} for child in as_list(group.get("conditions")) or []]
     if group.get("op") == "neq" and may_be_missing(str(group.get("field"))) and group.get("field") not in settled:
@@ -422,7 +422,7 @@ def instant(moment: datetime) -> str:
 
 
 MAX_VALUES_IN_WORDS = 6
-"""Values of a list that are written out."""
+"""Maximum values of a list that are written out."""
 _WORDS = {
     "eq": "=", "neq": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "contains": "contains", "in": "in",
     "startswith": "starts with", "endswith": "ends with", "regex": "matches",

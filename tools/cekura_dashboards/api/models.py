@@ -46,7 +46,7 @@ MARGIN = timedelta(minutes=5)
 METRIC_VALUE = "metric_evaluations.value"
 METADATA = "metadata."
 DURATION = "duration"
-"""In seconds."""
+"""The field for the length of a call, in seconds."""
 
 PLOTTED: dict[str, DataType] = {
     "duration": "numeric",
@@ -85,7 +85,7 @@ FAMILIES = {
     "binary": "binary", "numeric": "numeric", "enum": "enum", "continuous": "continuous",
     "evaluate_expected_outcome": "binary", "observability_topics": "enum", "observability_dropoff": "enum",
 }  # fmt: skip
-"""The kind of metric by how its ``eval_type``, or the name of a predefined one, begins."""
+"""The kind of metric by the prefix of its ``eval_type``, or of the name of a predefined one."""
 
 
 def metric_family(eval_type: str | None) -> str | None:
@@ -214,7 +214,7 @@ class _Stored(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"id"})
-    """Fields without which a record is of no use."""
+    """Fields that a record needs to be usable."""
     _odd: JsonObject = PrivateAttr(default_factory=dict[str, Any])
 
     @model_validator(mode="wrap")
@@ -286,7 +286,7 @@ class WidgetConfig(_Stored):
         return {name: self.stored(name) for name in WRITABLE}
 
     def problem(self) -> str | None:
-        """Why it is unknown what this widget shows; None if it is known."""
+        """The reason why it is unknown what this widget shows; None if it is known."""
         return self.unreadable(*PLOT_DEFINITION)
 
     def definition(self) -> JsonObject:
@@ -397,7 +397,7 @@ ALERT_FIELDS = ("name", "enabled", "project", "source_id", "source", "threshold"
 
 
 class Alert(_Stored):
-    """An alert on a metric, ``source_id``. ``source`` says its kind (``sub_type``), window and filters."""
+    """An alert on the metric ``source_id``. ``source`` contains its kind (``sub_type``), window and filters."""
 
     id: int
     name: str | None = None

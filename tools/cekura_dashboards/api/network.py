@@ -55,7 +55,7 @@ def check_network(base_url: str) -> None:
 def proxy_of(base_url: str) -> Proxy | None:
     """The proxy for an address: its scheme's, or ``ALL_PROXY``; None: none, or the host is loopback or in ``NO_PROXY``.
 
-    Requests to this machine carry a key over plain HTTP, which no proxy may see.
+    Requests to this machine carry a key over plain HTTP, so they must bypass proxies.
 
     Raises:
         WrongNetworkSetting: if it is not a proxy address.

@@ -55,7 +55,7 @@ class OutsideProjects(DashboardsError):
 class _ProjectContents:
     """The contents of the projects for one key, valid until ``until``.
 
-    ``rubrics``: the metrics of their rubrics, which may be none of their own; None until they are needed.
+    ``rubrics``: the metrics of their rubrics, which may belong to other projects; None until needed.
     """
 
     until: float
@@ -68,7 +68,7 @@ class _ProjectContents:
 
 @dataclass
 class _Turns:
-    """Requests with one key that wait for the same lookup; only one of them makes it."""
+    """Requests with one key that wait for the same lookup, which only one of them makes."""
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     waiting: int = 0
@@ -201,9 +201,9 @@ class ProjectsOnly:
     async def _is_allowed_beside(
         self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, query: dict[str, str]
     ) -> bool | None:
-        """Whether a history, the audit log, a call or failure modes may be asked for; None for any other path.
+        """Whether a history, the audit log, a call or failure modes may be requested; None for any other path.
 
-        What a call belongs to is only known from its answer.
+        The project of a call is known only from its response.
         """
         if match := _HISTORY.fullmatch(path):
             if match[1] == "aiagents":
@@ -374,7 +374,7 @@ class ProjectsOnly:
         return _with_body(answer, msgspec.json.encode(result))
 
     def _own_projects(self, answer: Response) -> Response:
-        """The served projects, with the fields that are used: all others may be secrets."""
+        """The served projects, with only the fields in use: all others may be secrets."""
         projects = [row for row in parse_projects(within(RECORDS, answer).body) if self._is_ours(row.id)]
         return _with_body(answer, msgspec.json.encode([row.model_dump(exclude_unset=True) for row in projects]))
 

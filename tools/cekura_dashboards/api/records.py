@@ -1,7 +1,7 @@
 """Records beside the dashboards: versions of metrics and agents, the audit log, single calls, failure modes.
 
-Most of their shapes are documented, some wrongly. What is not as expected counts as absent, so that it hides nothing
-else. Nothing here names a person: who edited something is not kept.
+Most of their shapes are documented, some wrongly. Unexpected values count as absent, so that they hide nothing
+else. Names of people, such as who made an edit, are dropped.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ BOOKKEEPING = frozenset({
     "history_id", "history_date", "history_type", "history_change_reason", "history_user", "version_id", "version_name",
     "agents_snapshot", "id", "slug", "project", "agent", "created_at", "updated_at",
 })  # fmt: skip
-"""Fields of a version that say which version it is, not how its metric or agent was configured."""
+"""Fields that identify a version; the others are the configuration of its metric or agent."""
 Operation = Literal["created", "changed", "deleted"]
 OPERATIONS: dict[Any, Operation] = {
     "+": "created", "~": "changed", "-": "deleted", "create": "created", "update": "changed", "delete": "deleted",
 }  # fmt: skip
-"""Of histories and of the audit log."""
+"""The operations of histories and of the audit log."""
 MAX_DEPTH, MAX_MODES = 4, 50
-"""How deep failure modes are looked for, and how many are read."""
+"""The depth to which failure modes are searched, and how many are read."""
 
 
 class Version(Struct, frozen=True):
-    """A metric or agent as it was after an edit. ``fields``: its configuration, each value as the JSON that came."""
+    """A metric or agent as it was after an edit. ``fields``: its configuration, each value as the JSON received."""
 
     at: datetime
     operation: Operation
@@ -64,7 +64,7 @@ class AuditLog(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule of the rubric, as one call passed or failed it."""
+    """A rule of the rubric, and whether one call passed it."""
 
     metric: int | None
     name: str
@@ -83,7 +83,7 @@ class MetricOfCall(Struct, frozen=True):
 
 
 class CallDetails(Struct, frozen=True):
-    """What a list of calls lacks of one call. ``rules`` None: the call has no rubric."""
+    """The details of one call that lists omit. ``rules`` None: the call has no rubric."""
 
     rules: list[Rule] | None
     metrics: list[MetricOfCall]
@@ -91,7 +91,7 @@ class CallDetails(Struct, frozen=True):
 
 
 class FailureMode(Struct, frozen=True):
-    """A way in which calls fail a metric. ``count``: its calls that the API still holds."""
+    """A way in which calls fail a metric. ``count``: its calls that the API still keeps."""
 
     slug: str
     name: str
@@ -123,7 +123,7 @@ def _version(record: msgspec.Raw) -> Version | None:
 
 
 def scalar(raw: bytes) -> str | float | bool | None:
-    """A JSON value that is no list or object; None for those, too.
+    """A text, number or boolean; None for null, lists and objects.
 
     >>> scalar(b'"a"'), scalar(b"2.5"), scalar(b"[1]")
     ('a', 2.5, None)
@@ -184,13 +184,13 @@ def _metric_of_call(values: JsonObject) -> MetricOfCall | None:
 
 
 def failure_modes_of(body: Body) -> list[FailureMode]:
-    """The failure modes in an answer, each once. Its documented shape is that of an insight, not of a list of modes."""
+    """The failure modes in a response, each once. The documented shape is wrong: an insight, not a list of modes."""
     modes = {(mode.metric, mode.slug): mode for mode in _modes(decode(body, object), None, MAX_DEPTH)}
     return sorted(modes.values(), key=lambda mode: (-mode.count, mode.slug))[:MAX_MODES]
 
 
 def _modes(value: object, metric: int | None, depth: int) -> Iterator[FailureMode]:
-    """Objects with a slug, in lists and objects; ``metric``: of the object that holds them."""
+    """Objects with a slug, in lists and objects; ``metric``: that of the enclosing object."""
     if depth < 0:
         return
     for item in as_list(value) or []:
@@ -227,7 +227,7 @@ def _word(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    """A text that is not blank."""
+    """A non-blank text; None for anything else."""
     return value if isinstance(value, str) and value.strip() else None
 
 
@@ -236,7 +236,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def moment(value: Any) -> datetime | None:
-    """An instant that the API wrote; None if it is not one, or too near to the ends of the calendar to be moved.
+    """An instant from the API; None if it is malformed, or too close to the ends of the calendar to shift.
 
     >>> moment("2026-11-18T15:30:00Z"), moment("soon"), moment("0001-01-01T00:00:00+14:00")
     (datetime.datetime(2026, 11, 18, 15, 30, tzinfo=datetime.timezone.utc), None, None)
@@ -251,10 +251,10 @@ def moment(value: Any) -> datetime | None:
 
 
 def slug_path(slug: str) -> str | None:
-    """A slug as a part of a path; None for one with other characters than slugs have."""
+    """A slug as part of a path; None if it has characters that slugs cannot have."""
     return slug if slug.replace("-", "").replace("_", "").isalnum() and slug.isascii() else None
 
 
 def joined(numbers: list[int]) -> str | None:
-    """Ids as the API reads them, separated by commas; None for none."""
+    """Ids separated by commas, as the API expects; None for no ids."""
     return ",".join(map(str, numbers)) or None

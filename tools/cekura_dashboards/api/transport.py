@@ -1,4 +1,4 @@
-"""HTTP, in this module only: bytes out, bytes in, every failure one of our errors.
+"""HTTP, confined to this module: bytes out, bytes in, and every failure as one of our errors.
 
 One connection pool serves the process. The key is sent with each request; there are no cookies, and redirects are
 not followed. Proxies and certificates come from the environment, see ``api.network``.
@@ -46,9 +46,9 @@ BUSY, MAX_PARTS = 1, 32
 parts, and a new one is created when each has this many active requests. Measured: one of twenty requests takes
 570 us of processor time, 720 us with parts of four."""
 CONNECTIONS_OF_PART, IDLE_OF_PART = 4, 2
-"""At most, so 128 of all parts; and those that stay open without a request."""
+"""Connections of a part, so 128 in all; and how many of them stay open without a request."""
 MAX_URLS = 64
-"""Parsed URLs that are kept, as most requests have one of few. A choice."""
+"""Parsed URLs to keep, because most requests share a few. A choice."""
 
 
 @cache
@@ -250,7 +250,7 @@ def _inflater(encoding: str, first: bytes) -> Any:
 
 @cache
 def _trusting_none() -> ssl.SSLContext:
-    """For plain HTTP: it reads no certificates."""
+    """An SSL context for plain HTTP, which loads no certificates."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

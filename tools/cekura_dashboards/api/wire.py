@@ -120,7 +120,7 @@ S = TypeVar("S", Dashboard, Widget, Alert)
 
 
 class Size(NamedTuple):
-    """Limits of a response: bytes, and values, which are counted by the marks between them.
+    """Limits of a response: bytes, and values, which are counted by the separators between them.
 
     A decoded value takes up to fifty times its bytes, and decoding blocks the event loop.
     """
@@ -164,7 +164,7 @@ class Score(msgspec.Struct):
 
 
 class ScoredCall(msgspec.Struct):
-    """A call with its scores alone: all else that the API sends of it is skipped undecoded."""
+    """A call with its scores; everything else in the response is skipped without decoding."""
 
     id: Any = None
     timestamp: Any = None
@@ -178,7 +178,7 @@ class ScorePage(msgspec.Struct):
 
 
 class DailyReport(msgspec.Struct):
-    """Of a project only this, undecoded the rest, which holds secrets. ``daily_report_dashboard_ids`` may be absent."""
+    """The only field decoded of a project: others are secret. ``daily_report_dashboard_ids`` may be absent."""
 
     id: int
     name: str | None = None

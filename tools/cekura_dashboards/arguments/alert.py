@@ -1,4 +1,4 @@
-"""What an alert is told to watch for: its kind and numbers as a model sends them, and as the API stores them."""
+"""The setting of an alert: its kind and numbers as a model sends them, and as the API stores them."""
 
 from typing import Literal
 
@@ -29,9 +29,9 @@ from cekura_dashboards.values import replace
 AlertKind = Literal["failure", "trend", "threshold"]
 Preset = Literal["conservative", "balanced", "aggressive"]
 SUB_TYPES: dict[str, AlertKind] = {"normal": "failure", "significant_change": "trend", "threshold": "threshold"}
-"""Kinds by the name that the API gives them; it has two more, of insights, which no scores of calls decide."""
+"""Kinds by their names in the API; it has two more, for insights, which do not depend on scores of calls."""
 USUAL_WINDOW = 50
-"""Of a threshold that names none, as documented."""
+"""The default for a threshold, as documented."""
 MOST_WINDOW = 10_000
 NUMBERS: dict[AlertKind, tuple[str, ...]] = {
     "failure": (),
@@ -48,7 +48,7 @@ OF_FAMILIES: dict[AlertKind, frozenset[str]] = {
 
 
 class AlertRequest(Request):
-    """What to watch, and for what."""
+    """What to watch, and what for."""
 
     alert_id: AlertId | None = Field(default=None, description="an existing alert, with the changes below")
     widget_id: WidgetId | None = Field(default=None, description="a chart of a metric; its filters apply")
@@ -72,7 +72,7 @@ class AlertRequest(Request):
 
     @property
     def is_complete(self) -> bool:
-        """Whether it needs no more to say what it is about."""
+        """Whether it identifies what to watch."""
         return self.alert_id is not None
 
     @model_validator(mode="after")
@@ -90,7 +90,7 @@ class AlertRequest(Request):
         return self
 
     def changed(self, alert: Alert | None) -> AlertSetting | None:
-        """The setting of an alert there is, with the changes, or that of a new one; None for one that cannot be read.
+        """The setting of an existing alert with the changes, or of a new one; None for an unreadable one.
 
         Raises:
             InvalidArguments: for numbers of another kind, or missing ones.
@@ -105,13 +105,13 @@ class AlertRequest(Request):
             raise InvalidArguments.at(str(context.get("at")), str(context.get("message"))) from None
 
     def given(self) -> JsonObject:
-        """The numbers that were given; 0 for none of a number above 0."""
+        """The given numbers; 0 counts as absent for numbers that must be above 0."""
         names = dict.fromkeys(name for kind in NUMBERS.values() for name in kind)
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         return {n: v for n, v in given.items() if not (n in {"std_multiplier", "ewma_alpha"} and v == 0)}
 
     def setting(self, stored: AlertSetting | None) -> AlertSetting:
-        """The setting; what is not given is as stored, as the preset says, or usual.
+        """The setting; numbers that are not given come from the stored alert, the preset or the defaults.
 
         Raises:
             PydanticCustomError: for numbers of another kind, or missing ones.
@@ -166,9 +166,9 @@ METRICS_ONLY = (
 
 
 class AlertSubject(Struct, frozen=True, kw_only=True):
-    """What an alert watches. ``filters``: without a time; ``eval_type``: None if it is not known.
+    """What an alert watches. ``filters``: without times; ``eval_type``: None if unknown.
 
-    ``alert``: the stored one that is meant; ``title``: the name of the chart, or of the metric.
+    ``alert``: the stored one, if any; ``title``: the name of the chart, or of the metric.
     """
 
     metric: int
@@ -185,7 +185,7 @@ async def subject_of(context: ToolContext, request: AlertRequest, alert: Alert |
     """The metric, calls and project of a request. ``alert``: the stored one that it names, if any.
 
     Raises:
-        InvalidArguments: for a chart that plots no metric, or a metric that is not there.
+        InvalidArguments: for a chart without a metric, or an unknown metric.
     """
     extra, warnings = with_missing(request.filters)
     widget = None
@@ -257,10 +257,10 @@ def direction_warnings(setting: AlertSetting, eval_type: str | None) -> list[str
 
 
 def check_kind(setting: AlertSetting, eval_type: str | None) -> None:
-    """Refuse a kind of alert that the API does not have for a metric of this type.
+    """Refuse a kind of alert that the API does not offer for metrics of this type.
 
     Raises:
-        InvalidArguments: with the kinds that it has.
+        InvalidArguments: with the kinds that it offers.
     """
     kind, family = kind_of(setting), metric_family(eval_type)
     if family is None or family in OF_FAMILIES[kind]:
@@ -275,7 +275,7 @@ def kind_of(setting: AlertSetting) -> AlertKind:
 
 
 def stored_setting(alert: Alert) -> AlertSetting | None:
-    """What a stored alert watches for; None for kinds, or numbers, that are not of scores or cannot be read."""
+    """The setting of a stored alert; None for kinds that do not use scores, and for unreadable numbers."""
     source, threshold = alert.source or {}, alert.threshold or {}
     size = source.get("window_size")
     window = size if isinstance(size, int) and 0 < size <= MOST_WINDOW else None
@@ -305,7 +305,7 @@ def _stored_threshold(threshold: JsonObject, window: int) -> Threshold | None:
 
 
 def as_stored(setting: AlertSetting) -> tuple[JsonObject, JsonObject]:
-    """``source`` without filters, and ``threshold``, as the API takes them."""
+    """The fields ``source``, without filters, and ``threshold``, as the API expects."""
     match setting:
         case Failure():
             return {"sub_type": "normal"}, {}
@@ -357,6 +357,6 @@ def alert_words(alert: Alert) -> str:
 
 
 def setting_text(alert: Alert) -> str:
-    """What a stored alert watches for, in words."""
+    """The setting of a stored alert in words."""
     setting = stored_setting(alert)
     return setting_words(setting) if setting else named(alert.kind) if alert.kind else "of unknown kind"

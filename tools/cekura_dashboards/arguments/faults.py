@@ -1,4 +1,4 @@
-"""The faults that validation finds in arguments, each with its path, the value and what to give instead."""
+"""The faults in arguments according to validation, each with its path, the value and what to give instead."""
 
 import json
 from typing import Any, Literal, get_args, get_origin
@@ -16,7 +16,7 @@ from cekura_dashboards.tool import annotation, plain_type
 
 ArgumentPath = tuple[str | int, ...]
 AMBIGUOUS = {"slowest", "fastest"}
-"""Longest or highest: not near ``lowest``."""
+"""These may mean longest or highest, although they are spelled like ``lowest``."""
 A_CHART = {"chart_type": "pie", "field": "topic"}
 NOT_TRUE: JsonObject = {"field": "success", "op": "neq", "value": True}
 
@@ -86,12 +86,12 @@ def _fault(model: type[BaseModel], error: Any) -> Fault:
 
 
 def _is_hidden(info: FieldInfo) -> bool:
-    """Whether an argument is not advertised, as only receipts use it."""
+    """Whether an argument is undocumented, because only receipts use it."""
     return bool((as_object(info.json_schema_extra) or {}).get("hidden"))
 
 
 def _what_to_give(info: FieldInfo, name: str) -> str:
-    """What to give for a required argument, and where it is found."""
+    """What to give for a required argument, and where to find it."""
     kind, reference = plain_type(annotation(info))
     are_several = get_origin(kind) is list
     if are_several:
@@ -136,7 +136,7 @@ def _choice(value: Any, choices: list[str]) -> str:
 
 
 def _digits(value: Any) -> str:
-    """The digits, which a suggestion must not change: ``p90`` is not close to ``p99``."""
+    """The digits, which a suggestion must keep: ``p90`` is not a misspelling of ``p99``."""
     return "".join(char for char in str(value) if char.isdecimal())
 
 
@@ -147,7 +147,7 @@ def _model_at(model: type[BaseModel], path: ArgumentPath) -> type[BaseModel]:
 
 
 def _type_at(model: Any, path: ArgumentPath) -> Any:
-    """The type at this path, with its marks; for an unknown field the type of the object around it."""
+    """The type at this path, with its marks; for an unknown field, the type of the enclosing object."""
     if not path:
         return model
     kind, part = plain_type(model)[0], path[0]

@@ -60,7 +60,7 @@ def is_blank(kind: Any, value: Any, info: FieldInfo, name: str) -> bool:
 
 
 def says_nothing(kind: Any, fields: JsonObject) -> bool:
-    """Whether an object contains only blanks, or blanks and a choice that means nothing alone.
+    """Whether an object contains only blanks, or blanks and a choice that is meaningless alone.
 
     An incomplete filter, grouping or layout is not blank: a strict client would have filled in the rest.
     """
@@ -189,7 +189,7 @@ def _validate(model: type[Q], data: Any) -> Q:
 
 @dataclass
 class _Reader:
-    """Converts what a model sends to what it means. ``names`` None: names are not accepted for ids."""
+    """Converts what a model sends to canonical arguments. ``names`` None: names are not accepted for ids."""
 
     notes: list[str] = field(default_factory=list[str])
     names: dict[int, GivenName] | None = None
@@ -224,7 +224,7 @@ class _Reader:
         return self.characters
 
     def without_host_own(self, model: type[BaseModel], raw: JsonObject) -> JsonObject:
-        """The arguments without keys that the host added, among them an ``action`` that is none of the tool's."""
+        """The arguments without keys that the host added, including an ``action`` that the tool does not have."""
         dropped = shapes.host_own(raw, model.model_fields)
         if dropped:
             self.notes.append(f"{', '.join(dropped)}: ignored, internal to the client")

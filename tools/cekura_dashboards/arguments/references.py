@@ -26,12 +26,12 @@ from cekura_dashboards.text import UntrustedText, clean, join_names, json_text, 
 from cekura_dashboards.tool import EntityKind, Reference
 
 MAX_READ = 1000
-"""Dashboards that are searched for a name."""
+"""Maximum dashboards searched for a name."""
 MAX_NAMES = 6
 LONGEST = 200
 """Characters of a name: a longer one is neither written in place of an id nor matched."""
 MAX_PROJECTS = 20
-"""Projects whose metrics are searched for a name."""
+"""Maximum projects whose metrics are searched for a name."""
 STAND_IN = -(2**61)
 """Placeholder for a name until it is looked up; below every possible id."""
 LISTING_TOOL = {
@@ -185,7 +185,7 @@ async def _places(context: ToolContext, kind: EntityKind, ids: Sequence[int]) ->
         names = await _dashboards(context, _Scope())
         return {w.id: f"dashboard {w.dashboard} {named(names.get(w.dashboard or 0))}" for w in widgets}
     except DashboardsError:
-        return {}  # then only the ids are reported
+        return {}  # without them, only the ids are reported
 
 
 def _plot(widget: Widget) -> str:
@@ -284,7 +284,7 @@ SHORTEST, SAME_STEM, SAME_SHARE = 3, 5, 0.6
 
 
 def metrics_called(text: str, metrics: Iterable[Metric]) -> list[Metric]:
-    """The metrics whose name a text means."""
+    """The metrics whose name matches a text."""
     named_metrics = [metric for metric in metrics if metric.name]
     names = matching_names(text, [metric.name or "" for metric in named_metrics])
     return [metric for metric in named_metrics if metric.name in names]
@@ -301,7 +301,7 @@ def similar_names(text: str, names: Collection[str]) -> set[str]:
 
 
 def matching_names(text: str, names: Iterable[str]) -> set[str]:
-    """The names that a text means, by the strictest rule that matches any.
+    """The names that match a text, by the strictest rule that finds any.
 
     A text close to a field's name means that field, unless it is part of a name here.
 
@@ -451,7 +451,7 @@ async def with_metrics(context: ToolContext, error: InvalidArguments, raw: Mappi
 
 
 def _is_slip(name: str) -> bool:
-    """Whether this is a misspelled field name, for which nothing need be read."""
+    """Whether this is a misspelled field name, which needs no request."""
     return nearest(name, [*FILTERED, *PLOTTED], cutoff=SLIP) is not None
 
 

@@ -35,11 +35,11 @@ CONDITION: Schema = {"field": {"type": "string"}, "op": {"type": "string"}, "val
 BRIEF = ("id", "name", "chart_type", "field", "metric", "aggregation_function", "time_period")
 """The properties of a widget that another tool describes in full."""
 NOT_DESCRIBED = {"GroupBy", "NewWidget", "CreatedWidget", "WidgetChanges", "WidgetUpdate"}
-"""Models whose names say enough, so that their descriptions are dropped."""
+"""Models with self-explanatory names, whose descriptions are dropped."""
 LAST = {"plan_id"}
 LIMITS = ("minimum", "maximum")
 BLANK_AT_0 = ("minimum", 1)
-"""Omitted: 0 means the default there."""
+"""Minimums to omit, where 0 means the default."""
 NONE = "none"
 CHAINED = frozenset(
     {
@@ -51,7 +51,7 @@ CHAINED = frozenset(
 OF_ALL = frozenset({"dashboard_id", "project", "total", "page", "more"})
 """The same, for properties of the whole answer."""
 VERDICT, VERDICT_DEPTH = "verdict", 1
-"""Callers branch on the verdict of the answer and of the items of its lists; those further down are in the text."""
+"""Callers branch on the verdict of the answer and of the items of its lists; deeper ones are in the text."""
 OUTLINE_DEPTH = 3
 """Levels of objects in an outline."""
 
@@ -95,7 +95,7 @@ def _raw(models: Iterable[type[M]], mode: JsonSchemaMode) -> Iterator[tuple[type
 
 
 class _Bare(GenerateJsonSchema):
-    """Only what the writer needs: no sorting or comparing, and of a default only that it exists.
+    """A generator with only what the writer needs: no sorting or comparing, and for defaults only their existence.
 
     These take half the time of schema generation.
     """

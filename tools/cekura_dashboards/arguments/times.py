@@ -151,7 +151,7 @@ def _end(text: str, now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _ago(match: re.Match[str]) -> int:
-    """How many days ago."""
+    """The number of days that ``N weeks ago`` and the like mean."""
     count = int(match[1]) if match[1].isdecimal() else _NUMBERS[match[1]]
     return count * (7 if match[2] == "week" else 1)
 
@@ -270,7 +270,7 @@ def _month(year: int, month: int, today: datetime) -> Interval:
 TIME_ZONE = "time_zone"
 OFFSET = re.compile(r"(?:utc|gmt)?_?([+\u2212-])_?(\d{1,2})(?::?(\d\d))?|(?:utc|gmt)_?(\d{1,2})", re.ASCII)
 CHANGES_CLOCKS = {"est", "mst"}
-"""Names in the database with a fixed offset, although places with that abbreviation observe daylight saving time."""
+"""Names in the database with a fixed offset, although places with that abbreviation have daylight saving time."""
 PLACES = (
     "America/Los_Angeles", "America/Denver", "America/Phoenix", "America/Chicago", "America/New_York",
     "America/Halifax", "America/St_Johns", "America/Anchorage", "Pacific/Honolulu", "America/Mexico_City",

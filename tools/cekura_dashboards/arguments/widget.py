@@ -49,7 +49,7 @@ MAX_NAME = 255
 
 
 def _not_null(text: str, info: ValidationInfo) -> str:
-    """Refuse ``null``, which is meant as no name; a call with a plan may restore one."""
+    """Refuse ``null``, which means no name; a call with a plan may restore such a name."""
     context: JsonObject = info.context or {}
     if is_null_text(text) and not context.get(PLANNED):
         raise fault("", f"{UntrustedText(text)} counts as no value; give another name or omit it.")
@@ -66,13 +66,13 @@ def one_comparison(to: str | None, filters: Filter | None) -> None:
 
 
 def check_rows(table: str | None, from_row: int | None) -> None:
-    """Refuse a later row where no table was asked for; strict clients fill in 1."""
+    """Refuse a later row if no table was requested; strict clients fill in 1."""
     if from_row and from_row > 1 and not table:
         raise fault("from_row", "is a row of a table; give table too: text or csv.")
 
 
 class Clocked(Request):
-    """The clock that defines days and hours."""
+    """Arguments on days and hours: profile, local days and time zone."""
 
     profile: ProfileBy | None = PROFILE
     by: Literal["local_day"] | None = LOCAL

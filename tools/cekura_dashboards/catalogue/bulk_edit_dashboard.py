@@ -1,4 +1,4 @@
-"""Create, change and delete widgets of one dashboard, all of it or none."""
+"""Create, change and delete widgets of one dashboard in one transaction."""
 
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.edits.changes import (
@@ -39,7 +39,7 @@ async def commit(context: ToolContext, plan: Plan[WidgetEdits]) -> Receipt:
 
 
 def _covered_by_undo(done: Stored, undo: BulkEditRequest | None) -> Covered:
-    """What the undo of what was done is planned against: what is stored now of what it names."""
+    """The state that the undo's plan covers: what is stored now of the widgets in it."""
     if undo is None:
         return {}
     named_ids = {*(item.id for item in undo.update or []), *(undo.delete or [])}

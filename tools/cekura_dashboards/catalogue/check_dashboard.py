@@ -96,7 +96,7 @@ def _observe(reading: ChartReading) -> ChartObservation:
 
 
 async def _finding(context: ToolContext, dashboard: Dashboard, draft: Draft) -> Problem:
-    """The finding with its planned edit; without it if it cannot be planned."""
+    """The finding with its planned edit, or without one if it cannot be planned."""
     if not draft.edit or context.settings.read_only:
         return Problem(kind=draft.kind, widgets=draft.widget_ids, text=draft.text)
     arguments: JsonObject = {"dashboard_id": dashboard.id, **draft.edit}

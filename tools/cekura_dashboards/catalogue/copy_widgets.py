@@ -64,7 +64,7 @@ class CopyRequest(PlannedRequest):
 
 
 class Copies(Struct, frozen=True):
-    """What to do on each dashboard: create copies of ``sources``, or take them away."""
+    """The work on each dashboard: create copies of ``sources``, or remove them."""
 
     request: CopyRequest
     sources: list[Widget]
@@ -119,12 +119,12 @@ def _covered(widgets: Sequence[Widget]) -> Covered:
 
 
 def _way_back(moves: Sequence[Move]) -> Undo[CopyRequest] | None:
-    """The call that puts widgets back; None where the API names no dashboard for any."""
+    """The call that moves widgets back; None if the API names no dashboard for any."""
     return _moving([move.back for move in moves if move.before.dashboard is not None])
 
 
 def _moving(back: list[JsonObject]) -> Undo[CopyRequest] | None:
-    """The call of an undo that puts widgets on dashboards, with the metadata that they have there."""
+    """The undo call that moves widgets to dashboards, with their metadata there."""
     dashboards = dict.fromkeys(item["dashboard_id"] for item in back)
     arguments = {
         "widget_ids": [item["id"] for item in back],
@@ -170,7 +170,7 @@ async def _plan_copies(context: ToolContext, request: CopyRequest, ids: Restored
 async def _read(
     context: ToolContext, numbers: Sequence[int], widgets: Sequence[int], *, optional: bool
 ) -> tuple[list[Dashboard], list[Widget]]:
-    """The dashboards and the widgets to copy. ``optional``: widgets that are gone are left out."""
+    """The dashboards and the widgets to copy. ``optional``: leave out deleted widgets."""
     (dashboards, unread), (widgets_read, missing) = await gather(
         context.lookups.dashboards(numbers), context.lookups.widgets(widgets)
     )
@@ -208,7 +208,7 @@ async def _commit_moves(context: ToolContext, plan: Plan[Copies | Moves], moves:
 def _moves_left(
     context: ToolContext, plan: Plan[Copies | Moves], moves: Sequence[Move], failed: Mapping[int, DashboardsError]
 ) -> list[Call]:
-    """The call for the widgets that were surely not moved; for what is left of an undo, one as well."""
+    """The call for the widgets that were certainly not moved, also for the rest of an undo."""
     unmoved = [move for move in moves if move.before.id in failed and surely_not_applied(failed[move.before.id])]
     if not unmoved:
         return []
@@ -256,7 +256,7 @@ async def _commit_copies(context: ToolContext, plan: Plan[Copies | Moves], work:
 
 
 def _all_failed(failed: Mapping[int, DashboardsError]) -> DashboardsError:
-    """One error for all: the first, with what is known of each operation."""
+    """One error for all: the first, with the outcome of each operation."""
     errors = [failed[number] for number in sorted(failed)]
     if len(errors) == 1 or not any(isinstance(error, EditFailed) for error in errors):
         return errors[0]
@@ -281,7 +281,7 @@ def _done(done: Stored) -> list[EditOperation]:
 
 
 def _rest(context: ToolContext, work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
-    """The call for the dashboards on which surely nothing was done; for what is left of an undo, one as well."""
+    """The call for the dashboards that certainly did not change, also for the rest of an undo."""
     again = [number for number, error in sorted(failed.items()) if surely_not_applied(error)]
     if not again:
         return []
@@ -295,7 +295,7 @@ def _rest(context: ToolContext, work: Copies, failed: Mapping[int, DashboardsErr
 
 
 def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call | None:
-    """After copying, the call that takes the copies away; after that, the one that copies again."""
+    """After copying, the call that removes the copies; after removing, the one that copies again."""
     arguments: JsonObject = {
         "widget_ids": [widget.id for widget in work.sources],
         "dashboard_ids": [done.edits.dashboard_id for done in stored],
@@ -314,7 +314,7 @@ def _undo(context: ToolContext, work: Copies, stored: Sequence[Stored]) -> Call 
 
 
 def _covered_by_undo(removed: Sequence[Widget], copied: Sequence[Widget], there: Mapping[int, list[Widget]]) -> Covered:
-    """What is taken away; or what is copied again, and what is like it on the dashboards."""
+    """The state that the undo's plan covers: the copies, or the originals and similar widgets on the dashboards."""
     configs = [widget.definition() for widget in copied]
     alike = [covered_alike(number, widgets, configs) for number, widgets in there.items()]
     return {**covered_widgets([*removed, *copied]), **{name: part for one in alike for name, part in one.items()}}
@@ -330,6 +330,6 @@ TOOL = writing_tool(
     request=CopyRequest,
     plan=plan,
     commit=commit,
-    destructive=True,  # `move` takes widgets off their dashboards, and `remove` deletes copies
+    destructive=True,  # `move` removes widgets from their dashboards, and `remove` deletes copies
     idempotent=False,
 )

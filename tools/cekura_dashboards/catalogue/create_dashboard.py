@@ -49,9 +49,9 @@ from cekura_dashboards.values import replace
 
 
 class Creation(Struct, frozen=True):
-    """A dashboard to create. ``existing_ids``: the ids of those that are there. ``source``: what it is to be a copy of.
+    """A dashboard to create. ``existing_ids``: the ids of the project's dashboards. ``source``: the original of a copy.
 
-    ``shifted``: fields of the source's widgets, by id, that differ in the copy: they make room for ``widgets``.
+    ``shifted``: fields of the source's widgets, by id, that change in the copy to make room for ``widgets``.
     """
 
     fields: JsonObject
@@ -120,7 +120,7 @@ async def plan(context: ToolContext, request: CreateDashboardRequest) -> Plan[Cr
 
 
 def _covered(request: CreateDashboardRequest, source: Dashboard | None, namesakes: list[int]) -> Covered:
-    """A copy's original; and for one that is brought back, that it was not brought back before."""
+    """The state that the plan covers: a copy's original; for a restored dashboard, also its namesakes."""
     whole: Covered = covered_whole(source) if source else {}
     return whole if request.old_id is None else {**whole, **covered_namesakes(namesakes)}
 
@@ -160,7 +160,7 @@ async def commit(context: ToolContext, plan: Plan[Creation]) -> Receipt:
 
 @dataclass
 class _FollowUps:
-    """The outcome of the calls after the first."""
+    """The outcomes of the calls after the first."""
 
     not_applied: list[str] = field(default_factory=list[str])
     remaining: list[Call] = field(default_factory=list[Call])
@@ -175,7 +175,7 @@ class _FollowUps:
 
 
 async def _whole(context: ToolContext, work: Creation, dashboard: Dashboard, steps: _FollowUps) -> Dashboard:
-    """A copy whose answer lacks widgets, read again; unchanged, with a note, if that fails."""
+    """A copy, read again if the response lacks its widgets; unchanged, with a note, if that fails."""
     if work.source is None or len(dashboard.widgets) >= len(work.source.widgets):
         return dashboard
     complete = await read_again(context, lambda api: api.get_dashboard(dashboard.id))
@@ -227,7 +227,7 @@ async def _with_widgets(context: ToolContext, work: Creation, dashboard: Dashboa
 
 
 def _widgets_left(context: ToolContext, dashboard: Dashboard, edits: WidgetEdits) -> list[Call]:
-    """The calls that create the widgets after all; where they come back from a delete, one that says from which."""
+    """The calls that create the missing widgets; for restored ones with their former ids."""
     arguments: JsonObject = {"dashboard_id": dashboard.id}
     if any(old_id is not None for old_id in edits.old_ids):
         create = [{**config, "old_id": old_id} for config, old_id in zip(edits.creates, edits.old_ids, strict=True)]

@@ -15,7 +15,7 @@ from cekura_dashboards.text import counted, named, untrusted
 
 
 class Deletion(Struct, frozen=True):
-    """The dashboard to delete, and the ids of others of its name."""
+    """The dashboard to delete, and the ids of others with its name."""
 
     dashboard: Dashboard
     namesakes: list[int]
@@ -48,7 +48,7 @@ async def plan(context: ToolContext, request: DeleteDashboardRequest) -> Plan[De
 
 
 async def _daily_report_warning(context: ToolContext, dashboard: Dashboard) -> list[str]:
-    """That the project's daily report shows it, where that can be read: an undo does not put it back there."""
+    """A warning if the project's daily report shows it, as far as known: an undo does not add it there again."""
     try:
         projects = await context.lookups.projects()
     except DashboardsError:
@@ -65,13 +65,13 @@ async def commit(context: ToolContext, plan: Plan[Deletion]) -> Receipt:
     read_back = await send_delete(context, dashboard.id)
     short = [change.model_copy(update={"fields": None}) for change in plan.changes]
     way = undo_of(CreateDashboardRequest, _undo_arguments(dashboard))
-    # the undo's plan covers which dashboards of that name there are, so that it brings back one and no second
+    # the undo's plan covers the dashboards of that name, so that it restores this one only once
     undo = way.call(context, CREATE, covered_namesakes(plan.work.namesakes))
     return receipt_of(plan, short, dashboard_id=dashboard.id, undo=undo, read_back=read_back)
 
 
 def _undo_arguments(dashboard: Dashboard) -> JsonObject:
-    """The arguments of create_dashboard that bring it back, under new ids."""
+    """The arguments of create_dashboard that restore it, under new ids."""
     widgets: list[JsonObject] = [{**widget.definition(), "old_id": widget.id} for widget in dashboard.widgets]
     arguments: JsonObject = {"name": dashboard.name or "", "old_id": dashboard.id}
     optional = (("project_id", dashboard.project), ("filters", dashboard.stored("filters")), ("widgets", widgets))

@@ -84,9 +84,9 @@ from cekura_dashboards.tool import ReadingTool, Result
 from cekura_dashboards.values import replace
 
 MAX_CHARTS = 5
-"""Each is read twice, for current and baseline."""
+"""Fields to compare, each of which is read for current and baseline."""
 EXAMPLES, WITH_RULES = 5, 3
-"""Calls of each window, and those whose rules are read, one request each. Choices: three on both sides show a rule
+"""Example calls per window, and those whose rules are read, one request each. Choices: three on both sides show a rule
 that all fail."""
 MAX_BY = 4
 DRIVING = ("clear", "possible")
@@ -239,7 +239,7 @@ def _splits(config: WidgetConfig, fields: Iterable[str]) -> dict[str, WidgetConf
 
 
 async def _project(context: ToolContext, request: ExplainRequest) -> int | None:
-    """The project of the chart, read with what the chart and the metadata keys need; None if it is not known."""
+    """The project of the chart, read together with the data for the chart and the metadata keys; None if unknown."""
     lookups, number = context.lookups, request.dashboard_id
     default = request.project_id or context.settings.project_id
     if request.by:
@@ -373,9 +373,9 @@ async def _examples_with_rules(
     dimensions: list[Dimension],
     whole: Comparison,
 ) -> tuple[dict[str, list[CallShown]], FailedRules | None, list[str], int]:
-    """Example calls, and, where something moved, the rules of the rubric that the newest few of each window failed.
+    """Example calls and, if something changed, the rules of the rubric that the newest few of each window failed.
 
-    No rules for calls as such.
+    A number of calls has no rules.
     """
     examples, notes, requests = await _examples(context, request, chart, config, windows, dimensions)
     if measure_kind(config) == "other" or not has_moved(whole, dimensions[0] if dimensions else None):
@@ -389,7 +389,7 @@ async def _examples_with_rules(
 
 
 def _group_on(side: str, dimension: Dimension) -> str | None:
-    """The first group of the change that has calls on this side, as an argument."""
+    """The first group of the change with calls on this side, as an argument."""
     rows = dimension.contributors.top if dimension.contributors else []
     empty = {row.group for row in rows if not (row.current if side == "current" else row.baseline)}
     names = [name for name in dimension.groups or [] if name not in empty]

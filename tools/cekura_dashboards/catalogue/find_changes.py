@@ -69,13 +69,13 @@ SHORT = timedelta(days=3)
 ANSWER = 6000
 """Characters of the answer."""
 FOR_THE_REST = 900
-"""Of them, reserved for the head and the notes."""
+"""Characters reserved for the head and the notes."""
 EXPLAINED = {"bar", "line"}
-"""Charts that explain_change takes."""
+"""Charts that explain_change accepts."""
 OF_A_PART = {"share", "group", "new group", "gone group"}
-"""Changes of a group or label."""
+"""Kinds of change that concern a group or label."""
 MIN_FULL = 4
-"""Changes that are shown with their next call, however many there are. A choice."""
+"""Changes that are always shown with their next call. A choice."""
 MOST_WIDGETS = 20
 """Widgets named in the next call."""
 FEW_NAMED = 8
@@ -226,7 +226,7 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
 
 
 async def _since_last_call(context: ToolContext, ranking: Sequence[RankedChange]) -> tuple[list[RankedChange], int]:
-    """The changes, an outage that goes on from the minute of the last call, and the number of requests for that."""
+    """The changes, with an ongoing outage dated from the last call, and the number of requests for that."""
     place = next((place for place, row in enumerate(ranking) if row.goes_on), None)
     if place is None:
         return [*ranking], 0
@@ -244,7 +244,7 @@ async def _since_last_call(context: ToolContext, ranking: Sequence[RankedChange]
 
 
 def _scope(context: ToolContext, request: FindRequest) -> str:
-    """A digest of the dashboards that a series of looks is about."""
+    """A digest of the dashboards in a series of looks."""
     ids = sorted({*request.dashboard_ids}) if request.dashboard_ids else None
     return scope_of(ids, None if ids else request.project_id or context.settings.project_id)
 
@@ -262,7 +262,7 @@ def _step_of(window: Window) -> Literal["hour", "day"]:
 
 
 def _other(window: Window, how: str, now: datetime, zone: ZoneInfo) -> tuple[Window | None, list[str]]:
-    """The baseline; or None, and why: the window is tested over time all the same."""
+    """The baseline; or None and the reason. The window is tested over time either way."""
     try:
         return other_window(window, how, now, zone, cut=lambda other: whole_steps(other, _step_of(other), now)), []
     except NoTimeBefore as error:
@@ -334,7 +334,7 @@ def _why_untested(item: MeasureTests, times: ComparedSpans) -> str:
 
 
 def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: FindRequest) -> NextCall | None:
-    """The next call for a change, over the same window; none for an outage, which has no calls."""
+    """The next call for a change, over the same window; None for an outage, which has no calls."""
     first = survey.widgets[0]
     window = f"{format_instant(times.current.start)}/{format_instant(times.current.end)}"
     if item.how == "outage":
@@ -360,7 +360,7 @@ def _next_call(survey: Survey, item: Change, *, times: ComparedSpans, request: F
 
 
 def _since(item: Change, times: ComparedSpans) -> JsonObject:
-    """The window since a change before the window, against as long a window before it, as far as the API keeps it."""
+    """The window since a change that preceded the window, and one of equal length before it, within the API's limit."""
     since, end = moment_of(item.at or ""), times.current.end
     start = max(since - (end - since), whole_steps(Window(times.until - LIMIT, end, ""), "day", times.until).start)
     start_text, middle, end_text = (format_instant(moment) for moment in (start, since, end))
@@ -368,7 +368,7 @@ def _since(item: Change, times: ComparedSpans) -> JsonObject:
 
 
 def _around(item: Change, window: Window) -> JsonObject:
-    """The window since a change against the window before it; its halves if the change has no time."""
+    """The window since a change and the window before it; the halves of the window if the change has no date."""
     since = moment_of(item.at) if item.at else window.start
     if not window.start < since < window.end:
         since = window.start + (window.end - window.start) / 2
@@ -406,7 +406,7 @@ def _title(reading: ChartReading) -> str | None:
 
 
 def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
-    """The same call for the other dashboards."""
+    """The arguments of the same call for the other dashboards."""
     if not left_out:
         return None
     arguments = request.model_dump(exclude_none=True, include={"window", "compare_to", "since"})
@@ -425,7 +425,7 @@ def _by_reason(reasons: Mapping[int, str], what: str) -> list[str]:
 
 
 def _fitting(rows: Sequence[ReportedChange]) -> list[ReportedChange]:
-    """All rows if they fit, in text and in structure; else the first in full, and as many others as fit, shortened."""
+    """All rows if text and structure fit; otherwise the first ones in full, and as many others as fit, shortened."""
     brief = [row.model_copy(update={"next": None, "edits": None, "dashboard": None}) for row in rows]
     sizes, brief_sizes, room = [_size(row) for row in rows], [_size(row) for row in brief], ANSWER - FOR_THE_REST
     used, full = sum(brief_sizes), 0
@@ -442,12 +442,12 @@ def _fitting(rows: Sequence[ReportedChange]) -> list[ReportedChange]:
 
 
 def _size(row: ReportedChange) -> float:
-    """The characters that a row takes of the answer."""
+    """The characters of a row in the answer."""
     return max(len(_line(0, row)), len(row.model_dump_json(exclude_none=True)) / 1.5) + 4
 
 
 def _quiet(charts: ChartCounts) -> str:
-    """What there is to say without a change."""
+    """The lines of an answer without changes."""
     if not charts.total:
         return "no charts to test"
     return "no significant change" if charts.not_significant else "no chart could be tested"

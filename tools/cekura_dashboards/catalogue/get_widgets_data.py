@@ -108,7 +108,7 @@ def _answer(
     notes: Sequence[str],
     request: WidgetsDataRequest,
 ) -> WidgetsData:
-    """The reports within the budget, common parts once."""
+    """The answer with the reports cut to the budget, and common parts once."""
     reports_left, shared = without_repeats(reports)
     answer = WidgetsData(
         dashboard=f"dashboard {dashboard.id} {named(dashboard.name)}" if dashboard else None,
@@ -134,7 +134,7 @@ def _answer(
 async def _find(
     context: ToolContext, request: WidgetsDataRequest
 ) -> tuple[Dashboard | None, list[Widget], dict[int, DashboardsError], dict[int, int]]:
-    """The dashboard, its widgets or the chosen ones, those that could not be read, and the projects of dashboards.
+    """The dashboard, its widgets or the requested ones, errors by widget id, and projects by dashboard id.
 
     Raises:
         InvalidArguments: if none of the widgets is on the given dashboard.
@@ -168,7 +168,7 @@ def render(result: WidgetsData) -> str:
 
 
 def _head(result: WidgetsData) -> str:
-    """The lines that hold for the whole answer."""
+    """The lines that apply to the whole answer."""
     lines = [result.dashboard] if result.dashboard else []
     lines += [window_text(result.window)] if result.window else []
     lines += [f"where {result.where}"] if result.where else []

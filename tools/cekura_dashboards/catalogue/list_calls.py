@@ -44,7 +44,7 @@ from cekura_dashboards.values import replace
 USUAL_CALLS, MOST_CALLS, MOST_SEARCHED = 10, 25, 50
 MAX_TRANSCRIPTS = 5
 TRANSCRIPTS = 12_000
-"""Characters of all transcripts together."""
+"""Maximum characters of all transcripts together."""
 SENTENCE = 200
 
 
@@ -70,7 +70,7 @@ class ListCallsRequest(ChartRequest):
 
     @property
     def without_label(self) -> bool:
-        """Whether null was given on purpose: a client that fills in nulls fills in all of them."""
+        """Whether null was given on purpose: a client that fills in nulls fills in all arguments."""
         return [name for name in self.model_fields_set if getattr(self, name) is None] == ["label"]
 
 
@@ -164,7 +164,7 @@ def _next_page(page: CallsPage, sortable: int) -> str:
 
 
 def _calls_with_text(text: str, rows: Sequence[CallShown], calls: Sequence[CallLog]) -> list[CallShown]:
-    """The calls whose transcript contains the text, with the first line that does."""
+    """The calls whose transcripts contain the text, with the first such line."""
     needle, matches = text.casefold().strip(), list[CallShown]()
     for call, row in zip(calls, rows, strict=True):
         line = next((line for line in (call.transcript or "").splitlines() if needle in line.casefold()), None)
@@ -207,7 +207,7 @@ async def _with_transcripts(context: ToolContext, ids: Collection[int], project:
     """A few calls with their transcripts, cut to a few thousand characters each.
 
     Raises:
-        NotFound: if there are none of these ids in the project within 30 days.
+        NotFound: if no call of the project within 30 days has one of these ids.
     """
     now = context.now()
     window = Window(now - LIMIT, now, "30 days")

@@ -1,4 +1,4 @@
-"""Which dashboards there are."""
+"""List the dashboards."""
 
 from pydantic import BaseModel, Field
 
@@ -11,7 +11,7 @@ from cekura_dashboards.tool import ReadingTool, Request, Result
 
 PAGE = 20
 MAX_READ = 1000
-"""The most dashboards read in one search."""
+"""Maximum dashboards read in one search."""
 
 
 class ListRequest(Request):

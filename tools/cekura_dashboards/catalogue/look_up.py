@@ -1,4 +1,4 @@
-"""What exists here: fields, values, metrics, agents, projects, ready-made widgets."""
+"""List what exists: fields, values, metrics, agents, projects, ready-made widgets."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -51,7 +51,7 @@ LookUpKind = Literal[
 ]
 MAX_FIELDS = 6
 ROWS_BUDGET = 6000
-"""Characters of rows; the rest is counted, and `search` finds it."""
+"""Maximum characters of rows; the rest is counted, and `search` finds it."""
 MAX_PROJECTS = 10
 NOT_MEASURED = "not measured by the API: unique callers, cost, hold time, medians of several groups combined"
 
@@ -79,7 +79,7 @@ class LookUpRequest(Request):
 
     @property
     def fields(self) -> list[str]:
-        """The fields whose values are asked for, each once."""
+        """The fields whose values are requested, each once."""
         names = ["topic"] if self.kind == "topics" else (self.field or "").split(",")
         return [*dict.fromkeys(shapes.FILTER_FIELDS.get(name.strip(), name.strip()) for name in names if name.strip())]
 
@@ -112,7 +112,7 @@ async def run(context: ToolContext, request: LookUpRequest) -> LookUpResult:
 async def _search_rows(
     context: ToolContext, request: LookUpRequest, search: str, rows: list[list[Any]]
 ) -> tuple[list[list[Any]], list[str]]:
-    """The rows that match; if none contains the text, those with similar names. And notes."""
+    """The rows that match, or if none contains the text, those with similar names; and notes."""
     wanted = search.casefold()
     if matches := [row for row in rows if any(wanted in str(cell).casefold() for cell in row[:2])]:
         return matches, []
@@ -136,7 +136,7 @@ async def _search_rows(
 
 
 async def _metrics_called(context: ToolContext, request: LookUpRequest, search: str) -> list[Metric]:
-    """The metrics of that name; none if they cannot be read, as the request was for fields."""
+    """The metrics of that name; empty if they cannot be read, because the request was for fields."""
     try:
         known = await visible_metrics(context, request.project_id or context.settings.project_id)
     except DashboardsError:
@@ -216,7 +216,7 @@ def _check_values(name: str) -> None:
 
 
 async def _metadata_keys(context: ToolContext, request: LookUpRequest) -> Table:
-    """The keys that widgets use and that a page of calls shows, those of most calls first."""
+    """The keys in widgets and in a page of calls, most frequent first."""
     project = request.project_id or context.settings.project_id
     if project is None:
         projects = await context.lookups.projects()
@@ -307,7 +307,7 @@ async def _predefined(context: ToolContext, _request: LookUpRequest) -> Table:
 
 
 def _names(row: Sequence[Any]) -> list[str]:
-    """What a row can be found by."""
+    """The names by which a search finds a row."""
     return [cell[:].removeprefix("metadata.") for cell in row[:2] if isinstance(cell, UntrustedText)]
 
 

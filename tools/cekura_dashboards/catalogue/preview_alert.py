@@ -1,4 +1,4 @@
-"""What an alert would have done over the past month, before it exists."""
+"""Replay an alert over the past month before it exists."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from cekura_dashboards.text import json_text, named
 from cekura_dashboards.tool import ReadingTool, Result
 
 FEW_SCORES = 5000
-"""Replayed in the event loop; more take longer than a thread costs."""
+"""Scores to replay in the event loop; more take longer than starting a thread."""
 
 
 class AlertPreview(Result):

@@ -1,4 +1,4 @@
-"""The dry run of bulk_edit_dashboard: what would change, and what the charts would show."""
+"""The dry run of bulk_edit_dashboard: the changes, and the charts as they would be."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -129,7 +129,7 @@ async def _charts(context: ToolContext, plan: Plan[WidgetEdits], dashboard: Dash
 
 
 async def _reports(context: ToolContext, targets: Sequence[Target], dashboard: Dashboard) -> ChartReports:
-    """As preview_widget reports them; an edit can be planned though its charts cannot be read.
+    """The reports of preview_widget; an edit can be planned even if its charts cannot be read.
 
     Raises:
         KeyRejected: as nothing can be read.
@@ -146,7 +146,7 @@ async def _reports(context: ToolContext, targets: Sequence[Target], dashboard: D
 async def _as_stored(
     context: ToolContext, targets: Sequence[Target]
 ) -> tuple[dict[int | None, tuple[ChartReading, WidgetReport]], dict[str, str]]:
-    """The changed charts as they are, for their headlines, and the names of agents and metrics."""
+    """The current state of changed charts, for their headlines, and the names of agents and metrics."""
     readings, (names, _) = await gather(
         read_charts(context, targets),
         context.lookups.names([target.config for target in targets], [target.calls for target in targets], None),

@@ -37,7 +37,7 @@ async def commit(context: ToolContext, plan: Plan[AlertEdit]) -> Receipt:
 
 
 def _undo(context: ToolContext, edit: AlertEdit, stored: Alert | None) -> Call | None:
-    """Of a create a delete, of a change the values before, of a delete the alert as it was, under a new id."""
+    """The undo: deletes a new alert, restores the values before a change, or creates a deleted alert under a new id."""
     if stored is None:
         arguments = undo_delete_arguments(edit.before) if edit.before else {}
         return undo_of(SaveAlertRequest, arguments).call(context, SAVE_ALERT, edit.alike)

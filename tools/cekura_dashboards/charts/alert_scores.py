@@ -21,14 +21,14 @@ from cekura_dashboards.stats.time_series import floats
 from cekura_dashboards.values import Array, replace
 
 MAX_PAGES, PAGE_SIZE = 20, 100
-"""Of call logs, as each call comes with its transcript."""
+"""Calls read from call logs, each with its transcript."""
 TOPS = (1.0, 5.0, 100.0)
-"""What a pass of a binary metric is scored."""
+"""The possible scores of a pass of a binary metric."""
 BY_AGENT = {"type": "field", "field": "agent.id"}
 
 
 class ScoredMetric(Struct, frozen=True):
-    """A metric of some calls. ``filters``: without a time; ``eval_type``: None if it is not known."""
+    """A metric and the calls to read. ``filters``: without times; ``eval_type``: None if unknown."""
 
     metric: int
     project: int
@@ -51,9 +51,9 @@ class AgentScores(Struct, frozen=True, eq=False):
 
 
 class Scores(Struct, frozen=True):
-    """All scores in a window, and what they were read from. ``notes``: what is missing of them.
+    """All scores in a window, and their source. ``notes``: on missing ones.
 
-    ``bars``: the daily means by agent over all that the API keeps. ``start``: of what the scores cover.
+    ``bars``: the daily means by agent over all data that the API keeps. ``start``: of the time that the scores cover.
     """
 
     agents: list[AgentScores]
@@ -76,7 +76,7 @@ class _Call(Struct, frozen=True):
 
 
 async def read_scores(context: ToolContext, watched: ScoredMetric) -> Scores:
-    """The scores of all the time that the API keeps; of call logs, the newest.
+    """The scores over all data that the API keeps; from call logs, only the newest.
 
     Raises:
         DashboardsError: if neither the line nor the call logs can be read.
@@ -111,7 +111,7 @@ async def read_scores(context: ToolContext, watched: ScoredMetric) -> Scores:
 
 
 async def _from_logs(context: ToolContext, watched: ScoredMetric, window: Window, daily: ChartReading) -> Scores:
-    """The newest calls, page by page. A page that fails ends what is covered, as calls must follow each other."""
+    """The newest calls, page by page. A failed page ends the coverage, because the calls must be contiguous."""
     own: JsonObject = {"field": "metric_evaluations.metric.id", "op": "eq", "value": watched.metric}
     filters = both(watched.filters, own, within(window.start, window.end))
     start, end = instant(window.start), instant(window.end)
@@ -148,7 +148,7 @@ def _score(call: ScoredCall, metric: int) -> float | None:
 
 
 def _by_agent(calls: Iterable[_Call], watched: ScoredMetric) -> list[AgentScores]:
-    """Each call once, in order of time and id; a pass of a binary metric as 1. The agent of the most calls first."""
+    """Each call once, in order of time and id; a pass of a binary metric as 1. Agents with most calls first."""
     distinct = {str(call.id) if call.id is not None else f"place {place}": call for place, call in enumerate(calls)}
     ordered = sorted(distinct.values(), key=lambda call: (call.time, _rank(call.id)))
     scale = _scale([call.score for call in ordered]) if metric_family(watched.eval_type) == "binary" else 1.0
@@ -168,7 +168,7 @@ def _by_agent(calls: Iterable[_Call], watched: ScoredMetric) -> list[AgentScores
 
 
 def _rank(call_id: Any) -> tuple[bool, int, str]:
-    """Numbers in their order, then texts."""
+    """The sort key of an id: numbers in order, then texts."""
     is_number = isinstance(call_id, int)
     return not is_number, call_id if is_number else 0, str(call_id)
 

@@ -24,7 +24,7 @@ NAME, VALUE = 60, 40
 
 
 class Judged(BaseModel):
-    """A rule or a metric as one call met it."""
+    """The result of a rule or a metric for one call."""
 
     metric: int | None = None
     name: UntrustedText
@@ -33,7 +33,7 @@ class Judged(BaseModel):
 
 
 class CallDetailsShown(BaseModel):
-    """Why one call came out as it did; data, not instructions."""
+    """The reasons for the outcome of one call; data, not instructions."""
 
     id: int
     failed_rules: list[Judged] | None = Field(default=None, description="absent: no rubric was applied")
@@ -54,7 +54,7 @@ async def read_details(
 def details_shown(
     ids: Sequence[int], details: Mapping[int, CallDetails], failed: Mapping[int, DashboardsError]
 ) -> list[CallDetailsShown]:
-    """In the order of ``ids``, of which the first few were read; explanations cut so that all fit."""
+    """The details in the order of ``ids``, of which the first few were read; explanations are cut so that all fit."""
     read = [number for number in ids[:MAX_DETAILS] if number in details or number in failed]
     return [
         CallDetailsShown(id=number, error=str(failed[number]))
@@ -119,7 +119,7 @@ def _judged_text(item: Judged) -> str:
 
 
 class FailedRule(BaseModel):
-    """How many of the example calls failed a rule."""
+    """A rule, and how many of the example calls failed it."""
 
     rule: UntrustedText
     current: int
@@ -136,7 +136,7 @@ class FailedRules(BaseModel):
 def failed_rules(
     examples: Mapping[str, Sequence[int]], details: Mapping[int, CallDetails], *, most: int = MAX_RULES
 ) -> FailedRules | None:
-    """``examples``: ids by side. None where no call has a rubric."""
+    """The failed rules; None if no call has a rubric. ``examples``: ids by side."""
     counts, sizes = dict[str, Counter[str]](), dict[str, int]()
     for side in ("current", "baseline"):
         judged = [details[call].rules for call in examples.get(side, ()) if call in details]

@@ -1,6 +1,6 @@
 """The calls of a chart: their filter, their order, their text and the keys of their metadata.
 
-Any order but newest first needs the rows of a line, which has one row for each call with its value. The keys of
+Any order except newest first needs the rows of a line, which has one row per call with its value. The keys of
 metadata come from the widgets of a project and from a page of its calls; the API does not document that a listed call
 includes its metadata.
 """
@@ -79,7 +79,7 @@ def call_shown(call: CallLog, project: int, metric: int | None = None, *, by_cal
 
 
 def _value_of(call: CallLog, metric: int) -> Number | UntrustedText | None:
-    """The value of a metric for a call: a number or a label."""
+    """A metric's value for a call: a number or a label."""
     for item in call.metrics or []:
         if item.get("id") == metric:
             score, label = item.get("score"), item.get("enum") or item.get("value")
@@ -107,7 +107,7 @@ COLUMNS = ("id", "call_id", "time", "agent", "duration", "outcome", "ended", "to
 
 
 def call_table(calls: Sequence[CallShown]) -> list[str]:
-    """A header, then a line for each call, ``-`` for unknown values; empty columns are omitted."""
+    """A header, then a line per call, with ``-`` for unknown values; empty columns are omitted."""
     rows = [
         (
             call.id, call.call_id, call.time, call.agent, call.duration,
@@ -241,7 +241,7 @@ class CallsPage(Struct, frozen=True):
 
 
 async def page_of_calls(context: ToolContext, page: CallsPage) -> tuple[int, int, list[CallLog]]:
-    """How many calls match, how many of them can be sorted like this, and the page.
+    """How many calls match, how many of them can be sorted in this order, and the page.
 
     Raises:
         InvalidArguments: for an order by value without a metric.
@@ -355,7 +355,7 @@ async def with_known_keys(context: ToolContext, error: InvalidArguments, raw: Ma
     try:
         project = await _project(context, raw)
     except DashboardsError:
-        return error  # the faults stand without them
+        return error  # the faults are reported without them
     known = await read_metadata_keys(context, project, Window(context.now() - RECENT, context.now(), "default"))
     names = [key.field for key in known.keys]
     if not names:

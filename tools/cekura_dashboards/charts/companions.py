@@ -1,15 +1,15 @@
-"""Charts that are read beside those asked for, and what they say of them: histories, counts, whole windows.
+"""Charts that are read in addition to the requested ones: histories, counts, percentiles of whole windows.
 
-A history is a measure over all the time that the API keeps, for the tests: a single week has one Monday, and only
-other Mondays show what to expect. It is read with the charts; if it fails, they are still answered. Whether it counts
-the same calls is checked.
+A history is a measure over all data that the API keeps, for the tests: a single week has one Monday, and only
+other Mondays show what to expect. It is read together with the charts, which are answered even if it fails. A check
+compares the calls that it counts with those of the chart.
 
-A metric may be sampled, or evaluated on some calls only; its chart holds these alone. One count by the hour serves all
-charts of the same calls and window, and a chart that counts them so is used as it is. The share of calls evaluated is
-tested over time, as a change of it can explain one of the metric.
+A metric may be evaluated on some calls only, and its chart counts only these. One hourly count serves all
+charts of the same calls and window, and a requested chart that is such a count is reused. The share of calls evaluated
+is tested over time, because a change of it can explain one of the metric.
 
-Percentiles of all calls of a window cannot be computed from those of its buckets. The API computes one where a single
-bucket holds the whole window: a month, or a week. A window that lies in two months has two; that of all calls lies
+Percentiles of all calls of a window cannot be computed from those of its buckets. The API computes one if a single
+bucket contains the whole window: a month, or a week. A window across two months has two; the one of all calls lies
 between them.
 """
 
@@ -41,17 +41,17 @@ from cekura_dashboards.text import counted
 from cekura_dashboards.values import np, replace
 
 MAX_HISTORIES = 12
-"""Requests for history in one call."""
+"""Maximum requests for histories in one call."""
 HISTORY = "history"
-"""The source of its window."""
+"""The source of the window of a history."""
 HOURLY_HISTORY = timedelta(days=3)
 """Lines up to this length are tested by hour, longer ones by day."""
 FIELDS_OF_FIGURES = {"success_rate": "success", "avg_duration": "duration"}
 """The fields behind the averages of a stat."""
 DURATION, TOTAL = "avg_duration", "total_calls"
-"""The figure of a stat whose hourly bar also counts calls, and the figure that is their number."""
+"""The figure of a stat whose hourly bar also counts calls, and the figure for their number."""
 LABELS, RATE = "labels", "rate"
-"""The daily bars of a pie: of its labels, or of a pie of true and false, of the rate of true."""
+"""The daily bars of a pie: of its labels, or for a boolean pie, of the rate of true."""
 COUNT_BY_DAY = {"field": "agent_id", "aggregation_function": "count", "time_period": "day"}
 TESTED_PERIODS = ("hour", "day")
 """The steps at which a chart is tested over time."""
@@ -60,7 +60,7 @@ TESTED_PERIODS = ("hour", "day")
 def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
     """For each target the key of its history, the histories by key, and the number of targets without one.
 
-    If there are too many, the shortest windows come first. None: the target is its own history, or nothing about it
+    If there are too many, the shortest windows have priority. None: the target is its own history, or nothing about it
     is tested over time.
     """
     past_targets = [_history_of(target, now) for target in targets]
@@ -84,12 +84,12 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
 def with_groups(
     targets: Sequence[Target], keys: Sequence[str | None], shared: dict[str, Target]
 ) -> tuple[list[str | None], int]:
-    """For each target the key of a history of days that has its groups, and the number of targets without room for one.
+    """For each target the key of a daily history with its groups, and the number of targets beyond the limit.
 
-    None where its groups are not compared so, or there is no room.
+    None if its groups are not compared over time, or beyond the limit.
 
-    ``keys`` and ``shared``: as ``histories`` returns them. A history by group takes the place of the same one without
-    groups, at no request more, unless that is read by the hour; then it is read too.
+    ``keys`` and ``shared``: as returned by ``histories``. A history by group replaces the same one without
+    groups, without another request, unless that one is hourly; then both are read.
     """
     keys_of_groups, without = list[str | None](), 0
     for target, key in zip(targets, keys, strict=True):
@@ -113,9 +113,9 @@ def _is_by_field(target: Target) -> bool:
 
 
 def with_hours(bars: Sequence[Target]) -> list[Target]:
-    """The bars over all the time; of each set of calls one of days is read by the hour: a count, or else the first.
+    """The bars over all data; for each set of calls, one daily bar, preferably a count, is read by the hour.
 
-    Its hours show an outage of today, at no request more. None is if there is an hourly bar of the same calls.
+    Its hours show an outage today, without another request. Sets that already have an hourly bar are skipped.
     """
     first, hourly = dict[str, Target](), {_key_of_calls(bar) for bar in bars if bar.config.period == "hour"}
     for bar in sorted((bar for bar in bars if bar.has_days_of_hours and not bar.local_days), key=_counts_calls):
@@ -126,7 +126,7 @@ def with_hours(bars: Sequence[Target]) -> list[Target]:
 
 
 def _counts_calls(bar: Target) -> bool:
-    """Sorts counts of all calls first."""
+    """A sort key that puts counts of all calls first."""
     return not (bar.config.function == "count" and bar.config.counted is None)
 
 
@@ -168,16 +168,16 @@ def _history_of(target: Target, now: datetime) -> Target | None:
 
 
 def bar_over_all(target: Target, now: datetime, **fields: Any) -> Target:
-    """A bar of the same calls over all the time that the API keeps."""
+    """A bar of the same calls over all data that the API keeps."""
     bar = {**target.config.writable(), "chart_type": "bar", "name": None, "group_by": None, **fields}
     window = Window(now - LIMIT + MARGIN, now, HISTORY)
     return replace(target, config=WidgetConfig.model_validate(bar), window=window)
 
 
 def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
-    """Bars of the figures of a stat, or of the labels of a pie, over time; by figure, ``LABELS`` or ``RATE``.
+    """Bars over time of the figures of a stat or the labels of a pie, by figure, ``LABELS`` or ``RATE``.
 
-    Those of figures are days with their hours, of which a window may hold a part.
+    Those of figures are days read by the hour, so that a window may cut them.
     """
     config = target.config
     if target.problem is not None or config.group_by:
@@ -197,15 +197,15 @@ def daily_bars(target: Target, now: datetime) -> dict[str, Target]:
 
 
 HOURLY_COUNT = WidgetConfig(chart_type="bar", field="agent_id", aggregation_function="count", time_period="hour")
-"""By the hour, as evaluations can be missing for hours while calls come."""
+"""Hourly, because evaluations can be missing for hours while calls come in."""
 BY_AGENT = {"type": "field", "field": "agent.id"}
-"""Of the count beside a chart by agent, as sampling and triggers may differ by agent."""
+"""The grouping of the count for a chart by agent, because sampling and triggers may differ by agent."""
 
 
 def counts_beside(readings: Sequence[ChartReading], used: int) -> tuple[list[Target], list[int | None]]:
-    """Counts to read too, and for each of the first ``used`` readings the place of its count.
+    """Additional counts to read, and for each of the first ``used`` readings the position of its count.
 
-    Places are those in ``readings``, or beyond them in the counts; None for charts of all calls.
+    Positions are in ``readings``, continued by the counts; None for charts of all calls.
     """
     places = dict[str, int]()
     for place, reading in enumerate(readings):
@@ -229,7 +229,7 @@ def counts_beside(readings: Sequence[ChartReading], used: int) -> tuple[list[Tar
 
 
 def requests_beside(readings: Sequence[ChartReading]) -> int:
-    """The counts that were read for these charts, besides these charts."""
+    """The number of additional counts that were read for these charts."""
     counts = {id(reading.all_calls): reading.all_calls for reading in readings if reading.all_calls is not None}
     own = [reading.target for reading in readings]
     return sum(count.target not in own for count in counts.values())
@@ -261,11 +261,11 @@ def _calls_of(reading: ChartReading) -> str:
 PERCENTILES = ("p50", "p95", "p99")
 PERIODS_OF_PARTS = ("hour", "day", "week")
 MAX_WHOLE_DIFFERENCE = 0.02
-"""Of the calls of both readings: some arrive between the two requests. A choice."""
+"""Allowed difference of the calls of two readings, as a share: some arrive between the requests. A choice."""
 
 
 def whole_window_bars(target: Target) -> list[Target]:
-    """The chart with as few buckets as hold its window, by group and of all groups together.
+    """The chart with as few buckets as contain its window, by group and for all groups together.
 
     Empty for a chart without percentiles of shorter buckets.
     """
@@ -280,7 +280,7 @@ def whole_window_bars(target: Target) -> list[Target]:
 
 
 def _shortest_period(window: Window) -> str:
-    """A week if one holds the window, and no month does."""
+    """A week if one contains the window and no month does."""
     edges = [edge.astimezone(UTC) for edge in (window.start, window.end - timedelta(microseconds=1))]
     first, last = edges
     in_month = (first.year, first.month) == (last.year, last.month)
@@ -295,7 +295,7 @@ def key_of_whole(target: Target) -> str:
 
 
 def _value_of(buckets: list[Bucket]) -> WholeValue | None:
-    """From the buckets of one group; None without values, or where the calls of several are not known."""
+    """The value from the buckets of one group; None without values, or if the calls of several are unknown."""
     values = [bucket.value for bucket in buckets if bucket.value is not None]
     if not values or total(buckets) is None:
         return None
@@ -303,7 +303,7 @@ def _value_of(buckets: list[Bucket]) -> WholeValue | None:
 
 
 def whole_values(reading: ChartReading, names: dict[str, str]) -> WholeValues:
-    """The percentile of all calls, and of each group; none where they were not read, or rest on other calls."""
+    """The percentile of all calls, and of each group; empty if they were not read, or cover other calls."""
     values, calls = WholeValues(), _calls(reading, names)
     for whole in reading.whole:
         others = _calls(whole, names)
@@ -326,15 +326,15 @@ def _calls(reading: ChartReading, names: dict[str, str]) -> int | None:
 
 
 CLEAR = 0.99
-"""Of all groups together: that of a ``clear`` verdict. Measured, of a week against another: with 7 agents of 20 or 100
-calls a day a change is told without one in 0.5 % of answers, and in 5 % where the share varies by 0.05 from day to day.
+"""The level for all groups together: that of ``clear``. Measured, one week against another: with 7 agents of 20 or 100
+calls a day, 0.5 % of answers report a false change, and 5 % if the share varies by 0.05 from day to day.
 """
 ARRIVING = 2
-"""Calls, beside one in a hundred, that may arrive between two requests. A choice."""
+"""Calls, besides one in a hundred, that may arrive between two requests. A choice."""
 
 
 class Evaluated(BaseModel):
-    """Calls with a value of the metric, of all calls of the same filter and window."""
+    """The calls with a value of the metric, and all calls of the same filter and window."""
 
     n: int
     all_calls: int
@@ -347,7 +347,7 @@ class Evaluated(BaseModel):
 def evaluated_calls(
     reading: ChartReading, n: int | None, share: EvaluatedShare | None
 ) -> tuple[Evaluated | None, list[str]]:
-    """How many of the calls have a value; and notes if that is not known."""
+    """How many of the calls have a value; and notes if that is unknown."""
     counts = reading.all_calls
     if counts is None or n is None:
         return None, []
@@ -364,7 +364,7 @@ def evaluated_calls(
 
 
 def share_over_time(reading: ChartReading | None, clock: Clock) -> EvaluatedShare | None:
-    """The share of calls evaluated over time; None if it is not known, or the chart has no steps of hours or days."""
+    """The share of calls evaluated over time; None if it is unknown, or the buckets are not hours or days."""
     return None if reading is None else reading.memoise("evaluated share", lambda: _share_over_time(reading, clock))
 
 
@@ -378,14 +378,14 @@ def _share_over_time(reading: ChartReading, clock: Clock) -> EvaluatedShare | No
     evaluated = _evaluated(own, chart) if period in TESTED_PERIODS else None
     if evaluated is None:
         return None
-    # A window cut out of a longer reading is narrower than its counts: no call beyond it is without an evaluation.
+    # A window cut from a longer reading is narrower than its counts: calls outside must not count as unevaluated.
     rows, step = bar_rows(replace(counts, window=own.window), counts.chart, {}), STEPS[PERIODS[period]]
     by_hour = [*_by_step(((bucket.time, bucket.value or 0.0) for bucket in rows.buckets), HOUR).items()]
     calls, with_value = _by_step(by_hour, step), _by_step(evaluated, step)
     # The API may leave out buckets without calls; without them a day is not whole.
     every = np.arange(min(calls, default=0.0), max(calls, default=-1.0) + 1, step).tolist()
     full = {time: not is_partial(time, step, rows.span) for time in every}
-    # A window that was read as it is cuts calls and evaluations alike, a window cut out of a longer reading does not.
+    # A window that was read directly cuts calls and evaluations alike; a window cut from a longer reading does not.
     times = [time for time, is_full in full.items() if is_full or own.window == counts.window]
     n, of = (floats(counted.get(time, 0.0) for time in times) for counted in (with_value, calls))
     whole = np.array([full[time] for time in times], np.bool_)
@@ -393,7 +393,7 @@ def _share_over_time(reading: ChartReading, clock: Clock) -> EvaluatedShare | No
 
 
 def _evaluated(reading: ChartReading, chart: Chart) -> list[tuple[float, float]] | None:
-    """Times, and how many evaluated calls each stands for; None if that is not known."""
+    """Times, and the number of evaluated calls at each; None if that is unknown."""
     if chart.chart_type == "line":
         return [(time, 1.0) for time in line_rows(reading, chart, {}).calls.times.tolist()]
     counts = reading.target.config.function == "count"
@@ -411,7 +411,7 @@ def _by_step(values: Iterable[tuple[float, float]], step: int) -> dict[float, fl
 
 
 def change_of_share(current: ChartReading, baseline: ChartReading, clock: Clock) -> str | None:
-    """How the share of calls evaluated differs between two windows; None if it does not, or is not known."""
+    """How the share of calls evaluated differs between two windows; None if it does not, or is unknown."""
     before, after = _part(baseline), _part(current)
     if before is None or after is None:
         return None
@@ -440,7 +440,7 @@ def _part(reading: ChartReading) -> Part | None:
 def changes_by_group(
     current: ChartReading, baseline: ChartReading, names: dict[str, str]
 ) -> list[GroupShareChange] | None:
-    """The agents of whose calls another share is evaluated in one window than in the other.
+    """The agents whose share of calls evaluated differs between the windows.
 
     None if there are none, or calls were not counted by agent: one count serves all charts of the same calls.
     """
@@ -458,11 +458,11 @@ def changes_by_group(
 
 
 _Days = dict[float, tuple[float, float]]
-"""By the start of a day: evaluated calls, and all calls."""
+"""Evaluated calls and all calls by the start of the day."""
 
 
 def _days_by_group(reading: ChartReading, names: dict[str, str]) -> dict[str | None, _Days]:
-    """The days with calls of each agent; empty if they are not known."""
+    """The days with calls of each agent; empty if unknown."""
     own, counts = reading.by_hour() if reading.hours is not None else reading, reading.all_calls
     if own.chart is None or counts is None or counts.chart is None or not counts.target.config.group_by:
         return {}
@@ -492,7 +492,7 @@ def _share_by_day(days: _Days) -> EvaluatedShare:
 
 
 def _calls_in(counts: ChartReading, window: Window) -> float:
-    """The calls of a window, or of the whole buckets of one that is cut out of a longer one."""
+    """The calls of a window, or of its whole buckets if it is cut from a longer one."""
     if counts.chart is None:
         return 0.0
     rows = bar_rows(replace(counts, window=window), counts.chart, {})
@@ -544,7 +544,7 @@ def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, nam
 
 
 def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
-    """Days merged from hours are compared by hour, as a day that the window cuts is incomplete."""
+    """The readings to compare: hourly for days merged from hours, because a day that the window cuts is incomplete."""
     if history.hours is None or reading.hours is None:
         return _disagreement(history, reading, chart, names)
     return _disagreement(history.by_hour(), reading.by_hour(), reading.hours, names)
@@ -564,7 +564,7 @@ def _disagreement(history: ChartReading, reading: ChartReading, chart: Chart, na
 def differ(own: float | None, alone: float | None, *, slack: int = 0) -> str | None:
     """How the calls of a chart differ with its dashboard and without; None if they agree.
 
-    ``slack``: calls without a value, which an average over time may or may not count.
+    ``slack``: calls without a value, which averages over time may or may not count.
     """
     if own is None or alone is None:
         return None

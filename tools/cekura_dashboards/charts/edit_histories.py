@@ -1,6 +1,6 @@
-"""What people edited in the API: histories of metrics and agents, and the audit log, read concurrently.
+"""Edits by people in the API: histories of metrics and agents, and the audit log, read concurrently.
 
-None of them can be asked for a time alone: one page of each is read, and what that does not cover is said.
+None of them can be filtered by time alone: one page of each is read, and the answer names what it does not cover.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ from cekura_dashboards.context import ToolContext, gather, gather_by_id
 from cekura_dashboards.values import replace
 
 MAX_METRICS, MAX_AGENTS, MAX_HISTORIES = 3, 3, 8
-"""Histories that are read of each kind: for one change, and in one answer."""
+"""Maximum histories to read of each kind: for one change, and in one answer."""
 LONGEST_LOG = timedelta(days=30)
 """The API's limit of one request to the audit log."""
 AUDIT = "audit log"
 
 
 class EditScope(Struct, frozen=True):
-    """Whose edits are looked for, and when. ``metrics`` and ``agents``: in order of importance.
+    """Whose edits to search, and when. ``metrics`` and ``agents``: in order of importance.
 
-    ``only_agents``: edits of other agents do not matter.
+    ``only_agents``: ignore edits of other agents.
     """
 
     start: datetime
@@ -38,14 +38,14 @@ class EditScope(Struct, frozen=True):
     only_agents: bool = False
 
     def widened(self, by: timedelta, now: datetime) -> "EditScope":
-        """The same with a longer time, which does not reach beyond now."""
+        """The same for a longer time, up to now at most."""
         return replace(self, start=self.start - by, end=min(self.end + by, now))
 
 
 class EditSources(Struct, frozen=True):
-    """What was read of histories and the audit log, and what was not, with the reason.
+    """The histories and audit log that were read, and those that were not, with the reason.
 
-    ``project``: its record, if known. ``log_gaps``: why the audit log, or a part of it, is missing.
+    ``project``: its record, if known. ``log_gaps``: why the audit log, or part of it, is missing.
     """
 
     metrics: Mapping[int, History] = {}
@@ -59,7 +59,7 @@ class EditSources(Struct, frozen=True):
 
 
 async def read_edit_sources(context: ToolContext, scopes: Sequence[EditScope]) -> EditSources:
-    """A page of each history that the scopes name, and one of the audit log over all their time."""
+    """A page of each history in the scopes, and one of the audit log over their whole time."""
     if not scopes:
         return EditSources()
     metrics = _few([scope.metrics[:MAX_METRICS] for scope in scopes])
@@ -86,7 +86,7 @@ def _few(wanted: Sequence[Sequence[int]]) -> list[int]:
 
 
 async def _read_log(context: ToolContext, scopes: Sequence[EditScope]) -> EditSources:
-    """The audit log alone, and the project."""
+    """The audit log and the project."""
     numbers = {scope.project for scope in scopes}
     try:
         project = next((row for row in await context.lookups.projects() if {row.id} == numbers), None)

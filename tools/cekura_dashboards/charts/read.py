@@ -51,7 +51,7 @@ from cekura_dashboards.text import counted
 from cekura_dashboards.values import replace
 
 FINE = ("hour", "day")
-"""Periods of bars short enough to show whether calls lie beyond the saved range."""
+"""Periods of bars that are short enough to show whether calls lie beyond the saved range."""
 SHORT = timedelta(days=2)
 """Up to this time beyond the range, hours are read instead of days."""
 MAX_AGENTS = 300
@@ -71,13 +71,13 @@ class _ChartRequest(Struct, frozen=True):
 
 
 async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[ChartReading]:
-    """Chart data of each target, in order. A target that fails carries its error and fails no other.
+    """Chart data of each target, in order. A failed target carries its error, without affecting others.
 
-    A share of calls is two charts, read like any others and then divided. For a chart that cannot show whether it
+    A share of calls is two charts, read like others and then divided. For a chart that cannot show whether it
     covers all of its window, a bar that can is read too; for charts of metrics, a count of the same calls.
 
     Raises:
-        KeyRejected: for a key that is not accepted.
+        KeyRejected: if the key is rejected.
     """
     parts = {
         place: matching_part(target, target.matching)
@@ -89,7 +89,7 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     counts, count_places = counts_beside([reading for reading, _ in placed], len(targets))
     placed += [_place(context, target) for target in counts]
     placed = await keep_to_projects(context, placed)
-    limiter = anyio.CapacityLimiter(MAX_CONCURRENT + len(counts))  # the counts delay no chart
+    limiter = anyio.CapacityLimiter(MAX_CONCURRENT + len(counts))  # the counts must not delay charts
     filling = _Reader(context, [reading for reading, _ in placed], limiter)
     asks = _chart_requests([body for _, body in placed], filling.readings)
     types, _, _ = await gather(
@@ -154,7 +154,7 @@ def _is_inside(window: Window, bounds: Bounds) -> bool:
 
 
 def _chart_requests(bodies: Sequence[JsonObject | None], readings: Sequence[ChartReading]) -> list[_ChartRequest]:
-    """Requests for all that can be read: one for the saved widgets of each distinct override, and one for each preview.
+    """The requests: one for the saved widgets of each distinct override, and one for each preview.
 
     A reading without a body is of a saved widget.
     """
@@ -176,7 +176,7 @@ def _chart_requests(bodies: Sequence[JsonObject | None], readings: Sequence[Char
 
 @dataclass
 class _Reader:
-    """Readings that are being filled, a bounded number of requests at once."""
+    """Fills readings with a bounded number of concurrent requests."""
 
     context: ToolContext
     readings: list[ChartReading]
@@ -235,7 +235,7 @@ def _decoded(reading: ChartReading, envelope: ChartEnvelope | None) -> ChartRead
 
 
 def witnesses(readings: Sequence[ChartReading]) -> list[Target]:
-    """A count of the same calls for each bar of weeks or months that reaches past its saved range, if none is read."""
+    """A count of the same calls for each weekly or monthly bar beyond its saved range, if none is read yet."""
     fine = {_calls_of(reading) for reading in readings if _is_fine(reading.target.config)}
     coarse = {
         _calls_of(reading): _count_of_calls(reading.target, reading.window, reading.beyond)
@@ -254,7 +254,7 @@ def _count_of_calls(target: Target, window: Window, saved: Bounds) -> Target:
 
 
 def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
-    """The readings; ``beyond`` keeps only the ends past which no bar of the same calls shows calls."""
+    """The readings; ``beyond`` keeps only the ends beyond which no bar of the same calls shows calls."""
     fine = defaultdict[str, list[ChartReading]](list)
     for reading in readings:
         if reading.beyond and _is_fine(reading.target.config):
@@ -268,7 +268,7 @@ def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
 
 
 def _past_all(saved: Bounds, window: Window, bars: Iterable[ChartReading]) -> Bounds | None:
-    """The ends of the saved range past which none of these bars shows calls."""
+    """The ends of the saved range beyond which none of these bars shows calls."""
     unseen = _unseen(saved, window, ())
     for bar in bars:
         if unseen is None:
@@ -278,7 +278,7 @@ def _past_all(saved: Bounds, window: Window, bars: Iterable[ChartReading]) -> Bo
 
 
 def _calls_of(reading: ChartReading) -> str:
-    """A key, equal for the same calls read in the same way past the same range."""
+    """A key, equal for the same calls read in the same way beyond the same range."""
     target = reading.target
     return json.dumps(
         [target.calls, target.dashboard, target.project, str(reading.beyond)], sort_keys=True, default=str
@@ -299,7 +299,7 @@ def _stretches(reading: ChartReading) -> list[tuple[float, float]]:
 
 
 def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:
-    """The ends of the saved range past which the window has no bucket."""
+    """The ends of the saved range beyond which the window has no bucket."""
     first, last = window.start.timestamp(), window.end.timestamp()
     inside = [(start, end) for start, end in stretches if end > first and start < last]
     early = saved.start and any(end <= saved.start.timestamp() for _, end in inside)
@@ -328,7 +328,7 @@ async def keep_to_projects(
 
 
 async def _projects(context: ToolContext) -> int | None:
-    """How many the key can see; None if that cannot be read."""
+    """The number of projects that the key can see; None if that cannot be read."""
     try:
         return len(await context.lookups.projects())
     except DashboardsError:
@@ -336,7 +336,7 @@ async def _projects(context: ToolContext) -> int | None:
 
 
 async def _agents_of(context: ToolContext, target: Target) -> tuple[int, list[int]] | DashboardsError | None:
-    """The project of a dashboard, or the default one, and its agents; None where there is none, or too many agents."""
+    """The project of a dashboard, or the default one, and its agents; None without one, or with too many agents."""
     try:
         project = target.project
         if project is None and target.dashboard is not None:
@@ -384,7 +384,7 @@ def check_countable(config: WidgetConfig) -> None:
     """Refuse a widget that does not count calls over time.
 
     Raises:
-        InvalidArguments: with the widget that is.
+        InvalidArguments: with a widget that does.
     """
     if config.chart_type != "bar" or config.aggregation_function != "count":
         raise InvalidArguments.at(
@@ -405,7 +405,7 @@ def matching_part(target: Target, matching: JsonObject) -> Target:
 
 
 def share_of(whole: ChartReading, part: ChartReading) -> ChartReading:
-    """The quotient of two counts, of all calls and of those that match. ``n`` of a bucket are all its calls."""
+    """The matching calls divided by all calls. ``n`` of a bucket is the number of all its calls."""
     target = whole.target
     config = target.config.model_copy(
         update={"aggregation_function": "avg", "field": f"share of calls where {in_words(target.matching)}"}

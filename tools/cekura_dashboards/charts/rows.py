@@ -1,7 +1,7 @@
 """The rows of a chart inside its window: times and labels parsed, rows outside counted, gaps in coverage reported.
 
-The calls of a line are read in one pass where the format of their times allows it. Days are merged from hours: those of
-the user's time zone, or the API's own where their hours are wanted too.
+The calls of a line are read in one pass if the format of their times allows it. Days are merged from hours: those of
+the user's time zone, or the API's own if their hours are needed too.
 """
 
 import math
@@ -46,10 +46,10 @@ from cekura_dashboards.text import UntrustedText, json_text
 from cekura_dashboards.values import Array, np, replace
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
-"""The years in which the time of a call may lie."""
+"""The range of years for the time of a call."""
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?P<fraction>(\.\d{1,6})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 MIN_UNIFORM = 50
-"""The fewest texts that are read at once: fewer are read sooner one by one. Measured."""
+"""The minimum number of texts to parse at once: fewer are faster one by one. Measured."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
@@ -65,7 +65,7 @@ class TimeParser:
     def parse(self, text: Any, *, wall: bool = False) -> float | None:
         """Seconds since 1970; None for other text.
 
-        ``wall``: as if the time of day that was sent were in UTC, so that a day begins where the API begins it.
+        ``wall``: treat the time of day as UTC, so that days begin where the API begins them.
         """
         try:
             moment = datetime.fromisoformat(text)
@@ -83,7 +83,7 @@ class TimeParser:
         return moment.replace(tzinfo=UTC).timestamp() if wall else time
 
     def parse_all(self, texts: Sequence[Any], *, wall: bool = False) -> Array:
-        """As ``parse``, NaN for what is no time; at once where many are written alike."""
+        """As ``parse``, NaN for anything else; vectorised if many have the same format."""
         local_times = _uniform_times(texts) if len(texts) >= MIN_UNIFORM else None
         if local_times is None:
             return floats(self.parse(text, wall=wall) for text in texts)
@@ -98,7 +98,7 @@ class TimeParser:
         return local_times if wall else times
 
     def local(self, span: Span, offsets: tuple[float, float] | None = None) -> Span:
-        """The span in the same wall time, of each end as the rows nearest to it are written.
+        """The span in the same wall time, each end with the offset of the rows nearest to it.
 
         ``offsets``: those of both ends, if known: on a day with a clock change they differ from the rows'.
         """
@@ -109,9 +109,9 @@ class TimeParser:
 
 
 def _uniform_times(texts: Sequence[Any]) -> Array | None:
-    """The local times that texts like the first one give, in seconds since 1970; None if not all are such texts.
+    """The local times in texts with the format of the first, in seconds since 1970; None if the formats differ.
 
-    Times to the second or its fractions, with one offset or none, are read by the columns of their digits.
+    Times to the second or its fractions, with one offset or none, are parsed by the columns of their digits.
     """
     if not isinstance(texts[0], str) or not (form := TIME_FORM.fullmatch(texts[0])):
         return None
@@ -141,12 +141,12 @@ def _uniform_times(texts: Sequence[Any]) -> Array | None:
 
 
 def _numbers(values: Sequence[Any]) -> Array:
-    """As ``number``, NaN for what is none."""
+    """As ``number``, NaN for anything else."""
     try:
         numbers = floats(values)
     except (TypeError, ValueError, OverflowError):
         numbers = np.empty((0, 0))
-    if numbers.ndim != 1:  # of lists, NumPy makes a table
+    if numbers.ndim != 1:  # NumPy would make lists a table
         return floats(number(value) for value in values)
     numbers[np.abs(numbers) > LARGEST] = np.nan
     return numbers
@@ -154,7 +154,7 @@ def _numbers(values: Sequence[Any]) -> Array:
 
 @dataclass(kw_only=True)
 class Rows(ABC):
-    """The rows of a chart inside the window, and how many lay outside or had no readable time."""
+    """The rows of a chart inside the window, and how many were outside or had no readable time."""
 
     span: Span
     times: TimeParser = field(default_factory=TimeParser)
@@ -168,7 +168,7 @@ class Rows(ABC):
     def tested_span(self, reading: ChartReading) -> tuple[Span, list[str]]:
         """The tested part of the window, and notes on the rest.
 
-        The rest is what lies beyond the saved bounds, if it has no data.
+        The rest is the part beyond the saved bounds, if it has no data.
         """
         times = list(self.row_times())
         bounds = reading.beyond
@@ -206,14 +206,14 @@ class _AllBuckets(NamedTuple):
 
 
 def bar_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> BarRows:
-    """The buckets of a bar inside its window. Its rows are read once, for all windows that are cut out of it."""
+    """The buckets of a bar inside its window. Its rows are parsed once for all windows cut from it."""
     return reading.memoise(("bar", *names.items()), lambda: _within(reading, _all_buckets(reading, chart, names)))
 
 
 def _all_buckets(reading: ChartReading, chart: Chart, names: dict[str, str]) -> _AllBuckets:
     is_time = plots_times(reading.target.config, chart)
     if not chart.memoise("groups", lambda: any(row.group is not None for row in chart.rows)):
-        names = {}  # which name nothing: the rows are read once for all
+        names = {}  # without names, because the rows are parsed once for all
     return chart.memoise(("buckets", is_time, *names.items()), lambda: _read(chart, names, is_time=is_time))
 
 
@@ -241,10 +241,10 @@ def _read(chart: Chart, names: dict[str, str], *, is_time: bool) -> _AllBuckets:
 
 def _labels(groups: Sequence[Any], names: dict[str, str]) -> Iterable[str | None]:
     """The label of each group."""
-    if {*map(type, groups)} <= {str, int, NoneType}:  # as nearly always
+    if {*map(type, groups)} <= {str, int, NoneType}:  # the usual case
         by_group = {group: label_of(group, names) for group in {*groups}}
         return map(by_group.__getitem__, groups)
-    labels = dict[tuple[str, Key], str | None]()  # by type too, as True == 1
+    labels = dict[tuple[str, Key], str | None]()  # by type too, because True == 1
     keys = [(type(group).__name__, group_key(group)) for group in groups]
     for key, group in zip(keys, groups, strict=True):
         if key not in labels:
@@ -263,7 +263,7 @@ def _within(reading: ChartReading, all_buckets: _AllBuckets) -> BarRows:
 
 
 def plots_times(config: WidgetConfig, chart: Chart) -> bool:
-    """Whether the values themselves are times; how many there are is a number."""
+    """Whether the values themselves are times; a count of them is a number."""
     times = chart.data_type == "datetime" or config.field == "timestamp"
     return times and not (config.chart_type == "bar" and config.function == "count")
 
@@ -299,7 +299,7 @@ def pie_slices(chart: Chart, names: dict[str, str]) -> list[Slice]:
 
 
 def stat_figures(chart: Chart) -> tuple[dict[str, float | None], list[str]]:
-    """The documented figures and up to six others, whose names come second."""
+    """The documented figures and up to six others, and the names of the others."""
     figures: dict[str, float | None] = {name: number(chart.stat[name]) for name in FIGURES if name in chart.stat}
     extra = {name: number(value) for name, value in chart.stat.items() if name not in FIGURES}
     documented: dict[str, float | None] = {
@@ -338,7 +338,7 @@ class LineRows(Rows):
     boolean: bool
 
     def row_times(self) -> Iterable[float]:
-        """The stretches of the first and of the last call."""
+        """The times of the first and of the last call."""
         return (
             [floor_to(float(time), grain_of(self.span)) for time in self.calls.times[[0, -1]]]
             if len(self.calls)
@@ -358,7 +358,7 @@ def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Li
     grouped, groups = bool(reading.target.config.group_by), list[str | None]()
     times, values, places = np.empty(len(sent)), np.empty(len(sent)), np.empty(len(sent), np.int32)
     count = nulls = outside = unread = 0
-    for start in range(0, len(sent), PIECE):  # piece by piece, for memory
+    for start in range(0, len(sent), PIECE):  # in pieces, to save memory
         rows = sent[start : start + PIECE]
         piece = parser.parse_all([row.timestamp for row in rows])
         numbers = piece if is_time else _numbers([row.value for row in rows])
@@ -377,7 +377,7 @@ def _line_rows(reading: ChartReading, chart: Chart, names: dict[str, str]) -> Li
 
 
 def _checked(rows: LineRows) -> LineRows:
-    """Treat values as true or false only if none lies outside 0 and 1."""
+    """Treat values as booleans only if all are 0 or 1."""
     lowest, highest = rows.calls.lowest, rows.calls.highest
     rows.boolean &= not (lowest and highest) or 0 <= (lowest.value or 0) <= (highest.value or 0) <= 1
     return rows
@@ -440,7 +440,7 @@ def in_days(reading: ChartReading, zone: ZoneInfo) -> ChartReading:
 
 
 def _in_named_days(reading: ChartReading) -> ChartReading:
-    """An hourly reading merged into the days that its times name, as the API would have answered it by day."""
+    """An hourly reading merged into the calendar days of its times, as the API's daily bar would have them."""
     chart, function = reading.chart, reading.target.config.function
     if chart is None:
         return reading
@@ -460,7 +460,7 @@ def _in_named_days(reading: ChartReading) -> ChartReading:
 
 @lru_cache(4096)
 def _day_of(hour: str) -> str:
-    """The text of a time with midnight in place of its hour. Kept, as the charts of one answer have the same hours."""
+    """The text of a time with its hour replaced by midnight. Cached, as charts share their hours."""
     time = _HOUR_OF_DAY.match(hour)
     return f"{time[1]}00:00:00{time[2]}{hour[time.end() :]}" if time else hour
 
@@ -479,14 +479,14 @@ def _midnight(time: float, window: Window, zone: ZoneInfo) -> datetime:
 
 
 def whole_hours_of(bar: ChartReading, window: Window) -> ChartReading | None:
-    """The whole hours of a window, cut from a bar over a longer time; None where no hour is whole."""
+    """The whole hours of a window, cut from a bar over a longer time; None if no hour is whole."""
     start, end = (moment.replace(minute=0, second=0, microsecond=0) for moment in (window.start, window.end))
     start += timedelta(hours=start < window.start)
     return replace(bar, window=replace(window, start=start, end=end)) if start < end else None
 
 
 def by_cluster(buckets: list[Bucket], span: Span, period: str, clock: Clock) -> list[tuple[float, list[Bucket]]]:
-    """Hours grouped into the days of a clock, as hours of one day are correlated; days stay as they are.
+    """Clusters for the tests: the hours of each day of a clock, because they are correlated; each day on its own.
 
     An hour that the window cuts belongs to a day inside it.
     """
@@ -501,6 +501,6 @@ def by_cluster(buckets: list[Bucket], span: Span, period: str, clock: Clock) -> 
 
 
 def unit_of_rate(bar: ChartReading, rows: BarRows) -> float:
-    """What a rate of one is written as."""
+    """The number that a rate of 100 % is written as."""
     values = [bucket.value for bucket in rows.buckets]
     return SCALES.get(unit_of(bar.target.config, bar.chart, values), 1.0) if bar.chart is not None else 1.0

@@ -1,9 +1,9 @@
-"""What a number of a metric means, by the metric's type and the values that occur.
+"""The meaning of a metric's numbers, by its type and the values that occur.
 
 A metric that passes or fails becomes a rate of 0 to 1, however the API writes a pass: true, 1, the judge's 5, or 100.
-Which of them is inferred from the values of all charts of a call together, so that both sides, all groups and the
-history of a measure are read alike. Where the values fit several, the chart keeps them as they were sent, and the
-answer gives each reading. Values alone never make a rate of a rating: only the type of the metric does.
+Which one is inferred from the values of all charts of a call together, so that both sides, all groups and the
+history of a measure are read alike. If the values fit several, the chart keeps them as sent, and the
+answer gives each reading. Values alone never turn a rating into a rate; only the type of the metric does.
 """
 
 import math
@@ -26,18 +26,18 @@ from cekura_dashboards.text import UntrustedText
 from cekura_dashboards.values import replace
 
 PASS = 5.0
-"""What the judge scores a binary metric that passes."""
+"""The judge's score for a pass of a binary metric."""
 PERCENT = 100.0
 ABOVE = 1e-6
-"""The margin of a larger value: averages of equal numbers may differ from them in the last digits."""
+"""The relative tolerance of a maximum: averages of equal numbers may differ from them in the last digits."""
 MOST_AVERAGES = 400
-"""Averages whose counts of calls are looked at: a few dozen settle it."""
+"""Maximum averages to check against their numbers of calls: a few dozen suffice."""
 EXACT_DECIMALS = 10
-"""Averages with so many decimals were not rounded."""
+"""Averages with this many decimals were not rounded."""
 MAX_COINCIDENCE = 1e-6
-"""How likely wrong counts of calls may fit averages of at most 1 as well as right ones do. A choice.
+"""The accepted probability that wrong numbers of calls fit averages of at most 1 as well as the right ones. A choice.
 
-Above 1 the counts are believed at once: only a metric that hardly ever passes has such averages in percent.
+Above 1 the numbers of calls are trusted: only a metric that hardly ever passes has such averages in percent.
 """
 QUANTILE_STEPS = {"p50": 2, "p95": 20, "p99": 100}
 """Two numbers of calls that differ by a multiple of this interpolate a percentile at the same point."""
@@ -46,14 +46,14 @@ MOST_PROJECTS = 10
 TEXT_BOOLEANS = {"true": True, "false": False}
 PLAIN_SCORE = "pass = 1"
 UNIT_IN_NAME = re.compile(r"[(\[](ms|s)[)\]]")
-"""A unit that the name of a metric ends in, such as ``Latency (ms)``."""
+"""A unit at the end of a metric's name, such as ``Latency (ms)``."""
 RATING = "rating"
 Measure = int | str
-"""A metric by its id, or a field that is true or false."""
+"""A metric by its id, or a boolean field."""
 
 
 class Encoding(NamedTuple):
-    """How a pass is written: of a single call, and as the average of calls that all pass."""
+    """How a pass is encoded: for a single call, and as the average of calls that all pass."""
 
     call: float
     average: float
@@ -64,7 +64,7 @@ ENCODINGS = (Encoding(1, 1), Encoding(1, PERCENT), Encoding(PASS, PASS), Encodin
 
 @dataclass
 class Evidence:
-    """What the values of a measure show of how a pass is written.
+    """What the values of a measure show about the encoding of a pass.
 
     ``top``: the largest value. ``is_boolean``: a call is true or false, which no rating is.
     """
@@ -112,7 +112,7 @@ class Evidence:
         return self.top > 1 + ABOVE
 
     def encodings(self) -> tuple[Encoding, ...]:
-        """Every way to write a pass that all values fit; none if they are neither passes nor failures."""
+        """The encodings of a pass that fit all values; none if the values are neither passes nor failures."""
         scores = [value for value, points in self._percentiles.items() if len(points) > 1]
         possible = [e for e in self._possible if all(_is_near(score, e.call) for score in scores)]
         rounding = self._rounding()
@@ -123,7 +123,7 @@ class Evidence:
         return tuple(fitting if is_sure else possible)
 
     def _rounding(self) -> float:
-        """How far an average may be from the true one; all were rounded to as many decimals."""
+        """The maximum rounding error of the averages, which all have the same number of decimals."""
         decimals = max((len(repr(value).partition(".")[2]) for value, _ in self._averages), default=0)
         return 0.5 * 10.0**-decimals if decimals < EXACT_DECIMALS else 0.0
 
@@ -143,7 +143,7 @@ class Evidence:
 
 
 def _boolean(value: object, default: Any = None) -> Any:
-    """True or false that was sent as text; ``default`` for anything else."""
+    """A boolean sent as text; ``default`` for anything else."""
     return TEXT_BOOLEANS.get(value.strip().casefold(), default) if isinstance(value, str) else default
 
 
@@ -152,7 +152,7 @@ def _is_near(value: float, other: float) -> bool:
 
 
 def _off(total: float, one: float) -> float:
-    """How far a sum is from a multiple."""
+    """The distance of a sum from the nearest multiple."""
     return abs(total - one * round(total / one))
 
 
@@ -194,7 +194,7 @@ def in_one_form(
 
 
 def _of_evaluated(reading: ChartReading) -> ChartReading:
-    """A pie of a metric without its slice of calls that the metric was not evaluated on."""
+    """A pie of a metric without the slice of calls that were not evaluated."""
     chart = reading.chart
     is_pie = chart is not None and chart.chart_type == "pie" and reading.target.config.field == METRIC_VALUE
     if chart is None or not is_pie or all(row.label is not None for row in chart.rows):
@@ -204,7 +204,7 @@ def _of_evaluated(reading: ChartReading) -> ChartReading:
 
 
 def _measure(config: WidgetConfig) -> Measure | None:
-    """The measure whose values a chart shows, if it may be a rate; None for counts of calls."""
+    """The measure that a chart shows, if it may be a rate; None for counts of calls."""
     field = config.field or ""
     if config.chart_type == "stat":
         return "success"
@@ -222,7 +222,7 @@ def _family(measure: Measure, metrics: Mapping[int, Metric]) -> str | None:
 
 
 def _add(evidence: Evidence, config: WidgetConfig, chart: Chart) -> None:
-    """Take in what the rows of a chart show of its measure's values."""
+    """Add the evidence in the rows of a chart."""
     match chart.chart_type:
         case "stat":
             evidence.top = max(evidence.top, number(chart.stat.get("success_rate")) or 0.0)
@@ -267,7 +267,7 @@ def _in_form(
 
 
 def _unit(metric: Metric, family: str | None) -> str | None:
-    """The unit of a rating or number, where the API says one: what it predefines as latency is in milliseconds."""
+    """The unit of a rating or number, if the API defines one: its predefined latency metrics are in milliseconds."""
     if family == "continuous":
         return RATING
     if family != "numeric":
@@ -279,12 +279,12 @@ def _unit(metric: Metric, family: str | None) -> str | None:
 
 
 def _as_numbers(chart: Chart) -> Chart:
-    """Values as they were sent, which are no rate even where the API calls them boolean."""
+    """The values as sent, which are not a rate even if the API calls them boolean."""
     return replace(chart, data_type="numeric") if chart.data_type == "boolean" else chart
 
 
 def _of_binary(reading: ChartReading, chart: Chart, evidence: Evidence, *, is_known: bool) -> ChartReading:
-    """A metric that passes or fails, or that may: ``is_known``, by its type."""
+    """A metric that passes or fails, or that may; ``is_known``: its type says so."""
     config = reading.target.config
     averaged = chart.chart_type == "bar" and config.aggregation_function == "avg"
     encodings = evidence.encodings()
@@ -336,7 +336,7 @@ def _scaled(row: LineRow | BarRow, score: float) -> LineRow | BarRow:
 
 
 def _figure(function: str | None, chart: Chart, score: float) -> str:
-    """The rate of a chart with its interval, or its total, if a pass is scored like this; empty if it has no such."""
+    """The rate of a chart with its interval, or its total, if this is the score of a pass; empty without either."""
     if chart.chart_type == "bar" and function not in {"avg", "sum"}:
         return ""
     if chart.chart_type == "pie":
@@ -355,7 +355,7 @@ def _figure(function: str | None, chart: Chart, score: float) -> str:
 
 
 def known_scores(values: Iterable[object]) -> str:
-    """What a pass is, where single values show it is not 1: ``pass = 5``."""
+    """The score of a pass in words, if single values show that it is not 1: ``pass = 5``."""
     evidence = Evidence()
     evidence.add_calls(values)
     [score, *others] = sorted({e.call for e in evidence.encodings()}) or [0.0]

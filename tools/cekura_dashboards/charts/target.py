@@ -1,4 +1,4 @@
-"""Targets over windows: which chart to read over which time, and what the API answered."""
+"""Targets and readings: the charts to read, their windows, and the API's responses."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -33,7 +33,7 @@ from cekura_dashboards.values import replace
 WEEK = timedelta(weeks=1)
 DEFAULT = "7d"
 BY_DEFAULT = "default"
-"""The source of a window that nobody asked for."""
+"""The source of a window that was not requested."""
 SHORTEST = timedelta(minutes=5)
 
 
@@ -45,7 +45,7 @@ class Window(Struct, frozen=True):
     source: str
     notes: tuple[str, ...] = ()
     weekdays_differ: bool = False
-    """Of a baseline: it covers other weekdays, or hours, than the current window."""
+    """The note of a baseline that covers other weekdays or hours than the current window."""
 
 
 def resolve(text: str, now: datetime, zone: ZoneInfo, *, source: str = "asked", argument: str = "window") -> Window:
@@ -95,7 +95,7 @@ def is_off_utc(window: Window, zone: tzinfo) -> bool:
 
 
 def recent_window(text: str | None, now: datetime, zone: ZoneInfo) -> Window:
-    """The window that is asked for; without one the last 7 days.
+    """The requested window; without one the last 7 days.
 
     Raises:
         InvalidArguments: as ``resolve`` does.
@@ -166,7 +166,7 @@ def _earliest(now: datetime) -> str:
 PERIOD_BEFORE = "previous_period"
 COMPARISONS = (PERIOD_BEFORE, "previous_week")
 _COMPARISON_ALIASES = {"last_week": "previous_week", "week_before": "previous_week", "period_before": PERIOD_BEFORE}
-"""As with this_week or today, they mean the same part of last week, not the calendar week."""
+"""With this_week or today, they mean the same part of last week instead of the calendar week."""
 
 
 def other_window(
@@ -175,7 +175,7 @@ def other_window(
     """The window to compare with: the one before, the same a week before, or an interval.
 
     The period before keeps the time of day: it lies whole days back if the window is a day or longer, or begins a day.
-    Beside a window that is under way, other days that are given by a word end at the same hour.
+    If the window is under way, other days given by a word end at the same hour.
     ``cut``: applied to a window before it is compared, so that an error suggests a window that works.
 
     Raises:
@@ -204,7 +204,7 @@ def other_window(
 
 
 def _as_far(window: Window, other: Window, now: datetime, zone: ZoneInfo) -> Window:
-    """The other window; of as many days as one that is under way, only as far as that has come by the clock."""
+    """The other window; if it has as many days as a window under way, it is cut to the same time of day."""
     walls = [
         [edge.astimezone(zone).replace(tzinfo=None) for edge in (each.start, each.end)] for each in (window, other)
     ]
@@ -277,7 +277,7 @@ EDGES = (ZoneInfo("UTC"), ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Pago
 
 
 def depends_on_zone(window: str | None, now: datetime) -> bool:
-    """Whether the days of a window begin at another instant in another time zone, as those of ``yesterday`` do.
+    """Whether the days of a window, such as ``yesterday``, begin at different instants in different time zones.
 
     >>> now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     >>> depends_on_zone("yesterday", now), depends_on_zone("7d", now), depends_on_zone(None, now)
@@ -292,7 +292,7 @@ def depends_on_zone(window: str | None, now: datetime) -> bool:
 
 
 def check_comparison(how: str | None, window: str | None, now: datetime, zone: ZoneInfo | None) -> None:
-    """Refuse an invalid window or comparison before any request. ``zone`` None: only if it is invalid in every zone.
+    """Refuse an invalid window or comparison before any request. ``zone`` None: if it is invalid in every zone.
 
     Raises:
         InvalidArguments: as ``resolve`` and ``other_window`` do.
@@ -356,7 +356,7 @@ def _is_held(start: datetime, now: datetime) -> bool:
 
 
 def _period_before(window: Window, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Whole calendar days before, if the window begins a day or is a day or longer; else its own length before."""
+    """Whole calendar days earlier, for a window of a day or more, or from midnight; else its own length earlier."""
     day, span = timedelta(days=1), window.end - window.start
     starts_a_day = window.start.astimezone(zone).time() == time.min
     if not (starts_a_day or span >= day or window.start.astimezone(UTC).time() == time.min):
@@ -427,10 +427,10 @@ class Target(Struct, frozen=True):
 
 
 class ChartReading(Memoised, frozen=True):
-    """What came back for one target: a chart, or an error.
+    """The response for one target: a chart, or an error.
 
-    ``beyond``: the saved bounds, past which the window reaches. ``alone``: read without its dashboard.
-    ``restricted_to_project``: read so, but limited to its dashboard's project. ``hours``: the hourly chart that days
+    ``beyond``: the saved bounds that the window exceeds. ``alone``: read without its dashboard.
+    ``restricted_to_project``: the same, but limited to its dashboard's project. ``hours``: the hourly chart that days
     were merged from; ``offsets``: seconds from UTC where their window begins and ends. ``passing``: the score of a
     pass, in words, of a binary metric. ``all_calls``: of a metric, the calls of the same filter and window over time,
     evaluated or not. ``whole``: the same in the fewest buckets that hold it.
@@ -465,7 +465,7 @@ def saved(widget: Widget, project: int | None = None) -> Target:
 
 
 def unsaved(config: WidgetConfig, dashboard: Dashboard | None) -> Target:
-    """A widget as if it were on this dashboard."""
+    """An unsaved widget, as if it were on this dashboard."""
     if dashboard is None:
         return Target(config, config.filters or {})
     odd = dashboard.unreadable("filters")
@@ -523,7 +523,7 @@ def are_few(readings: Iterable[ChartReading]) -> bool:
 
 
 class ChartRequest(Request):
-    """Which chart is meant, and where."""
+    """Arguments that identify a chart."""
 
     widget_id: WidgetId | None = None
     widget: NewWidget | None = UNSAVED
@@ -537,7 +537,7 @@ class ChartRequest(Request):
 
 
 class RequestedChart(Struct, frozen=True):
-    """A chart with all its filters, and the dashboard and project that it belongs to."""
+    """A chart with all its filters, and its dashboard and project."""
 
     target: Target
     project: int | None
