@@ -72,8 +72,8 @@ def anyio_backend() -> str:
 @pytest.fixture(params=ERAS, ids=["2026-07-28", "2025-11-25"])
 def era(request: pytest.FixtureRequest) -> Era:
     """Each protocol era in turn."""
-    found: Era = request.param
-    return found
+    result: Era = request.param
+    return result
 
 
 @pytest.fixture

@@ -279,10 +279,10 @@ class Recorder:
 
 
 def _replaced(fault: Fault | None, request: Sent) -> Response | None:
-    found = fault(request) if fault else None
-    if isinstance(found, Exception):
-        raise found
-    return found
+    result = fault(request) if fault else None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 async def no_wait(_seconds: float) -> None:
@@ -391,8 +391,8 @@ async def report_of(context: ToolContext, **arguments: Any) -> Json:
     """The one report of a get_widgets_data call."""
     _, answer = await ask(context, "get_widgets_data", **arguments)
     [report] = answer["widgets"]
-    found: Json = report
-    return found
+    result: Json = report
+    return result
 
 
 @asynccontextmanager
@@ -431,14 +431,14 @@ UNTOLD = {*GIVEN, "widgets", "widget_count", "dashboard", "effective_filters", "
 def content(app: FastAPI) -> list[Any]:
     """Every dashboard with its widgets, without ids and times, in the order of their names."""
     store = app.state.world.store
-    found = list[Any]()
+    results = list[Any]()
     for row in store.dashboards():
         whole = store.dashboard(row["id"])
         widgets = [plain(widget) for widget in whole["widgets"]]
-        found.append([plain(whole), sorted(widgets, key=repr)])
-    found += [[name, numbers] for name, numbers in store.daily_reports.items()]
-    found += [[{name: alert[name] or None for name in ALERT_CONTENT}] for alert in store.alerts.list()]
-    return sorted(found, key=repr)
+        results.append([plain(whole), sorted(widgets, key=repr)])
+    results += [[name, numbers] for name, numbers in store.daily_reports.items()]
+    results += [[{name: alert[name] or None for name in ALERT_CONTENT}] for alert in store.alerts.list()]
+    return sorted(results, key=repr)
 
 
 def plain(record: Json) -> Json:
