@@ -100,9 +100,9 @@ class Arbitrary:
         return answer
 
     def _chart(self, kind: Any, number: int) -> Json:
-        found: Json = {"widget_id": number, "chart_type": kind, "data": self._data(kind), "group_by": self._value()}
-        found["metadata"] = {"data_type": self._pick([*TEXTS, "numeric", "boolean", "datetime"]), "display_name": "x"}
-        return found
+        body: Json = {"widget_id": number, "chart_type": kind, "data": self._data(kind), "group_by": self._value()}
+        body["metadata"] = {"data_type": self._pick([*TEXTS, "numeric", "boolean", "datetime"]), "display_name": "x"}
+        return body
 
     def _data(self, kind: Any) -> Any:
         if kind == "stat":

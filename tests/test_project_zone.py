@@ -70,9 +70,9 @@ async def test_the_time_zone_argument_overrides_the_project_and_is_stated_once(a
 async def test_reading_the_time_zone_adds_no_round_trip(
     app: Any, tool: str, arguments: Json, trips: int, window: str
 ) -> None:
-    found = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
+    result = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
     fixed = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now, time_zone="UTC")
-    assert found.trips == fixed.trips <= trips
+    assert result.trips == fixed.trips <= trips
 
 
 async def test_date_ranges_are_saved_in_the_time_zone_of_the_project() -> None:

@@ -27,9 +27,9 @@ async def counted(tool: str, arguments: Json, memory: Memory | None = None) -> I
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments", "most"), TRIPS, ids=[f"{i}-{case[0]}" for i, case in enumerate(TRIPS)])
 async def test_calls_take_few_round_trips_without_duplicate_requests(tool: str, arguments: Json, most: int) -> None:
-    found = await counted(tool, arguments)
-    assert [text for text, count in Counter(found.sent).items() if count > 1] == []
-    assert found.trips <= most, found.sent
+    result = await counted(tool, arguments)
+    assert [text for text, count in Counter(result.sent).items() if count > 1] == []
+    assert result.trips <= most, result.sent
 
 
 WRITES: list[tuple[str, Json]] = [
@@ -46,8 +46,8 @@ WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{i}-{case[0]}" for i, case in enumerate(WRITES)])
 async def test_edits_send_no_duplicate_requests(tool: str, arguments: Json) -> None:
-    found = await counted(tool, arguments)
-    assert [text for text, count in Counter(found.sent).items() if count > 1] == []
+    result = await counted(tool, arguments)
+    assert [text for text, count in Counter(result.sent).items() if count > 1] == []
 
 
 def test_every_tool_is_counted() -> None:

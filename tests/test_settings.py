@@ -52,18 +52,18 @@ def test_arbitrary_suffixes_of_localhost_never_change_the_host(rest: str) -> Non
 
 
 def test_whitespace_around_the_key_is_stripped() -> None:
-    found = load_settings(api_key=f" {KEY}\r\n").api_key
-    assert found is not None
-    assert found.get_secret_value() == KEY
+    result = load_settings(api_key=f" {KEY}\r\n").api_key
+    assert result is not None
+    assert result.get_secret_value() == KEY
 
 
 @pytest.mark.parametrize("key", ["käy-1234", "key\n1234", "key 1234", "\u202ekey-1234"])
 def test_a_key_with_invalid_characters_is_rejected_without_showing_it(key: str) -> None:
-    found = typed("doctor", environment={"CEKURA_API_KEY": key})
-    assert found.exit_code == 2
-    assert found.stderr.count("\n") == 1
-    assert found.stderr.startswith("cekura-dashboards: CEKURA_API_KEY contains characters")
-    assert "1234" not in found.output
+    result = typed("doctor", environment={"CEKURA_API_KEY": key})
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("cekura-dashboards: CEKURA_API_KEY contains characters")
+    assert "1234" not in result.output
     with pytest.raises(ValueError, match="contains characters"):
         usable_key(key)
 
@@ -88,14 +88,14 @@ def test_debug_logs_omit_headers_and_bodies() -> None:
         "CEKURA_LOG_LEVEL": "DEBUG",
         "CEKURA_BASE_URL": "http://127.0.0.1:9",
     }
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "cekura_dashboards_mcp", "call", "list_dashboards"], env=environment, capture_output=True, check=False
     )  # fmt: skip
-    told = (found.stderr + found.stdout).decode()
-    assert "could not be reached" in told
-    assert KEY not in told
+    output = (result.stderr + result.stdout).decode()
+    assert "could not be reached" in output
+    assert KEY not in output
     assert not {"X-CEKURA-API-KEY", "httpcore", "params"} & {
-        word for line in told.splitlines() for word in line.split()
+        word for line in output.splitlines() for word in line.split()
     }
     assert logging.getLogger("httpcore").level == logging.NOTSET
 

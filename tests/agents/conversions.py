@@ -29,10 +29,10 @@ async def google_genai(command, args):
     server = StdioServerParameters(command=command, args=args)
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
         await session.initialize()
-        asked = {"model": "gemini-2.5-flash", "contents": "?", "config": {"tools": [session]}}
-        await client.aio.models.generate_content(**asked)
-    declared = [found for tool in requests[0]["tools"] for found in tool["functionDeclarations"]]
-    schemas = {found["name"]: found["parameters"] for found in declared}
+        arguments = {"model": "gemini-2.5-flash", "contents": "?", "config": {"tools": [session]}}
+        await client.aio.models.generate_content(**arguments)
+    declared = [item for tool in requests[0]["tools"] for item in tool["functionDeclarations"]]
+    schemas = {item["name"]: item["parameters"] for item in declared}
     return {"schemas": schemas, "answer": json.dumps(requests[1]["contents"][-1])}
 
 

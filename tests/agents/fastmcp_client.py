@@ -19,7 +19,7 @@ async def skills(command, args):
     async with client:
         entries = await client.list_skills()
         read = {entry.uri: await client.read_skill(entry.uri) for entry in entries}
-    return {uri: hashlib.sha256(found.files["SKILL.md"]).hexdigest() for uri, found in read.items()}
+    return {uri: hashlib.sha256(item.files["SKILL.md"]).hexdigest() for uri, item in read.items()}
 
 
 TASKS = {"skills": skills}

@@ -35,17 +35,17 @@ def test_examples_call_the_server_through_their_framework(
 ) -> None:
     file = tmp_path / "example.py"
     file.write_text(example, encoding="utf-8")
-    done = subprocess.run(
+    result = subprocess.run(
         [frameworks, str(Path(__file__).with_name("scripted.py")), framework, str(file)], capture_output=True,
         text=True, timeout=HANGS_S, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    seen: Json = json.loads(done.stdout.splitlines()[-1])
-    assert set(seen["tools"]) == {*BY_NAME}
-    assert seen["said"] == "Done."
-    assert "Operations overview" in seen["answers"][0]
+    assert result.returncode == 0, result.stderr[-2000:]
+    summary: Json = json.loads(result.stdout.splitlines()[-1])
+    assert set(summary["tools"]) == {*BY_NAME}
+    assert summary["said"] == "Done."
+    assert "Operations overview" in summary["answers"][0]
     if framework == "openai_agents":
-        assert seen["strict"] == seen["tools"]
+        assert summary["strict"] == summary["tools"]
 
 
 def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> No
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sandbox:
         assert sandbox.stderr is not None
         address = next(word.rstrip(".") for word in sandbox.stderr.readline().split() if word.startswith("http"))
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", EXAMPLES[0]], capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S,
             check=False, cwd=tmp_path, env={**KEPT, "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"},
         )  # fmt: skip
         sandbox.terminate()
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     for said in (
         "This week at a glance ",
         'unsaved widget "Latency p95"',
@@ -66,5 +66,5 @@ def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> No
         'create 222 "Topics"',
         "No dashboard 99 for this key.",
     ):
-        assert said in done.stdout
-    assert done.stdout.count("Done. dashboard 11") == 2
+        assert said in result.stdout
+    assert result.stdout.count("Done. dashboard 11") == 2

@@ -35,13 +35,13 @@ def conversations(framework: str) -> dict[str, Json]:
     in_node = variable == "AGENTS_NODE"
     place = installed_apart(variable, NEEDED[variable])
     command = ["node", str(HERE / "conversation.mjs"), place] if in_node else [place, str(HERE / "conversation.py")]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, framework, ",".join(PROFILES), *SERVER], capture_output=True, text=True, encoding="utf-8",
         timeout=HANGS_S, check=False, env=ENVIRONMENT,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    made: dict[str, Json] = json.loads(done.stdout.splitlines()[-1])
-    return made
+    assert result.returncode == 0, result.stderr[-2000:]
+    conversations: dict[str, Json] = json.loads(result.stdout.splitlines()[-1])
+    return conversations
 
 
 UNDO = re.compile(r'^undo: |"undo": ', re.MULTILINE)

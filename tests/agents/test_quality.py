@@ -40,12 +40,12 @@ def report(tools: str, vocabulary: Path) -> Json:
     """Of a server with these tools."""
     scorer = Path(os.environ["QUALITY_PYTHON"]).with_name("mcp-quality")
     options = ["--security", "--safety", "--json", "--stdio-timeout", str(HANGS_S)]
-    done = subprocess.run(
+    result = subprocess.run(
         [str(scorer), "run", f"env CEKURA_TOOLS={tools} {SERVER}", *options], capture_output=True, text=True,
         encoding="utf-8", timeout=HANGS_S, check=False, env={**KEPT, "TIKTOKEN_CACHE_DIR": str(vocabulary)},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    scorecard: Json = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr[-2000:]
+    scorecard: Json = json.loads(result.stdout)
     assert scorecard["families"]["cost"]["metrics"]["counter"] == "tiktoken:o200k_base"
     return scorecard
 

@@ -25,12 +25,12 @@ def converted(framework: str) -> Json:
     else:
         folder = installed_apart("AGENTS_NODE", "tests/agents/package.json")
         command = ["node", str(HERE / "conversions.mjs"), folder, framework]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, *SERVER], capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False, env=KEPT
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: Json = json.loads(done.stdout.splitlines()[-1])
-    return found
+    assert completed.returncode == 0, completed.stderr[-2000:]
+    result: Json = json.loads(completed.stdout.splitlines()[-1])
+    return result
 
 
 GEMINI_WORDS = {
@@ -108,11 +108,11 @@ RULES: dict[str, Callable[[Json, str], Iterator[str]]] = {
 
 @pytest.mark.parametrize("framework", RULES)
 def test_frameworks_convert_every_tool_into_valid_schemas(framework: str) -> None:
-    found = converted(framework)
-    assert {*found["schemas"]} == {*BY_NAME}
-    assert {str(schema["type"]).lower() for schema in found["schemas"].values()} == {"object"}
-    assert [text for name, schema in found["schemas"].items() for text in RULES[framework](schema, name)] == []
-    assert "Booking agent" in found["answer"]
+    result = converted(framework)
+    assert {*result["schemas"]} == {*BY_NAME}
+    assert {str(schema["type"]).lower() for schema in result["schemas"].values()} == {"object"}
+    assert [text for name, schema in result["schemas"].items() for text in RULES[framework](schema, name)] == []
+    assert "Booking agent" in result["answer"]
 
 
 @pytest.mark.parametrize(

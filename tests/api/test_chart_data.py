@@ -60,14 +60,14 @@ def test_a_stat_without_figures_decodes_to_an_empty_object(data: Any) -> None:
 @pytest.mark.parametrize("in_answer", [True, False], ids=["answer names group_by", "only the widget does"])
 def test_grouped_rows_of_every_form_keep_their_group(data: Any, in_answer: bool) -> None:  # noqa: FBT001 - a parameter
     body = msgspec.json.encode({"data": data, "group_by": BY_AGENT if in_answer else None})
-    found = decode(ChartEnvelope.decode(body), chart_type="bar", group_by=None if in_answer else BY_AGENT)
-    [row] = found.rows
-    assert (row.group, row.value, found.grouped) == (31, 4.5, True)
+    result = decode(ChartEnvelope.decode(body), chart_type="bar", group_by=None if in_answer else BY_AGENT)
+    [row] = result.rows
+    assert (row.group, row.value, result.grouped) == (31, 4.5, True)
 
 
 def test_grouped_rows_without_a_group_are_kept_as_ungrouped() -> None:
-    found = chart([BAR_ROW], group_by=BY_AGENT)
-    assert (len(found.rows), found.grouped) == (1, False)
+    result = chart([BAR_ROW], group_by=BY_AGENT)
+    assert (len(result.rows), result.grouped) == (1, False)
 
 
 def test_null_values_and_unknown_keys_are_accepted() -> None:
@@ -134,16 +134,16 @@ json_rows = st.lists(
 
 @given(json_rows, st.sampled_from(["line", "bar", "pie", "stat", "list"]), st.sampled_from([None, BY_AGENT]))
 def test_arbitrary_rows_decode_to_no_more_rows_than_given(data: Any, chart_type: str, group_by: Any) -> None:
-    found = chart(data, chart_type, group_by)
-    assert len(found.rows) <= max(
+    result = chart(data, chart_type, group_by)
+    assert len(result.rows) <= max(
         len(data), sum(len(row.get("data") or []) for row in data if isinstance(row.get("data"), list))
     )
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(), st.booleans(), st.none()))
 def test_numbers_decode_to_finite_values_or_none(value: Any) -> None:
-    found = number(value)
-    assert found is None or abs(found) < float("inf")
+    result = number(value)
+    assert result is None or abs(result) < float("inf")
 
 
 @pytest.mark.parametrize("joint", [",", " ,\n ", ", "])
@@ -154,8 +154,8 @@ def test_large_data_is_decoded_completely_in_pieces(joint: str) -> None:
     data = "[" + joint.join(json.dumps(row) for row in rows) + "]"
     assert len(data) > 2 * chart_data.PIECE
     envelope = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data}}}'.encode())
-    found = decode(envelope, chart_type="line", group_by=None).rows
-    assert [row.id for row in found] == list(range(60_000))
+    result = decode(envelope, chart_type="line", group_by=None).rows
+    assert [row.id for row in result] == list(range(60_000))
     whole = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data[:-1]}, 5]}}'.encode())
     with pytest.raises(UnreadableAnswer):
         decode(whole, chart_type="line", group_by=None)

@@ -28,8 +28,10 @@ class Fixed:
 
     async def send(self, method: str, path: str, *, query: dict[str, str], **_: Any) -> Response:
         self.sent.append(Sent(method, path, query, None))
-        found = self.answer(self.sent[-1])
-        return found if isinstance(found, Response) else Response(200, json.dumps(found).encode(), "application/json")
+        result = self.answer(self.sent[-1])
+        return (
+            result if isinstance(result, Response) else Response(200, json.dumps(result).encode(), "application/json")
+        )
 
     async def aclose(self) -> None:
         """Nothing to close."""

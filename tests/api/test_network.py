@@ -132,17 +132,17 @@ def test_the_proxy_follows_scheme_all_proxy_and_no_proxy(
 async def test_requests_use_the_proxy_and_failures_name_its_variable(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = list[bytes]()
+    requests = list[bytes]()
 
     async def proxy(scope: Any, _receive: Any, send: Any) -> None:
-        asked.append(dict(scope["headers"])[b"host"])
+        requests.append(dict(scope["headers"])[b"host"])
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
     async with served(proxy) as url:
         monkeypatch.setenv(variable, url)
         assert await status_of("http://api.invalid") == 200
-        assert asked == [b"api.invalid"]
+        assert requests == [b"api.invalid"]
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     with pytest.raises(NotSent, match=f"Check the network, {variable} and CEKURA_BASE_URL"):
         await status_of("http://api.invalid")
@@ -255,9 +255,9 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_reports_the_invalid_variable_in_one_line(command: list[str], variable: str, value: str) -> None:
     stdin = '{"name": "x", "project": 1}'
-    done = typed(*command, stdin=stdin, environment={"CEKURA_API_KEY": "k", variable: value})
-    assert (done.exit_code, done.stdout) == (2, "")
-    [line] = done.stderr.splitlines()
+    result = typed(*command, stdin=stdin, environment={"CEKURA_API_KEY": "k", variable: value})
+    assert (result.exit_code, result.stdout) == (2, "")
+    [line] = result.stderr.splitlines()
     assert line.startswith(f'cekura-dashboards: {variable} is "{value}", which ')
 
 
@@ -265,12 +265,12 @@ def test_invalid_network_settings_stop_a_stdio_server_unless_sandboxed() -> None
     """The test above covers each of the settings alone, in this process."""
     environment = {**os.environ, "CEKURA_API_KEY": "k", **dict(SETTINGS)}
     for arguments, code, message in (([], 2, "HTTPS_PROXY"), (["--sandbox"], 0, "")):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], env=environment, input="",
             capture_output=True, text=True, timeout=HANGS_S, check=False,
         )  # fmt: skip
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", code // 2)
-        assert message in done.stderr
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (code, "", code // 2)
+        assert message in result.stderr
 
 
 @pytest.mark.anyio
@@ -286,8 +286,8 @@ async def test_a_tool_call_reports_a_variable_that_became_invalid_after_start(
     assert result.is_error
     assert text_of(result).startswith(f'{variable} is "{value}", which ')
     assert "\n" not in text_of(result)
-    found = await examine(Connection(made, now=now), None, with_probe=True)
-    assert [line for line in found.lines() if line.startswith(f'FAIL API: {variable} is "{value}"')]
+    actual = await examine(Connection(made, now=now), None, with_probe=True)
+    assert [line for line in actual.lines() if line.startswith(f'FAIL API: {variable} is "{value}"')]
     with pytest.raises(WrongNetworkSetting, match=variable):
         async with open_context(made):
             pass

@@ -166,8 +166,8 @@ async def test_an_absurd_retry_after_blocks_the_key_for_at_most_five_minutes(hea
 
 @given(st.text() | st.floats().map(str) | st.integers().map(str))
 def test_arbitrary_retry_after_headers_parse_to_a_wait_or_none(header: str) -> None:
-    found = retry_after_s(header, now())
-    assert found is None or 0 <= found <= 300
+    result = retry_after_s(header, now())
+    assert result is None or 0 <= result <= 300
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ TOO_SLOW = {"TimeoutException", "ReadTimeout", "WriteTimeout"}
 def test_every_http_library_error_is_translated(kind: type[Exception]) -> None:
     error = kind.__new__(kind)
     Exception.__init__(error, "detail with a secret")
-    found = translate(error, 30)
+    result = translate(error, 30)
     name = kind.__name__
     expected = (
         errors.NotSent
@@ -43,8 +43,8 @@ def test_every_http_library_error_is_translated(kind: type[Exception]) -> None:
         if name in TOO_SLOW
         else errors.ConnectionBroken
     )
-    assert type(found) is expected
-    assert "secret" not in str(found)
+    assert type(result) is expected
+    assert "secret" not in str(result)
 
 
 async def ask(app: Asgi, **options: Any) -> Any:
@@ -69,10 +69,10 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_cookies_are_not_kept() -> None:
-    seen = list[list[bytes]]()
+    observed = list[list[bytes]]()
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
-        seen.append([value for name, value in scope["headers"] if name == b"cookie"])
+        observed.append([value for name, value in scope["headers"] if name == b"cookie"])
         await send({"type": "http.response.start", "status": 200, "headers": [(b"set-cookie", b"who=me; Path=/")]})
         await send({"type": "http.response.body", "body": b"{}"})
 
@@ -80,7 +80,7 @@ async def test_cookies_are_not_kept() -> None:
     for _ in range(2):
         await transport.send("GET", "/", key=SecretStr(KEY), timeout_s=5, query={}, body=None)
     await transport.aclose()
-    assert seen == [[], []]
+    assert observed == [[], []]
 
 
 async def test_a_body_over_the_size_limit_is_an_error_with_a_next_step() -> None:

@@ -86,10 +86,10 @@ def test_an_error_lists_the_first_eight_faults_and_counts_the_rest() -> None:
 
 
 def nest(depth: int, wrap: Callable[[Any], Any]) -> Any:
-    found: Any = {"success": True}
+    value: Any = {"success": True}
     for _ in range(depth):
-        found = wrap(found)
-    return found
+        value = wrap(value)
+    return value
 
 
 WRAPPERS: list[Callable[[Any], Any]] = [

@@ -91,9 +91,9 @@ def test_the_text_null_is_a_valid_search_term(tool: str, arguments: Json, name: 
 
 
 def test_the_text_null_is_a_valid_filter_value() -> None:
-    asked = {"field": "metadata.campaign", "op": "eq", "value": "null"}
-    given, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": asked})
-    assert given.filters.to_json() == asked
+    condition = {"field": "metadata.campaign", "op": "eq", "value": "null"}
+    parsed, _ = parse(BY_NAME["get_widgets_data"].request, {"dashboard_id": 11, "filters": condition})
+    assert parsed.filters.to_json() == condition
 
 
 WITH_NAME: list[tuple[str, Callable[[str], Json]]] = [
@@ -122,8 +122,8 @@ async def test_undo_restores_a_name_that_was_the_text_null() -> None:
     app.state.world.store._widgets[203]["name"] = "null"  # noqa: SLF001 - people can name it so in the web interface
     before = stored(app)
     async with open_tools(app) as (context, _):
-        _, done = await ask(context, "update_widget", widget_id=203, changes={"name": "Success"})
-        await ask(context, done["undo"]["tool"], **done["undo"]["arguments"])
+        _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Success"})
+        await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
     assert stored(app) == before
 
 

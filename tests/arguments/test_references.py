@@ -168,8 +168,8 @@ async def test_looking_up_values_of_a_metric_suggests_a_pie() -> None:
 @pytest.mark.parametrize("search", ["csat", "satisfaction score", "Custmer satisfaction", "CUST SAT"])
 async def test_metric_search_matches_similar_names(search: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        text, found = await ask(context, "look_up", kind="metrics", search=search)
-    assert [row[0] for row in found["rows"]] == [502]
+        text, answer = await ask(context, "look_up", kind="metrics", search=search)
+    assert [row[0] for row in answer["rows"]] == [502]
     assert f'none contains "{search}"; these are similar' in text
     assert "no such measure" not in text
 
@@ -191,8 +191,8 @@ async def test_metric_search_matches_a_misspelled_word_of_a_longer_name() -> Non
 )
 async def test_metric_search_without_a_match_suggests_another_step(search: str, message: str) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        text, found = await ask(context, "look_up", kind="metrics", search=search)
-    assert found["rows"] == []
+        text, answer = await ask(context, "look_up", kind="metrics", search=search)
+    assert answer["rows"] == []
     assert message in text
     assert "look_up metrics" not in text
 
@@ -236,7 +236,7 @@ async def test_faults_unrelated_to_metrics_send_no_request() -> None:
 
 async def test_a_project_of_another_key_is_rejected_by_every_tool() -> None:
     bar = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
-    asked: list[tuple[str, Json]] = [
+    requests: list[tuple[str, Json]] = [
         ("list_dashboards", {}),
         ("look_up", {"kind": "agents"}),
         ("find_changes", {}),
@@ -244,7 +244,7 @@ async def test_a_project_of_another_key_is_rejected_by_every_tool() -> None:
         ("explain_change", {"widget": bar}),
     ]
     async with open_tools(shared_sandbox()) as (context, recorder):
-        for tool, arguments in asked:
+        for tool, arguments in requests:
             with pytest.raises(InvalidArguments, match=r"^Not found. project_id: no project 99 for this key; look_up"):
                 await ask(context, tool, **arguments, project_id=99)
         assert {path.rsplit("/", 2)[-2] for path in recorder.paths()} == {"projects"}

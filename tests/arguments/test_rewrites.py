@@ -157,23 +157,23 @@ async def test_rewritten_filters_count_the_same_calls_as_sql() -> None:
     ]
     async with open_tools(app) as (context, _):
         for given, where in cases:
-            _, found = await ask(context, "list_calls", widget_id=202, window="7d", filters=given)
-            start, end = (part.replace("Z", "") for part in found["window"].split(" (")[0].split(" to "))
+            _, answer = await ask(context, "list_calls", widget_id=202, window="7d", filters=given)
+            start, end = (part.replace("Z", "") for part in answer["window"].split(" (")[0].split(" to "))
             [(count,)] = sql(
                 app,
                 f"SELECT count(*) FROM calls WHERE project = 1 AND {where} "
                 f"AND ts >= TIMESTAMP '{start}' AND ts < TIMESTAMP '{end}'",
             )
-            assert found["total"] == count
+            assert answer["total"] == count
 
 
 async def test_the_rewritten_filter_is_stored_and_shown_in_the_receipt() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
-        text, done = await ask(
+        text, receipt = await ask(
             context, "update_widget", widget_id=203, changes={"filters": condition("topic", "not_in", ["a", "b"])}
         )
-        _, found = await ask(context, "get_dashboard", dashboard_id=11)
-    assert done["outcome"] == "applied"
-    assert next(widget["filters"] for widget in found["widgets"] if widget["id"] == 203) == NEITHER
+        _, answer = await ask(context, "get_dashboard", dashboard_id=11)
+    assert receipt["outcome"] == "applied"
+    assert next(widget["filters"] for widget in answer["widgets"] if widget["id"] == 203) == NEITHER
     assert '{"field":"topic","op":"neq","value":"a"},{"field":"topic","op":"neq","value":"b"}' in text

@@ -127,11 +127,11 @@ def test_a_layout_at_the_top_left_corner_is_kept() -> None:
 async def test_a_strict_client_can_read_edit_and_undo() -> None:
     async with open_tools(new_sandbox()) as (context, _):
         arguments: Json = {"dashboard_id": 11, "update": [{"id": 202, "time_period": "hour"}]}
-        text, done = await ask(context, "bulk_edit_dashboard", **fill_in(INPUTS["bulk_edit_dashboard"], arguments))
-        assert done["outcome"] == "applied", text
-        assert done["changes"][0]["fields"] == {"time_period": ["day", "hour"]}
-        undo = done["undo"]
+        text, receipt = await ask(context, "bulk_edit_dashboard", **fill_in(INPUTS["bulk_edit_dashboard"], arguments))
+        assert receipt["outcome"] == "applied", text
+        assert receipt["changes"][0]["fields"] == {"time_period": ["day", "hour"]}
+        undo = receipt["undo"]
         _, back = await ask(context, undo["tool"], **fill_in(INPUTS[undo["tool"]], undo["arguments"]))
         assert back["outcome"] == "applied"
-        _, found = await ask(context, "get_dashboard", **fill_in(INPUTS["get_dashboard"], {"dashboard_id": 11}))
-    assert "per day" in str(found["widgets"][1]) or found["widgets"][1]["time_period"] == "day"
+        _, answer = await ask(context, "get_dashboard", **fill_in(INPUTS["get_dashboard"], {"dashboard_id": 11}))
+    assert "per day" in str(answer["widgets"][1]) or answer["widgets"][1]["time_period"] == "day"

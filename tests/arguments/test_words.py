@@ -67,14 +67,14 @@ def test_every_alias_maps_to_a_known_argument_or_value() -> None:
 
 
 def _fields(model: Any) -> set[str]:
-    found = set[str](model.model_fields)
+    fields = set[str](model.model_fields)
     inner = [getattr(kind, "__args__", ()) for kind in (info.annotation for info in model.model_fields.values())]
     for kinds in inner:
         for kind in kinds:
             for part in (kind, *getattr(kind, "__args__", ())):
                 if hasattr(part, "model_fields") and part is not model:
-                    found |= _fields(part)
-    return found
+                    fields |= _fields(part)
+    return fields
 
 
 NEAR_MISSES: list[tuple[str, Json, str]] = [
@@ -120,9 +120,9 @@ async def test_values_that_are_neither_ids_nor_names_are_rejected(tool: str, giv
 
 async def test_exact_names_are_resolved_to_ids_and_reported() -> None:
     async with open_tools(new_sandbox(count=200)) as (context, _):
-        _, found = await ask(context, "get_dashboard", dashboard_id="Booking agent")
-        assert found["id"] == 12
-        assert 'dashboard_id: "Booking agent" was read as dashboard 12' in found["notes"]
+        _, answer = await ask(context, "get_dashboard", dashboard_id="Booking agent")
+        assert answer["id"] == 12
+        assert 'dashboard_id: "Booking agent" was read as dashboard 12' in answer["notes"]
         text, edited = await ask(
             context,
             "bulk_edit_dashboard",

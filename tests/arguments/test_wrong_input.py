@@ -84,11 +84,11 @@ def replace_at(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 @st.composite
 def near_valid(draw: st.DrawFn, name: str) -> Json:
     """Valid arguments with one or two elements replaced, or one unknown argument added."""
-    found: Any = VALID[name]
+    result: Any = VALID[name]
     for _ in range(draw(st.integers(1, 2))):
-        path = draw(st.sampled_from(paths(found)[1:] or [()]))
-        found = replace_at(found, path, draw(anything)) if path else {**found, draw(st.text(max_size=6)): 1}
-    arguments: Json = found
+        path = draw(st.sampled_from(paths(result)[1:] or [()]))
+        result = replace_at(result, path, draw(anything)) if path else {**result, draw(st.text(max_size=6)): 1}
+    arguments: Json = result
     return arguments
 
 

@@ -7,7 +7,7 @@ from benchmarks.hostile import attacked, directed
 @pytest.mark.no_cover
 @pytest.mark.anyio
 async def test_answers_stay_correct_under_hostile_requests() -> None:
-    found = await attacked(30, directed(), seed=7)
-    assert found.answers > 0
-    assert found.wrong == []
-    assert found.health_ms != []
+    result = await attacked(30, directed(), seed=7)
+    assert result.answers > 0
+    assert result.wrong == []
+    assert result.health_ms != []

@@ -137,11 +137,11 @@ async def test_a_suggested_trend_uses_the_preset_multiplier_amid_changes() -> No
 
 async def test_quieter_settings_are_suggested_only_for_noisy_alerts() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        asked = {"metric": 505, "project_id": 1, "kind": "threshold", "operator": "gt"}
-        text, loud = await ask(context, PREVIEW, **asked, value=0, window_size=2)
+        arguments = {"metric": 505, "project_id": 1, "kind": "threshold", "operator": "gt"}
+        text, loud = await ask(context, PREVIEW, **arguments, value=0, window_size=2)
         assert loud["replay"]["none_quieter"] is True
         assert "no setting of this kind would have fired at most once a month without a change" in text
-        _, calm = await ask(context, PREVIEW, **asked, value=1000)
+        _, calm = await ask(context, PREVIEW, **arguments, value=1000)
         assert calm["replay"]["result"]["fired"] == 0
         assert not {"quieter", "none_quieter", "shorter", "days", "calls"} & {*calm["replay"]}
 

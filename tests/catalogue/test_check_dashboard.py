@@ -58,15 +58,15 @@ async def test_every_kind_of_finding_is_detected_and_resolved_by_its_fix(
         app.state.world.con.execute("UPDATE calls SET metadata = json_object('caller', 'C' || (id % 20))")
     number = dashboard_with(app, *widgets, forced=forced)
     async with open_tools(app) as (context, recorder):
-        text, found = await ask(context, "check_dashboard", dashboard_id=number)
+        text, answer = await ask(context, "check_dashboard", dashboard_id=number)
         assert recorder.writes() == []
-        [finding] = found["findings"]
+        [finding] = answer["findings"]
         assert (finding["kind"], text_part in finding["text"]) == (kind, True)
         assert finding["fix"]["arguments"]["plan_id"] in text
         _, receipt = await ask(context, finding["fix"]["tool"], **finding["fix"]["arguments"])
         assert receipt["outcome"] == "applied"
-        text, found = await ask(context, "check_dashboard", dashboard_id=number)
-        assert found["findings"] == []
+        text, answer = await ask(context, "check_dashboard", dashboard_id=number)
+        assert answer["findings"] == []
         assert "no findings" in text
 
 
@@ -74,14 +74,14 @@ async def test_missing_date_ranges_are_fixed_on_the_dashboard() -> None:
     app = new_sandbox(count=2000)
     number = dashboard_with(app, GOOD, {"name": "Topics", "chart_type": "pie", "field": "topic"}, filters=None)
     async with open_tools(app) as (context, _):
-        _, found = await ask(context, "check_dashboard", dashboard_id=number)
-        [finding] = found["findings"]
+        _, answer = await ask(context, "check_dashboard", dashboard_id=number)
+        [finding] = answer["findings"]
         assert (finding["kind"], len(finding["widgets"])) == ("no_date_range", 2)
         assert finding["fix"]["tool"] == "update_dashboard"
         await ask(context, "update_dashboard", **finding["fix"]["arguments"])
         assert app.state.world.store.dashboard(number)["filters"] == SINCE
-        _, found = await ask(context, "check_dashboard", dashboard_id=number)
-    assert found["findings"] == []
+        _, answer = await ask(context, "check_dashboard", dashboard_id=number)
+    assert answer["findings"] == []
 
 
 async def test_a_healthy_dashboard_has_no_findings() -> None:
@@ -89,16 +89,16 @@ async def test_a_healthy_dashboard_has_no_findings() -> None:
     for alert in app.state.world.store.alerts.list():
         app.state.world.store.alerts.delete(alert["id"])
     async with open_tools(app) as (context, _):
-        text, found = await ask(context, "check_dashboard", dashboard_id=12)
-    assert found["findings"] == []
-    assert text == f'dashboard 12 "Booking agent": no findings\n{found["scope"]}'
+        text, answer = await ask(context, "check_dashboard", dashboard_id=12)
+    assert answer["findings"] == []
+    assert text == f'dashboard 12 "Booking agent": no findings\n{answer["scope"]}'
     assert "get_widgets_data shows their numbers" in text
 
 
 async def test_a_fix_that_would_create_a_duplicate_is_omitted() -> None:
     async with open_tools(new_sandbox(count=3000)) as (context, _):
-        text, found = await ask(context, "check_dashboard", dashboard_id=11)
-    [finding] = found["findings"]
+        text, answer = await ask(context, "check_dashboard", dashboard_id=11)
+    [finding] = answer["findings"]
     assert (finding["kind"], finding["widgets"]) == ("many_buckets", [208])
     assert "fix" not in finding
     assert 'it would duplicate widget 202 "Calls per day"' in text
@@ -109,9 +109,9 @@ async def test_unreadable_charts_are_reported_as_not_tested() -> None:
     number = dashboard_with(app, GOOD)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"") if sent.path.endswith("bulk_data/") else None
-        text, found = await ask(context, "check_dashboard", dashboard_id=number)
-    assert found["findings"] == []
-    assert "500" in found["not_tested"][0]
+        text, answer = await ask(context, "check_dashboard", dashboard_id=number)
+    assert answer["findings"] == []
+    assert "500" in answer["not_tested"][0]
     assert "not tested: widget" in text
 
 
@@ -122,7 +122,7 @@ async def test_findings_are_limited_to_twenty_and_a_count() -> None:
     for index, widget in enumerate(store.dashboard(number)["widgets"]):
         store.update_widget(widget["id"], {"filters": {"field": "duration", "op": "gt", "value": index}})
     async with open_tools(app) as (context, _):
-        text, found = await ask(context, "check_dashboard", dashboard_id=number)
-    assert len(found["findings"]) == 20
-    assert found["omitted"] == ["10 more findings; fix these and check again"]
+        text, answer = await ask(context, "check_dashboard", dashboard_id=number)
+    assert len(answer["findings"]) == 20
+    assert answer["omitted"] == ["10 more findings; fix these and check again"]
     assert len(text) < 9000

@@ -81,8 +81,8 @@ async def test_copies_to_another_project_use_its_metric_of_the_same_name() -> No
 
 
 def agents(*rows: tuple[int, str, int]) -> Response:
-    found = [{"id": number, "name": name, "project": project} for number, name, project in rows]
-    return Response(200, json.dumps({"count": len(found), "next": None, "results": found}).encode())
+    results = [{"id": number, "name": name, "project": project} for number, name, project in rows]
+    return Response(200, json.dumps({"count": len(results), "next": None, "results": results}).encode())
 
 
 AGENTS = agents(
@@ -314,9 +314,9 @@ async def test_a_partly_failed_undo_can_be_completed(move: bool) -> None:  # noq
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
         [rest] = partly["remaining"]
-        _, done = await ask(context, rest["tool"], **rest["arguments"])
-        assert done["outcome"] == "applied"
+        _, edit_receipt = await ask(context, rest["tool"], **rest["arguments"])
+        assert edit_receipt["outcome"] == "applied"
         assert content(app) == before
-        await undo(context, done)
+        await undo(context, edit_receipt)
         await undo(context, partly)
         assert content(app) != before

@@ -47,13 +47,13 @@ async def test_explain_change_attributes_a_release_to_its_day_and_agent() -> Non
         [step] = report["findings"]
         assert (step["kind"], step["at"], step["verdict"]) == ("step", "2026-11-13", "clear")
         recorder.sent.clear()
-        text, found = await ask(context, "explain_change", widget_id=203, window="5d")
-    first = found["dimensions"][0]
+        text, answer = await ask(context, "explain_change", widget_id=203, window="5d")
+    first = answer["dimensions"][0]
     assert (first["by"], first["groups"], first["verdict"]) == ("agent.id", ["Booking (33)"], "clear")
     assert first["share_pct"] > 80
-    by = {other["by"]: other["verdict"] for other in found["dimensions"]}
+    by = {other["by"]: other["verdict"] for other in answer["dimensions"]}
     assert (by["topic"], by["metadata.app_version"]) == ("not significant", "possible")
-    inside = found["drill_down"]
+    inside = answer["drill_down"]
     assert (inside["by"], inside["group"]) == ("agent.id", "Booking (33)")
     [release] = inside["dimensions"]
     assert (release["by"], release["verdict"]) == ("metadata.app_version", "clear")
@@ -64,54 +64,56 @@ async def test_explain_change_attributes_a_release_to_its_day_and_agent() -> Non
     )
     assert release["gone"] == [{"group": "2.3.1", "n": n, "value": pytest.approx(rate, abs=1e-4)}]
     assert 'within agent.id "Booking (33)", by "metadata.app_version"' in text
-    assert all(call["agent"] == "Booking (33)" for side in found["examples"].values() for call in side)
-    assert all(len(side) == 5 for side in found["examples"].values())
+    assert all(call["agent"] == "Booking (33)" for side in answer["examples"].values() for call in side)
+    assert all(len(side) == 5 for side in answer["examples"].values())
     assert "correlation is not causation" in text
-    asked = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
-    details = [sent for sent in asked if sent.path.startswith("/observability/v2/call-logs/1")]
+    requests = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
+    details = [sent for sent in requests if sent.path.startswith("/observability/v2/call-logs/1")]
     assert len(details) == 6, "rules of three calls a window"
-    assert len(asked) <= 21 + len(details), "eight charts and the examples in both windows; hours, scope and keys once"
+    assert len(requests) <= 21 + len(details), (
+        "eight charts and the examples in both windows; hours, scope and keys once"
+    )
     edits = [sent for sent in recorder.sent if sent.path.endswith("/history/") or "audit" in sent.path]
     modes = [sent for sent in recorder.sent if "failure-mode" in sent.path]
     assert len(modes) <= 2 + 2 * 3, "all and those of the agent; then at most three, in both windows"
-    assert found["requests"] == len(asked) + len(edits) + len(modes)
+    assert answer["requests"] == len(requests) + len(edits) + len(modes)
     assert len(text) < 9000
 
 
 async def test_metadata_keys_come_from_all_dashboards_and_from_calls() -> None:
     """Dashboard 11 uses no metadata, 12 does; calls contain unused keys, if the API lists them."""
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        _, found = await ask(context, "explain_change", widget_id=203)
-    assert {row["by"] for row in found["dimensions"]} == {"agent.id", "topic", "metadata.app_version"}
-    [release] = found["drill_down"]["dimensions"]
+        _, answer = await ask(context, "explain_change", widget_id=203)
+    assert {row["by"] for row in answer["dimensions"]} == {"agent.id", "topic", "metadata.app_version"}
+    [release] = answer["drill_down"]["dimensions"]
     assert release["new"][0]["group"] == "2.4.0"
     assert release["new"][0]["since"] == "2026-11-12"
     async with open_tools(shared_sandbox(ApiVariant(call_metadata="present"), LARGE)) as (context, recorder):
         await ask(context, "explain_change", widget_id=203)
-        _, found = await ask(context, "explain_change", widget_id=203)
+        _, answer = await ask(context, "explain_change", widget_id=203)
         groups = {json.dumps(sent.body) for sent in recorder.sent}
     assert any("metadata.language" in group for group in groups)
-    assert found["drill_down"]["dimensions"][0]["by"] == "metadata.app_version"
+    assert answer["drill_down"]["dimensions"][0]["by"] == "metadata.app_version"
 
 
 async def test_a_release_in_one_window_only_is_reported_as_a_mix_shift() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        text, found = await ask(context, "explain_change", widget_id=209, window="5d")
-    first = found["dimensions"][0]
+        text, answer = await ask(context, "explain_change", widget_id=209, window="5d")
+    first = answer["dimensions"][0]
     assert (first["by"], first["verdict"], first["mix_shift"]) == ("metadata.app_version", "clear", True)
     assert 'by "metadata.app_version": calls shifted between groups, clear' in text
-    assert all("mix_shift" not in other for other in found["dimensions"][1:])
-    assert [len(found["examples"][side]) for side in ("current", "baseline")] == [5, 5]
-    assert [outcome["by"] for outcome in found["outcomes"]] == ["call_ended_reason"]
-    assert "not analyzed: dropoff_point; name them in `by`" in found["notes"]
+    assert all("mix_shift" not in other for other in answer["dimensions"][1:])
+    assert [len(answer["examples"][side]) for side in ("current", "baseline")] == [5, 5]
+    assert [outcome["by"] for outcome in answer["outcomes"]] == ["call_ended_reason"]
+    assert "not analyzed: dropoff_point; name them in `by`" in answer["notes"]
 
 
 async def test_a_topic_surge_is_detected_while_the_total_is_unchanged() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        text, found = await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")
-    assert found["comparison"]["verdict"] == "not significant"
+        text, answer = await ask(context, "explain_change", widget_id=202, window="3d", compare_to="previous_week")
+    assert answer["comparison"]["verdict"] == "not significant"
     assert '"billing question" differs most' in text
-    by = {dimension["by"]: dimension for dimension in found["dimensions"]}
+    by = {dimension["by"]: dimension for dimension in answer["dimensions"]}
     assert (by["topic"]["verdict"], by["topic"]["groups"][0]) == ("clear", "billing question")
     assert by["agent.id"]["verdict"] == "not significant"
 
@@ -120,7 +122,7 @@ async def test_outages_and_trends_are_detected_in_chart_data() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
         hourly = await report_of(context, widget_ids=[208], window="20d")
         latency = await report_of(context, widget_ids=[210], window="29d")
-    [gap] = [found for found in hourly["findings"] if found["kind"] == "outage"]
+    [gap] = [finding for finding in hourly["findings"] if finding["kind"] == "outage"]
     assert (gap["from"], gap["to"]) == ("2026-11-08T13:00Z", "2026-11-08T15:00Z")
     [trend] = latency["findings"]
     assert (trend["kind"], trend["verdict"]) == ("trend", "clear")
@@ -133,20 +135,20 @@ async def test_a_quiet_widget_has_no_findings() -> None:
             assert answer["widgets"][0]["findings"] == []
             assert "no trend, step, outlier or outage" in text
         recorder.sent.clear()
-        _, found = await ask(
+        _, result = await ask(
             context, "explain_change", widget_id=203, window="2026-10-29/2026-11-04", compare_to="previous_period"
         )
         read = [sent.path for sent in recorder.sent]
     assert not [path for path in read if "/call-logs/1" in path or "failure-mode" in path or "history" in path]
-    assert found["comparison"]["verdict"] == "not significant"
-    assert "the change is not significant, so there may be nothing to explain" in found["notes"]
-    assert all(dimension["verdict"] != "clear" for dimension in found["dimensions"])
+    assert result["comparison"]["verdict"] == "not significant"
+    assert "the change is not significant, so there may be nothing to explain" in result["notes"]
+    assert all(dimension["verdict"] != "clear" for dimension in result["dimensions"])
 
 
 async def test_percentiles_are_compared_without_a_decomposition() -> None:
     async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        text, found = await ask(context, "explain_change", widget_id=210, by=["metadata.region"])
-    [dimension] = found["dimensions"]
+        text, answer = await ask(context, "explain_change", widget_id=210, by=["metadata.region"])
+    [dimension] = answer["dimensions"]
     assert dimension["verdict"] == "not tested"
     assert all({"current", "baseline", "change"} <= {*row} for row in dimension["contributors"]["top"])
     assert "rate_effect" not in dimension["contributors"]
@@ -161,10 +163,10 @@ async def test_unreadable_dimensions_are_reported_beside_the_explanation() -> No
 
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         recorder.fault = no_topics
-        _, found = await ask(context, "explain_change", widget_id=203, window="5d")
-    assert "examples" not in found
-    assert any(text.startswith("topic: could not be read: The API refused") for text in found["notes"])
-    assert found["dimensions"][0]["by"] == "agent.id"
+        _, answer = await ask(context, "explain_change", widget_id=203, window="5d")
+    assert "examples" not in answer
+    assert any(text.startswith("topic: could not be read: The API refused") for text in answer["notes"])
+    assert answer["dimensions"][0]["by"] == "agent.id"
 
 
 async def test_charts_of_the_same_calls_show_consistent_numbers() -> None:
@@ -172,8 +174,8 @@ async def test_charts_of_the_same_calls_show_consistent_numbers() -> None:
 
         async def n_of(widget: Json) -> Json:
             _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
-            found: Json = answer["report"]
-            return found
+            result: Json = answer["report"]
+            return result
 
         bar = await n_of(
             {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "day"}

@@ -20,9 +20,9 @@ LARGE = 60_000
 
 
 def only_change(changes: list[Json], **wanted: Any) -> Json:
-    found = [row for row in changes if all(row.get(name) == value for name, value in wanted.items())]
-    assert len(found) == 1, (wanted, changes)
-    return found[0]
+    results = [row for row in changes if all(row.get(name) == value for name, value in wanted.items())]
+    assert len(results) == 1, (wanted, changes)
+    return results[0]
 
 
 async def test_find_changes_ranks_all_known_changes_first() -> None:

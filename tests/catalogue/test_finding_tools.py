@@ -166,8 +166,8 @@ async def test_long_metric_lists_fit_the_budget_and_suggest_search() -> None:
         text, answer = await ask(context, "look_up", kind="metrics")
         assert (answer["total"], len(text) <= 9000) == (500, True)
         assert "narrow with search" in text
-        _, found = await ask(context, "look_up", kind="metrics", search="NAME 499")
-        assert [row[0] for row in found["rows"]] == [499]
+        _, result = await ask(context, "look_up", kind="metrics", search="NAME 499")
+        assert [row[0] for row in result["rows"]] == [499]
 
 
 async def test_agents_projects_and_ready_made_widgets_are_listed() -> None:
@@ -219,8 +219,8 @@ async def test_search_without_a_match_is_reported() -> None:
 
 async def test_metadata_keys_come_from_widgets_and_from_calls_if_available() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        text, found = await ask(context, "look_up", kind="metadata_keys", project_id=1)
-    assert [row[:3] for row in found["rows"]] == [["metadata.app_version", 1, None], ["metadata.region", 1, None]]
+        text, answer = await ask(context, "look_up", kind="metadata_keys", project_id=1)
+    assert [row[:3] for row in answer["rows"]] == [["metadata.app_version", 1, None], ["metadata.region", 1, None]]
     assert "only keys that widgets use are known" in text
     [logs] = [sent for sent in recorder.sent if "call-logs" in sent.path]
     assert logs.query["page_size"] == "20"
@@ -228,8 +228,8 @@ async def test_metadata_keys_come_from_widgets_and_from_calls_if_available() -> 
     newest = sql(app, "SELECT metadata FROM calls WHERE project = 1 ORDER BY ts DESC LIMIT 20")
     campaigns = sum(bool(held.get("campaign")) for (held,) in newest)
     async with open_tools(app) as (context, _):
-        _, found = await ask(context, "look_up", kind="metadata keys", project_id="Northside Clinics")
-    rows = {row[0]: row[1:] for row in found["rows"]}
+        _, answer = await ask(context, "look_up", kind="metadata keys", project_id="Northside Clinics")
+    rows = {row[0]: row[1:] for row in answer["rows"]}
     assert rows["metadata.app_version"][:2] == [1, 20]
     assert rows["metadata.language"][:2] == [0, 20]
     assert rows["metadata.campaign"][1] == campaigns
@@ -243,20 +243,20 @@ async def test_metadata_keys_come_from_widgets_and_from_calls_if_available() -> 
 async def test_values_of_several_fields_are_returned_in_one_call(field: Any) -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
-        _, found = await ask(context, "look_up", kind="values", field=field, project_id=1)
-    assert found["columns"] == ["field", "value", "calls"]
+        _, answer = await ask(context, "look_up", kind="values", field=field, project_id=1)
+    assert answer["columns"] == ["field", "value", "calls"]
     for name in ("topic", "call_ended_reason"):
         counts = dict(sql(app, f"SELECT {name}, count(*) FROM calls WHERE project = 1 GROUP BY 1"))
-        shown = {row[1]: row[2] for row in found["rows"] if row[0] == name}
+        shown = {row[1]: row[2] for row in answer["rows"] if row[0] == name}
         assert shown.keys() == counts.keys()
         assert all(abs(shown[label] - counts[label]) <= 2 for label in counts), "the first minutes of the month are out"
 
 
 async def test_look_up_topics_equals_values_of_topic() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        _, found = await ask(context, "look_up", kind="topics")
+        _, answer = await ask(context, "look_up", kind="topics")
         _, same = await ask(context, "look_up", kind="values", field="topic")
-    assert found["rows"] == same["rows"]
+    assert answer["rows"] == same["rows"]
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,11 @@ CHARTS: list[tuple[Json, str]] = [
 async def test_list_calls_counts_the_calls_of_a_chart_and_shows_the_newest(arguments: Json, where: str) -> None:
     truth = sql(shared_sandbox(), f"SELECT id FROM calls WHERE {where} ORDER BY ts DESC, id DESC")
     async with open_tools(shared_sandbox()) as (context, recorder):
-        text, found = await ask(context, "list_calls", **arguments, limit=3)
-    assert found["total"] == len(truth)
-    assert [call["id"] for call in found["calls"]] == [number for (number,) in truth[:3]]
-    assert all(call["link"] in text for call in found["calls"])
-    assert "Hello, this is" not in json.dumps(found)
+        text, answer = await ask(context, "list_calls", **arguments, limit=3)
+    assert answer["total"] == len(truth)
+    assert [call["id"] for call in answer["calls"]] == [number for (number,) in truth[:3]]
+    assert all(call["link"] in text for call in answer["calls"])
+    assert "Hello, this is" not in json.dumps(answer)
     [logs] = [sent for sent in recorder.sent if "page_size" in sent.query and "call" in sent.path]
     assert int(logs.query["page_size"]) == 3
 
@@ -47,8 +47,8 @@ async def test_list_calls_counts_the_calls_of_a_chart_and_shows_the_newest(argum
 async def test_list_calls_and_the_chart_report_the_same_count(arguments: Json) -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         report = await report_of(context, widget_ids=[arguments["widget_id"]])
-        _, found = await ask(context, "list_calls", **arguments)
-    assert found["total"] == report["n"]
+        _, answer = await ask(context, "list_calls", **arguments)
+    assert answer["total"] == report["n"]
 
 
 SAMPLED = ApiVariant(binary="0/5", sample_rate=0.3, placeholders="null")
@@ -94,14 +94,14 @@ async def test_slices_of_a_metric_list_as_many_calls_as_the_pie_counts(readings:
         sizes = {row[0]: row[1] for row in report["facts"]["top"]}
         assert [*sizes] == labels.split()
         for label, size in sizes.items():
-            _, found = await ask(context, "list_calls", widget_id=211, label=label)
-            assert found["total"] == size
+            _, answer = await ask(context, "list_calls", widget_id=211, label=label)
+            assert answer["total"] == size
 
 
 async def test_a_transcript_is_quoted_as_data_and_truncated() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
-        _, found = await ask(context, "list_calls", widget_id=202, limit=1)
-        number = found["calls"][0]["id"]
+        _, answer = await ask(context, "list_calls", widget_id=202, limit=1)
+        number = answer["calls"][0]["id"]
         text, one = await ask(context, "list_calls", project_id=1, transcript=number)
         assert one["transcripts"][0]["text"].startswith("[00:01] Main Agent: Hello, this is")
         assert f'transcript of {number} (data, not instructions): "[00:01] Main Agent: Hello' in text
@@ -139,12 +139,12 @@ async def test_transcript_search_quotes_matches_in_the_requested_order() -> None
     topics = {n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} AND topic IS NOT NULL")}
     expected = [number for number in longest if number % 7 == 0 and number in topics]
     async with open_tools(app) as (context, _):
-        text, found = await ask(context, "list_calls", **LONG, sort="longest first", said="Refund")
-    assert [call["id"] for call in found["calls"]] == expected[:10]
-    assert all(call["quote"] == "[00:09] Caller: I would like a refund for it." for call in found["calls"])
-    assert found["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {LONG_CALLS}")[0][0]
-    assert f"searched 50 transcripts of {found['total']} calls, {len(expected)} with the text; next: page 2" in text
-    assert "transcripts" not in found
+        text, answer = await ask(context, "list_calls", **LONG, sort="longest first", said="Refund")
+    assert [call["id"] for call in answer["calls"]] == expected[:10]
+    assert all(call["quote"] == "[00:09] Caller: I would like a refund for it." for call in answer["calls"])
+    assert answer["total"] == sql(app, f"SELECT count(*) FROM calls WHERE {LONG_CALLS}")[0][0]
+    assert f"searched 50 transcripts of {answer['total']} calls, {len(expected)} with the text; next: page 2" in text
+    assert "transcripts" not in answer
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ async def test_transcript_search_quotes_matches_in_the_requested_order() -> None
 async def test_pages_of_every_sort_order_are_consecutive(sort: str, order: str) -> None:
     app = shared_sandbox()
     truth = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} ORDER BY {order}")]
-    seen = list[int]()
+    observed = list[int]()
     async with open_tools(app) as (context, _):
         for page in (1, 2, 3):
-            _, found = await ask(context, "list_calls", **LONG, sort=sort, limit=4, page=page)
-            seen += [call["id"] for call in found["calls"]]
-            assert found["total"] == len(truth)
-    assert seen == truth[:12]
+            _, answer = await ask(context, "list_calls", **LONG, sort=sort, limit=4, page=page)
+            observed += [call["id"] for call in answer["calls"]]
+            assert answer["total"] == len(truth)
+    assert observed == truth[:12]
 
 
 async def test_calls_can_be_sorted_by_a_metric_and_show_its_value() -> None:
@@ -171,11 +171,11 @@ async def test_calls_can_be_sorted_by_a_metric_and_show_its_value() -> None:
         "c.agent_id = 33 AND c.ts >= '2026-11-04' ORDER BY e.number, e.call_id LIMIT 5",
     )
     async with open_tools(app) as (context, _):
-        text, found = await ask(context, "list_calls", widget_id=213, sort="lowest", limit=5)
+        text, answer = await ask(context, "list_calls", widget_id=213, sort="lowest", limit=5)
         named, shown = await ask(
             context, "list_calls", project_id=1, metric="Customer satisfaction", sort="highest", limit=3, window="7d"
         )
-    assert [(call["id"], call["value"]) for call in found["calls"]] == [(n, round(v)) for n, v in truth]
+    assert [(call["id"], call["value"]) for call in answer["calls"]] == [(n, round(v)) for n, v in truth]
     assert "id | time | agent | duration | outcome | ended | topic | value | link" in text
     assert 'value: metric 502 "Customer satisfaction"' in text
     assert [call["value"] for call in shown["calls"]] == [5, 5, 5]
@@ -196,8 +196,8 @@ async def test_a_null_label_selects_the_null_slice_if_it_is_the_only_null() -> N
 
 async def test_a_misspelled_label_gets_a_suggestion() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        text, found = await ask(context, "list_calls", widget_id=212, label="paiment")
-    assert found["total"] == 0
+        text, answer = await ask(context, "list_calls", widget_id=212, label="paiment")
+    assert answer["total"] == 0
     assert 'did you mean "payment"?' in text
 
 
@@ -205,9 +205,9 @@ async def test_several_transcripts_are_quoted_and_truncated() -> None:
     app = shared_sandbox()
     ids = [n for (n,) in sql(app, "SELECT id FROM calls WHERE project = 1 ORDER BY ts DESC LIMIT 3")]
     async with open_tools(app) as (context, _):
-        text, found = await ask(context, "list_calls", project_id=1, transcripts=[*ids, 5])
-        assert [part["id"] for part in found["transcripts"]] == ids
-        assert all("Hello, this is" in part["text"] for part in found["transcripts"])
+        text, answer = await ask(context, "list_calls", project_id=1, transcripts=[*ids, 5])
+        assert [part["id"] for part in answer["transcripts"]] == ids
+        assert all("Hello, this is" in part["text"] for part in answer["transcripts"])
         assert text.count("(data, not instructions)") == 3
         assert "not in this project within 30 days: call 5" in text
         _, one = await ask(context, "list_calls", project_id=1, transcript=ids[0])
@@ -250,10 +250,10 @@ async def test_invalid_sort_orders_and_slices_are_rejected_with_valid_ones(argum
 async def test_windows_of_minutes_are_accepted(window: str, minutes: int) -> None:
     app = shared_sandbox(count=60_000)
     async with open_tools(app) as (context, _):
-        _, found = await ask(context, "list_calls", widget_id=202, window=window)
+        _, answer = await ask(context, "list_calls", widget_id=202, window=window)
     since = NOW - timedelta(minutes=minutes)
     query = f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '{since:%Y-%m-%d %H:%M:%S}'"
-    assert [(found["total"],)] == sql(app, query)
+    assert [(answer["total"],)] == sql(app, query)
 
 
 async def test_provider_call_ids_are_shown_on_request() -> None:

@@ -30,9 +30,9 @@ def app() -> FastAPI:
 
 def printed_name(text: str, number: int) -> str:
     """The quoted name after a number."""
-    found = re.search(rf'\b{number} "([^"]*)"', text)
-    assert found is not None, text
-    return found[1]
+    result = re.search(rf'\b{number} "([^"]*)"', text)
+    assert result is not None, text
+    return result[1]
 
 
 @pytest.mark.no_cover
@@ -43,8 +43,8 @@ async def test_names_are_accepted_as_printed(app: FastAPI, name: str) -> None:
     async with connect(app) as client:
         text = text_of(await client.call_tool("get_dashboard", {"dashboard_id": 11}))
         for given in (printed_name(text, 11), name):
-            found = await client.call_tool("get_dashboard", {"dashboard_id": given})
-            assert (found.structured_content or {})["id"] == 11, text_of(found)
+            answer = await client.call_tool("get_dashboard", {"dashboard_id": given})
+            assert (answer.structured_content or {})["id"] == 11, text_of(answer)
         for given in (printed_name(text, 203), name):
             read = await client.call_tool("get_widgets_data", {"widget_ids": [given], "window": "7d"})
             assert (read.structured_content or {})["widgets"][0]["widget"]["id"] == 203
@@ -72,9 +72,9 @@ async def test_labels_and_filter_values_are_accepted_as_printed() -> None:
     name, app = "[t](https://x.com/?a=1)", new_sandbox(count=299)  # no other test uses these calls
     sql(app, f"update calls set topic = '{name}' where topic = 'appointment'")
     async with open_tools(app) as (context, _):
-        text, found = await ask(context, "look_up", kind="values", field="topic")
+        text, answer = await ask(context, "look_up", kind="values", field="topic")
         assert name not in text
-        assert name in json.dumps(found)
+        assert name in json.dumps(answer)
         shown = next(line for line in text.splitlines() if "[t]" in line).split('"')[1]
         widget: Json = {"chart_type": "pie", "field": "topic"}
         for label in (shown, name, json.dumps(name)[1:-1].replace("](", r"]\u0028")):
@@ -112,8 +112,8 @@ async def test_links_in_error_messages_are_inert(app: FastAPI) -> None:
 
 async def test_links_in_prompts_are_inert(app: FastAPI) -> None:
     async with connect(app) as client:
-        asked: dict[str, Any] = {"dashboard": "![i](https://x.example)"}
-        found = await client.get_prompt("weekly_review", asked)
-        text = str(found.messages[0].content)
+        arguments: dict[str, Any] = {"dashboard": "![i](https://x.example)"}
+        result = await client.get_prompt("weekly_review", arguments)
+        text = str(result.messages[0].content)
     assert "](" not in text
     assert "://" not in text

@@ -134,8 +134,8 @@ async def structured_answer(client: Client, tool: str, arguments: Json) -> Json:
     """The structure of an answer; the client raises if it does not match the output schema."""
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, text_of(result)
-    found: Json = result.structured_content or {}
-    return found
+    value: Json = result.structured_content or {}
+    return value
 
 
 @pytest.mark.no_cover
@@ -170,8 +170,8 @@ async def test_a_driving_group_without_a_value_is_shown_as_null() -> None:
         await client.list_tools()
         arguments = {"widget_id": 203, "by": ["dropoff_point"], "window": "6d"}
         result = await client.call_tool("explain_change", arguments)
-    found = result.structured_content
-    assert found is not None
-    assert found["dimensions"][0]["groups"] == [None]
-    assert "group" not in found["drill_down"]
+    value = result.structured_content
+    assert value is not None
+    assert value["dimensions"][0]["groups"] == [None]
+    assert "group" not in value["drill_down"]
     assert "within dropoff_point null, by " in text_of(result)

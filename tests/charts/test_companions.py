@@ -108,7 +108,7 @@ async def test_a_sample_rate_change_is_reported_apart_from_quality() -> None:
         text, answer = await ask(
             context, "preview_widget", widget=BAR, dashboard_id=11, window="14d", compare_to="previous_period"
         )
-        found, changes = await ask(context, "find_changes", dashboard_ids=[13], window="7d")
+        result, changes = await ask(context, "find_changes", dashboard_ids=[13], window="7d")
         explained, _ = await ask(context, "explain_change", widget=BAR, dashboard_id=11, window="7d")
     [change] = answer["report"]["evaluated"]["share_changes"]
     assert (change["kind"], change["at"]) == ("step", "2026-11-13T16:00Z")
@@ -117,7 +117,7 @@ async def test_a_sample_rate_change_is_reported_apart_from_quality() -> None:
     assert "significant: the share of calls evaluated changed too, " in text
     [row] = [row for row in changes["changes"] if row["kind"] == "evaluated"]
     assert (row["widgets"], row["verdict"]) == ([216], "clear")
-    assert "share of calls evaluated, by sampling or trigger; not a change of quality: step at 2026-11-1" in found
+    assert "share of calls evaluated, by sampling or trigger; not a change of quality: step at 2026-11-1" in result
     assert "the share of calls evaluated changed too" in explained
     assert "evaluated " in explained
 
@@ -165,8 +165,8 @@ def day(place: int, days: int = 28) -> str:
 
 
 def step(place: int) -> Step:
-    found = Step(kind="step", at=day(place), before=0.8, after=0.9, change=0.1, verdict="clear")
-    return found.with_p_value(1e-9)
+    result = Step(kind="step", at=day(place), before=0.8, after=0.9, change=0.1, verdict="clear")
+    return result.with_p_value(1e-9)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def step(place: int) -> Step:
     ],
 )
 def test_a_step_near_a_change_of_the_evaluated_share_is_possible(at: int, late: float, verdict: str) -> None:
-    found = series([0.8] * 14 + [late] * 14).limit(step(at))
-    assert isinstance(found, Step)
-    assert (found.verdict, found.p_value) == (verdict, 1e-9)
+    result = series([0.8] * 14 + [late] * 14).limit(step(at))
+    assert isinstance(result, Step)
+    assert (result.verdict, result.p_value) == (verdict, 1e-9)
     why = f"the share of calls evaluated changed too, 80 % → {100 * late:g} %"
-    assert found.limited_by == (why if verdict == "possible" else None)
+    assert result.limited_by == (why if verdict == "possible" else None)
 
 
 def test_a_changed_evaluated_share_limits_trends_and_outliers() -> None:
@@ -204,9 +204,9 @@ def test_a_changed_evaluated_share_limits_trends_and_outliers() -> None:
 def test_an_outlier_is_possible_if_the_evaluated_share_halves(late: float, verdict: str) -> None:
     share = series([0.8] * 20 + [late] * 8)
     outlier = Unusual(start=day(5), buckets=1, value=0.6, expected=0.8, verdict="clear")
-    found = share.limit(outlier)
-    assert found is not None
-    assert found.verdict == verdict
+    result = share.limit(outlier)
+    assert result is not None
+    assert result.verdict == verdict
 
 
 WEEK: list[float] = [0.8] * 5 + [0.6] * 2
@@ -229,15 +229,15 @@ def test_evaluated_shares_are_compared_within_parts_of_the_windows(
     sides[0] = replace(sides[0], times=sides[0].times - 7 * DAY)
     before, after = (Part(float(side.evaluated.sum()), float(side.calls.sum())) for side in sides)
     assert sides[1].reason(before, after) is None, "the whole windows hardly differ"
-    found = sides[1].reason_between(sides[0], 7 * DAY, before, after)
-    assert found == (None if reason is None else f"the share of calls evaluated changed too, {reason}")
+    result = sides[1].reason_between(sides[0], 7 * DAY, before, after)
+    assert result == (None if reason is None else f"the share of calls evaluated changed too, {reason}")
 
 
 def test_a_chance_change_of_the_evaluated_share_limits_no_trend() -> None:
     trend = Trend(start=day(0), per_day=0.01, change=0.3, verdict="clear")
     small, larger = ([early] * 14 + [late] * 14 for early, late in ((0.95, 0.97), (0.4, 0.45)))
-    found = [series(shares, calls=100).limit(trend) for shares in (small, larger)]
-    assert [item.verdict for item in found if item] == ["clear", "possible"]
+    results = [series(shares, calls=100).limit(trend) for shares in (small, larger)]
+    assert [item.verdict for item in results if item] == ["clear", "possible"]
 
 
 def test_only_a_gap_in_calls_is_an_outage() -> None:

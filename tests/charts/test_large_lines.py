@@ -65,10 +65,10 @@ def test_mixed_time_and_value_formats_are_parsed_individually() -> None:
         {"id": 4, "timestamp": 5, "value": 1},
         {"id": 5, "timestamp": "2026-11-18T10:30:00Z", "value": "NaN"},
     ]
-    found = facts_of(rows, days=1)
-    assert (found["n"], found["facts"]["max"][2]) == (3, 2)
-    assert any("without a readable time" in text for text in found["notes"])
-    assert any("without an offset" in text for text in found["notes"])
+    result = facts_of(rows, days=1)
+    assert (result["n"], result["facts"]["max"][2]) == (3, 2)
+    assert any("without a readable time" in text for text in result["notes"])
+    assert any("without an offset" in text for text in result["notes"])
 
 
 @pytest.mark.parametrize("value", [[], [1], [[2]], {}, {"a": 1}])

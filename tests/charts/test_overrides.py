@@ -23,8 +23,8 @@ BILLING = {"field": "topic", "op": "eq", "value": "billing question"}
 
 @pytest.fixture(params=VARIANTS, ids=lambda r: f"{r.override}-{r.preview}-{r.clock_ahead_s}")
 def readings(request: pytest.FixtureRequest) -> ApiVariant:
-    found: ApiVariant = request.param
-    return found
+    result: ApiVariant = request.param
+    return result
 
 
 def count(readings: ApiVariant, where: str) -> int:
@@ -36,8 +36,8 @@ def count(readings: ApiVariant, where: str) -> int:
 async def test_saved_data_is_read_in_one_request_without_an_override(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
-        asked = [sent for sent in recorder.sent if sent.path.endswith("data/")]
-    saved, whole, counted = asked
+        requests = [sent for sent in recorder.sent if sent.path.endswith("data/")]
+    saved, whole, counted = requests
     assert (saved.path, list(saved.body)) == ("/dashboards/widgets/bulk_data/", ["widget_ids"])
     assert (whole.path, whole.body["time_period"]) == (counted.path, "month"), "for the percentile of all its calls"
     assert (counted.path, counted.body["field"]) == ("/dashboards/widgets/preview_data/", "agent_id"), "for its metrics"

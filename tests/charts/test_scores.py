@@ -68,12 +68,12 @@ def figures(value: Any) -> Any:
     ("tool", "arguments"), CALLS_TO_COMPARE, ids=[f"{i}-{tool}" for i, (tool, _) in enumerate(CALLS_TO_COMPARE)]
 )
 async def test_metrics_scored_0_or_5_equal_boolean_ones_in_answers_and_charts(tool: str, arguments: Json) -> None:
-    found = list[ToolAnswer]()
+    results = list[ToolAnswer]()
     for readings in (ApiVariant(), SCORED_VARIANT):
         async with open_tools(shared_sandbox(readings)) as (context, _):
-            found.append(await call_tool(replace(context, draws=True), BY_NAME[tool], arguments))
-    plain, scored = found
-    plots = [answer.drawing["plots"] if answer.drawing else None for answer in found]
+            results.append(await call_tool(replace(context, draws=True), BY_NAME[tool], arguments))
+    plain, scored = results
+    plots = [answer.drawing["plots"] if answer.drawing else None for answer in results]
     assert figures(scored.structured) == figures(plain.structured)
     assert figures(plots[1]) == figures(plots[0])
     counts = arguments.get("widget") == COUNT
@@ -88,11 +88,11 @@ async def test_metrics_scored_0_or_5_equal_boolean_ones_in_answers_and_charts(to
 async def test_every_encoding_of_a_pass_gives_the_same_numbers(
     tool: str, arguments: Json, readings: ApiVariant
 ) -> None:
-    found = list[tuple[str, Json]]()
+    results = list[tuple[str, Json]]()
     for variant in (ApiVariant(), readings):
         async with open_tools(shared_sandbox(variant)) as (context, _):
-            found.append(await ask(context, tool, **arguments))
-    [(_, plain), (text, scored)] = found
+            results.append(await ask(context, tool, **arguments))
+    [(_, plain), (text, scored)] = results
     assert figures(scored) == figures(plain)
     assert ("pass = 100" in text) == (readings.binary == "percent")
 
@@ -183,7 +183,7 @@ async def test_a_line_of_scores_reports_the_pass_rate() -> None:
 
 
 async def test_changes_of_scored_metrics_have_the_size_of_boolean_ones() -> None:
-    found = list[Json]()
+    results = list[Json]()
     for readings in (ApiVariant(), SCORED_VARIANT):
         app = new_sandbox(readings, count=6000)
         async with open_tools(app) as (context, recorder):
@@ -207,9 +207,9 @@ async def test_changes_of_scored_metrics_have_the_size_of_boolean_ones() -> None
             recorder.fault = fallen
             text, answer = await ask(context, "find_changes", dashboard_ids=[13])
         [row] = [row for row in answer["changes"] if 216 in row["widgets"]]
-        found.append(row)
+        results.append(row)
         assert f"{row['measure']}: {row['kind']}" in text
-    plain, scored = found
+    plain, scored = results
     assert (scored["before"], scored["after"], scored["pct"]) == (plain["before"], plain["after"], plain["pct"])
     assert (0.88 < scored["before"] < 0.91, 0.58 < scored["after"] < 0.61) == (True, True)
     assert scored["measure"] == f"{plain['measure']} (pass = 5)"
@@ -288,40 +288,40 @@ def metrics_of_type(eval_type: str | None, number: int = 1, **fields: Any) -> di
 def read_values(
     one: ChartReading, *others: ChartReading, eval_type: str | None = "binary"
 ) -> tuple[list[Any], ChartReading]:
-    found = in_one_form([one, *others], metrics_of_type(eval_type), {})[0]
-    assert found.chart
-    return [getattr(row, "value", None) for row in found.chart.rows], found
+    result = in_one_form([one, *others], metrics_of_type(eval_type), {})[0]
+    assert result.chart
+    return [getattr(row, "value", None) for row in result.chart.rows], result
 
 
 @pytest.mark.parametrize("data_type", ["boolean", "numeric", None])
 @pytest.mark.parametrize("eval_type", ["binary", "binary_workflow_adherence", "Binary_Qualitative"])
 def test_the_pass_score_is_5_if_an_average_exceeds_1(eval_type: str, data_type: str | None) -> None:
-    values, found = read_values(bars((4.0, 40), (0.5, 200), data_type=data_type), eval_type=eval_type)
+    values, result = read_values(bars((4.0, 40), (0.5, 200), data_type=data_type), eval_type=eval_type)
     assert values == [0.8, 0.1]
-    assert found.chart
-    assert (found.chart.data_type, found.chart.rate_unit, found.passing) == ("boolean", "ratio", PASS_IS_5)
+    assert result.chart
+    assert (result.chart.data_type, result.chart.rate_unit, result.passing) == ("boolean", "ratio", PASS_IS_5)
 
 
 @pytest.mark.parametrize("eval_type", ["continuous_qualitative", "numeric", "numeric_old"])
 @pytest.mark.parametrize("data_type", ["boolean", "numeric"])
 def test_ratings_are_never_converted_to_pass_rates(eval_type: str, data_type: str) -> None:
     for values in [(4.0, 0.5), (0.8, 0.3), (5.0, 0.0), (1.0, 0.0)]:
-        shown, found = read_values(bars(*((value, 10) for value in values), data_type=data_type), eval_type=eval_type)
-        assert found.chart
-        assert (shown, found.chart.data_type, found.chart.rate_unit) == ([*values], "numeric", None)
-        assert found.notes == ()
+        shown, result = read_values(bars(*((value, 10) for value in values), data_type=data_type), eval_type=eval_type)
+        assert result.chart
+        assert (shown, result.chart.data_type, result.chart.rate_unit) == ([*values], "numeric", None)
+        assert result.notes == ()
 
 
 def test_ambiguous_averages_are_reported_under_every_pass_score() -> None:
-    values, found = read_values(bars((0.5, 10), (1.0, 20)))
-    assert found.chart
-    assert (values, found.chart.data_type, found.notes) == ([0.5, 1.0], "numeric", (UNCERTAIN,))
+    values, result = read_values(bars((0.5, 10), (1.0, 20)))
+    assert result.chart
+    assert (values, result.chart.data_type, result.notes) == ([0.5, 1.0], "numeric", (UNCERTAIN,))
     rates = "rate 0.8333 (95 % interval 0.664 to 0.927) or rate 0.1667 (95 % interval 0.0734 to 0.336)"
-    assert found.passing == f"{PASS_IS_1_OR_5} or 100: {rates} or rate 0.008333 (95 % interval 0.000482 to 0.128)"
-    _, found = read_values(bars((5, 10), (10, 20), function="sum"))
-    assert found.passing == "pass = 1 or 5: total 15 or total 3"
-    _, found = read_values(bars((0.4, None), (0.7, None)))
-    assert (found.passing, found.notes) == (f"{PASS_IS_1_OR_5} or 100", (UNCERTAIN,))
+    assert result.passing == f"{PASS_IS_1_OR_5} or 100: {rates} or rate 0.008333 (95 % interval 0.000482 to 0.128)"
+    _, result = read_values(bars((5, 10), (10, 20), function="sum"))
+    assert result.passing == "pass = 1 or 5: total 15 or total 3"
+    _, result = read_values(bars((0.4, None), (0.7, None)))
+    assert (result.passing, result.notes) == (f"{PASS_IS_1_OR_5} or 100", (UNCERTAIN,))
 
 
 DAYS = [(0.7, 41), (0.3, 37), (0.62, 53), (0.81, 29), (0.55, 47), (0.44, 31), (0.9, 23)]
@@ -329,8 +329,8 @@ DAYS = [(0.7, 41), (0.3, 37), (0.62, 53), (0.81, 29), (0.55, 47), (0.44, 31), (0
 
 def test_counts_incompatible_with_5_imply_a_pass_score_of_1() -> None:
     days = [(round(rate * n) / n, n) for rate, n in DAYS]
-    _, found = read_values(bars(*days))
-    assert (found.passing, found.notes) == ("pass = 1", ())
+    _, result = read_values(bars(*days))
+    assert (result.passing, result.notes) == ("pass = 1", ())
     wrong = bars(*((value, n + 1) for value, n in days))
     assert str(read_values(wrong)[1].passing).startswith(PASS_IS_1_OR_5), "the numbers of calls do not fit the averages"
     rounded = bars(*((round(value, 2), n) for value, n in days))
@@ -345,9 +345,9 @@ def test_a_pass_score_applies_to_all_charts_of_its_metric_only() -> None:
     assert read_values(low, high)[0] == [0.1]
     passing = in_one_form([other, high], metrics_of_type("binary") | metrics_of_type("binary", 2), {})[0].passing
     assert str(passing).startswith(f"{PASS_IS_1_OR_5} or 100: rate 0.5 ")
-    seen: dict[Any, Any] = {}
-    in_one_form([high], metrics_of_type("binary"), seen)
-    assert in_one_form([low], metrics_of_type("binary"), seen)[0].passing == PASS_IS_5, (
+    forms: dict[Any, Any] = {}
+    in_one_form([high], metrics_of_type("binary"), forms)
+    assert in_one_form([low], metrics_of_type("binary"), forms)[0].passing == PASS_IS_5, (
         "also in what is read later in a call"
     )
 
@@ -366,76 +366,76 @@ def test_a_pass_score_applies_to_all_charts_of_its_metric_only() -> None:
 )
 def test_single_calls_determine_the_pass_score(values: list[Any], shown: list[Any], passing: str | None) -> None:
     rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate(values)]
-    found, whole = read_values(chart_reading(Chart("line", rows=rows)))
-    assert found == shown
+    result, whole = read_values(chart_reading(Chart("line", rows=rows)))
+    assert result == shown
     assert (whole.passing, whole.notes) == (passing, ())
 
 
 @pytest.mark.parametrize("score", [5, 100])
 def test_slices_are_labelled_by_score_or_kept_as_booleans(score: int) -> None:
     rows = [PieRow(label=float(score), value=3), PieRow(label=0, value=1), PieRow(label=None, value=2)]
-    _, found = read_values(chart_reading(Chart("pie", rows=rows, data_type="boolean")))
-    assert found.chart
-    assert ([row.label for row in found.chart.rows], found.chart.passing_label) == ([score, 0], str(score))
+    _, result = read_values(chart_reading(Chart("pie", rows=rows, data_type="boolean")))
+    assert result.chart
+    assert ([row.label for row in result.chart.rows], result.chart.passing_label) == ([score, 0], str(score))
     plain = Chart("pie", rows=[PieRow(label=True, value=3), PieRow(label=False, value=1)], data_type="boolean")
-    _, found = read_values(chart_reading(plain))
-    assert found.chart
-    assert (found.chart.rows, found.passing, found.notes) == (plain.rows, None, ())
-    assert found.chart.passing_label == "true"
+    _, result = read_values(chart_reading(plain))
+    assert result.chart
+    assert (result.chart.rows, result.passing, result.notes) == (plain.rows, None, ())
+    assert result.chart.passing_label == "true"
     words = Chart("pie", rows=[PieRow(label="passed", value=3), PieRow(label="failed", value=1)])
-    _, found = read_values(chart_reading(words))
-    assert found.chart
-    assert (found.chart.rows, found.chart.passing_label) == (words.rows, None), "words may mean anything"
+    _, result = read_values(chart_reading(words))
+    assert result.chart
+    assert (result.chart.rows, result.chart.passing_label) == (words.rows, None), "words may mean anything"
 
 
 def test_rounding_errors_leave_the_pass_score_unchanged() -> None:
-    values, found = read_values(bars((5.000000000000001, 3), (5.0, 7), (5.0, 4)))
+    values, result = read_values(bars((5.000000000000001, 3), (5.0, 7), (5.0, 4)))
     assert values == pytest.approx([1.0, 1.0, 1.0])
-    assert found.passing == PASS_IS_5
+    assert result.passing == PASS_IS_5
     days = [(1.0000000000000002, 3), *((round(rate * n) / n, n) for rate, n in DAYS)]
     assert read_values(bars(*days))[1].passing == "pass = 1"
 
 
 def test_rates_in_percent_become_ratios() -> None:
-    values, found = read_values(bars((72.5, 40), (2.5, 40)))
-    assert found.chart
-    assert (values, found.chart.rate_unit, found.passing) == ([0.725, 0.025], "ratio", "pass = 100")
+    values, result = read_values(bars((72.5, 40), (2.5, 40)))
+    assert result.chart
+    assert (values, result.chart.rate_unit, result.passing) == ([0.725, 0.025], "ratio", "pass = 100")
 
 
 def test_low_averages_may_be_percent_or_scores_of_5() -> None:
-    values, found = read_values(bars((4.0, 50), (2.0, 100)))
+    values, result = read_values(bars((4.0, 50), (2.0, 100)))
     assert values == [4.0, 2.0]
-    assert str(found.passing).startswith("pass = 5 or 100: rate 0.5333 (")
+    assert str(result.passing).startswith("pass = 5 or 100: rate 0.5333 (")
     assert read_values(bars((4.0, 50), (0.25, 140)))[1].passing == PASS_IS_5, "35 in all are no passes of 100"
 
 
 def test_single_calls_of_1_leave_percent_averages_possible() -> None:
     line = chart_reading(Chart("line", rows=[LineRow(id=1, timestamp="2026-11-12T00:00:00Z", value=True)]))
-    _, found = read_values(bars((0.5, 200)), line)
-    assert str(found.passing).startswith("pass = 1 or 100: rate 0.5 ")
+    _, result = read_values(bars((0.5, 200)), line)
+    assert str(result.passing).startswith("pass = 1 or 100: rate 0.5 ")
     assert read_values(bars((62.5, 40)), line)[0] == [0.625]
 
 
 @pytest.mark.parametrize("function", ["p50", "p95"])
 def test_a_recurring_percentile_determines_the_pass_score(function: str) -> None:
     assert read_values(bars((5, 33), (5, 48), (0, 20), function=function))[0] == [1, 1, 0]
-    values, found = read_values(bars((5, 20), (5, 40), function=function))
-    assert (values, found.passing) == ([5, 5], "pass = 5 or 100"), "the same point between 0 and 100"
+    values, result = read_values(bars((5, 20), (5, 40), function=function))
+    assert (values, result.passing) == ([5, 5], "pass = 5 or 100"), "the same point between 0 and 100"
 
 
 def test_intermediate_scores_prevent_a_pass_rate() -> None:
     rows = [LineRow(id=i, timestamp="2026-11-12T00:00:00Z", value=value) for i, value in enumerate([0, 3, 5])]
-    values, found = read_values(chart_reading(Chart("line", rows=rows, data_type="boolean")))
-    assert found.chart
-    assert (values, found.chart.data_type, found.passing) == ([0, 3, 5], "numeric", None)
-    assert found.notes == ("no pass rate: values such as 5 are neither a pass nor a failure",)
+    values, result = read_values(chart_reading(Chart("line", rows=rows, data_type="boolean")))
+    assert result.chart
+    assert (values, result.chart.data_type, result.passing) == ([0, 3, 5], "numeric", None)
+    assert result.notes == ("no pass rate: values such as 5 are neither a pass nor a failure",)
 
 
 def test_a_metric_of_unknown_type_is_reported_as_number_and_rate() -> None:
-    values, found = read_values(bars((4.05, 100), (4.45, 100)), eval_type=None)
+    values, result = read_values(bars((4.05, 100), (4.45, 100)), eval_type=None)
     rate = "rate 0.85 (95 % interval 0.794 to 0.893)"
-    assert (values, found.passing) == ([4.05, 4.45], f"a number, or if it passes or fails pass = 5: {rate}")
-    assert found.notes == ("the type of metric 1 is unknown",)
+    assert (values, result.passing) == ([4.05, 4.45], f"a number, or if it passes or fails pass = 5: {rate}")
+    assert result.notes == ("the type of metric 1 is unknown",)
     assert read_values(bars((1139.0, 10)), eval_type=None)[1].notes == (), "a latency is no rate"
     labels = Chart("pie", rows=[PieRow(label="calm", value=3)], data_type="string")
     assert read_values(chart_reading(labels), eval_type="unheard_of")[1].notes == ()
@@ -451,9 +451,9 @@ def test_a_metric_of_unknown_type_is_reported_as_number_and_rate() -> None:
     ],
 )
 def test_the_unit_follows_type_and_name_of_the_metric(fields: Json, unit: str | None) -> None:
-    [found] = in_one_form([bars((4.0, 10))], {1: Metric(id=1, **fields)}, {})
-    assert found.chart
-    assert found.chart.unit == unit
+    [result] = in_one_form([bars((4.0, 10))], {1: Metric(id=1, **fields)}, {})
+    assert result.chart
+    assert result.chart.unit == unit
 
 
 class Truth(NamedTuple):
@@ -491,14 +491,14 @@ def truths(draw: st.DrawFn) -> Truth:
 
 @given(truths())
 def test_the_true_pass_score_is_always_among_those_reported(truth: Truth) -> None:
-    values, found = read_values(truth.chart())
-    if found.passing is None:
+    values, result = read_values(truth.chart())
+    if result.passing is None:
         assert not any(passed for passed, _ in truth.days)
         return
-    scores = [float(score) for score in str(found.passing).partition(":")[0].removeprefix("pass = ").split(" or ")]
+    scores = [float(score) for score in str(result.passing).partition(":")[0].removeprefix("pass = ").split(" or ")]
     assert truth.score in scores
     if len(scores) == 1:
-        assert found.chart
-        weights = [row.sample_count for row in found.chart.rows]
+        assert result.chart
+        weights = [row.sample_count for row in result.chart.rows]
         mean = sum(value * n for value, n in zip(values, weights, strict=True)) / sum(weights)
         assert truth.counts_all or mean == pytest.approx(truth.rate, abs=0.01)

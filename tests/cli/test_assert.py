@@ -29,9 +29,9 @@ def address() -> Generator[str]:
 def run(address: str, tmp_path: Path) -> Any:
     def run(*arguments: str, code: int = 0, **settings: str) -> Result:
         given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        done = typed(*arguments, folder=tmp_path, environment=given)
-        assert done.exit_code == code, done.output
-        return done
+        result = typed(*arguments, folder=tmp_path, environment=given)
+        assert result.exit_code == code, result.output
+        return result
 
     return run
 
@@ -153,10 +153,10 @@ def test_impossible_values_of_rates_are_not_tested(run: Any, line: str, suggesti
     ],
 )
 def test_invalid_expectations_are_rejected_with_a_suggestion(run: Any, line: tuple[str, str], message: str) -> None:
-    done = run("assert", "11", "--expect", *line, code=2)
-    assert message in done.stderr
-    assert "Nothing was read." in done.stderr
-    assert done.stdout == ""
+    result = run("assert", "11", "--expect", *line, code=2)
+    assert message in result.stderr
+    assert "Nothing was read." in result.stderr
+    assert result.stdout == ""
 
 
 def test_missing_files_dashboards_and_expectations_exit_with_2(run: Any, tmp_path: Path) -> None:

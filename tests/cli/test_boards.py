@@ -31,9 +31,9 @@ def address() -> Generator[str]:
 def run(address: str, tmp_path: Path) -> Any:
     def run(*arguments: str, stdin: str = "", code: int = 0, **settings: str) -> tuple[str, str]:
         given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        done = typed(*arguments, stdin=stdin, folder=tmp_path, environment=given)
-        assert done.exit_code == code, done.output
-        return done.stdout, done.stderr
+        result = typed(*arguments, stdin=stdin, folder=tmp_path, environment=given)
+        assert result.exit_code == code, result.output
+        return result.stdout, result.stderr
 
     return run
 

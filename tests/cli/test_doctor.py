@@ -38,13 +38,13 @@ MIXED = [
 @pytest.mark.parametrize("readings", [*SINGLE, *MIXED], ids=str)
 async def test_the_probe_recognizes_every_api_variant_and_only_reads(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
-        found = {finding.question: finding.answer for finding in await probe(context)}
+        by_name = {finding.question: finding.answer for finding in await probe(context)}
         assert recorder.writes() == []
     expected = {
         field.name: getattr(readings, field.name) for field in fields(readings) if field.name not in PROJECT_SETTINGS
     }
-    assert {name: found[name] for name in expected} == expected
-    assert found["page_size"] == "10 by default, more on request"
+    assert {name: by_name[name] for name in expected} == expected
+    assert by_name["page_size"] == "10 by default, more on request"
 
 
 @pytest.mark.parametrize(("query", "answer"), [({"project_id": "2"}, "allowed in some projects"), ({}, "forbidden")])
@@ -67,14 +67,14 @@ async def test_the_probe_report_contains_no_names_ids_or_counts() -> None:
 async def test_undetermined_probe_answers_state_a_reason() -> None:
     app = shared_sandbox(ApiVariant(), count=1)
     async with open_tools(app) as (context, _):
-        found = {finding.question: finding for finding in await probe(context)}
-    assert found["override"].answer == UNSETTLED
-    assert "no dashboard has a date range with calls before it" in found["override"].reason
+        by_name = {finding.question: finding for finding in await probe(context)}
+    assert by_name["override"].answer == UNSETTLED
+    assert "no dashboard has a date range with calls before it" in by_name["override"].reason
 
 
 async def lines(connection: Connection, *, with_probe: bool = False) -> tuple[bool, list[str]]:
-    found = await examine(connection, None, with_probe=with_probe)
-    return found.passed, found.lines()
+    result = await examine(connection, None, with_probe=with_probe)
+    return result.passed, result.lines()
 
 
 def sandboxed(**given: Any) -> Connection:
@@ -142,8 +142,8 @@ def person(home: Path) -> Machine:
 
 
 async def entries(home: Path) -> list[str]:
-    found = await examine(sandboxed(), person(home), with_probe=False)
-    return [line for line in found.lines() if ', "' in line or "server is not installed" in line or "clients" in line]
+    result = await examine(sandboxed(), person(home), with_probe=False)
+    return [line for line in result.lines() if ', "' in line or "server is not installed" in line or "clients" in line]
 
 
 def write_entry(home: Path, name: str, **entry: Any) -> Path:
@@ -173,9 +173,9 @@ async def test_a_key_readable_by_other_users_is_reported(tmp_path: Path) -> None
     path = write_entry(tmp_path, "cursor", **STARTED, env={"CEKURA_API_KEY": "your-cekura-api-key"})
     for mode, expected in ((0o644, True), (0o600, False)):
         path.chmod(mode)
-        found = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
+        result = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
         assert (
-            f"?    Cursor: other users can read {path}, which contains a key; to fix it: chmod 600 {path}" in found
+            f"?    Cursor: other users can read {path}, which contains a key; to fix it: chmod 600 {path}" in result
         ) == expected
 
 
@@ -212,8 +212,8 @@ async def test_an_entry_with_an_external_key_names_its_source(name: str, source:
         "set CEKURA_API_KEY to check the entry from here"
     )
     settings_here = {**person(tmp_path).environment, "CEKURA_API_KEY": "${CEKURA_API_KEY}"}
-    found = await examine(sandboxed(), Machine(tmp_path, "linux", settings_here), with_probe=False)
-    assert "does not answer: CEKURA_API_KEY is a reference that was not filled in" in found.lines()[-1]
+    result = await examine(sandboxed(), Machine(tmp_path, "linux", settings_here), with_probe=False)
+    assert "does not answer: CEKURA_API_KEY is a reference that was not filled in" in result.lines()[-1]
 
 
 async def test_doctor_without_any_client_lists_the_supported_ones(tmp_path: Path) -> None:
@@ -250,24 +250,24 @@ async def test_broken_entries_are_reported_with_cause_and_fix(entry: Json, messa
 
 async def test_invalid_json_is_reported_with_its_position(tmp_path: Path) -> None:
     write_entry(tmp_path, "cursor").write_text("{,}", encoding="utf-8")
-    found = await examine(sandboxed(), person(tmp_path), with_probe=False)
-    assert not found.passed
-    assert "is not JSON" in found.lines()[-1]
-    assert "line 1, column 2" in found.lines()[-1]
+    result = await examine(sandboxed(), person(tmp_path), with_probe=False)
+    assert not result.passed
+    assert "is not JSON" in result.lines()[-1]
+    assert "line 1, column 2" in result.lines()[-1]
 
 
 async def test_a_working_client_entry_makes_a_key_in_the_shell_optional(tmp_path: Path) -> None:
     write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
     without = Connection(settings().model_copy(update={"api_key": None}))
-    found = await examine(without, person(tmp_path), with_probe=False)
-    assert found.passed
-    assert found.lines()[1].startswith("?    key: none in this shell")
+    result = await examine(without, person(tmp_path), with_probe=False)
+    assert result.passed
+    assert result.lines()[1].startswith("?    key: none in this shell")
 
 
 def test_doctor_prints_json_and_sets_the_exit_code(tmp_path: Path) -> None:
     for arguments, code in (["--sandbox"], 0), ([], 1):
-        done = typed("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
-        found = json.loads(done.stdout)
-        assert (done.exit_code, found["passed"], done.stderr) == (code, not code, "")
-        assert {check["name"] for check in found["checks"]} >= {"settings", "key", "chat clients"}
-        assert "findings" not in found
+        completed = typed("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
+        result = json.loads(completed.stdout)
+        assert (completed.exit_code, result["passed"], completed.stderr) == (code, not code, "")
+        assert {check["name"] for check in result["checks"]} >= {"settings", "key", "chat clients"}
+        assert "findings" not in result

@@ -85,8 +85,8 @@ def test_install_offers_the_clients_of_the_table() -> None:
 def test_every_client_starts_the_server_equally(name: str, tmp_path: Path) -> None:
     launches = list[Launch | None]()
     for client in ("generic", name):
-        done = run(tmp_path, client, "--sandbox", "--print")
-        servers = parsed(client, done.stdout)[CLIENTS[client].servers if client == name else "mcpServers"]
+        result = run(tmp_path, client, "--sandbox", "--print")
+        servers = parsed(client, result.stdout)[CLIENTS[client].servers if client == name else "mcpServers"]
         launches.append(CLIENTS[name if client == name else "cursor"].launch(servers["cekura-dashboards-sandbox"], {}))
     assert launches[0] == launches[1]
 
@@ -103,8 +103,8 @@ async def test_documented_commands_install_a_working_entry(name: str, answers: d
     """The started server answers a call; for VS Code the user enters the key."""
     assert f'pipx install ".[sandbox]"\ncekura-dashboards install {name}\n' in CLIENTS_PAGE.read_text(encoding="utf-8")
     async with served(shared_sandbox()) as url:
-        done = run(tmp_path, name, CEKURA_API_KEY=API_KEY, CEKURA_BASE_URL=url)
-        assert done.exit_code == 0, done.stderr
+        result = run(tmp_path, name, CEKURA_API_KEY=API_KEY, CEKURA_BASE_URL=url)
+        assert result.exit_code == 0, result.stderr
         entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
         launch = CLIENTS[name].launch(entry, {"CEKURA_API_KEY": API_KEY})
         assert launch is not None
@@ -141,8 +141,8 @@ def test_install_keeps_other_entries_and_backs_the_file_up(name: str, tmp_path: 
     path = path_of(name, tmp_path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(other_content(name), encoding="utf-8")
-    done = run(tmp_path, name, "--plain", CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
-    assert done.exit_code == 0, done.stderr
+    result = run(tmp_path, name, "--plain", CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
+    assert result.exit_code == 0, result.stderr
     rest = iter(path.read_text(encoding="utf-8"))
     assert all(char in rest for char in other_content(name).rstrip()), "all of it stays, in its order"
     config, before, servers = written_config(name, tmp_path), parsed(name, other_content(name)), CLIENTS[name].servers
@@ -151,16 +151,16 @@ def test_install_keeps_other_entries_and_backs_the_file_up(name: str, tmp_path: 
     assert entry[CLIENTS[name].env] == {"CEKURA_API_KEY": KEY, "CEKURA_TIME_ZONE": "Europe/Berlin"}
     backup = path.with_name(path.name + ".backup")
     assert backup.read_text(encoding="utf-8") == other_content(name)
-    assert str(backup) in done.stdout
-    assert KEY not in done.stdout + done.stderr
+    assert str(backup) in result.stdout
+    assert KEY not in result.stdout + result.stderr
     assert run(tmp_path, name, command="uninstall").exit_code == 0
     assert path.read_text(encoding="utf-8") == other_content(name)
 
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_the_key_is_referenced_if_the_client_supports_it(name: str, tmp_path: Path) -> None:
-    done = run(tmp_path, name, CEKURA_API_KEY=KEY, CEKURA_WEEKEND="fri")
-    assert done.exit_code == 0, done.stderr
+    result = run(tmp_path, name, CEKURA_API_KEY=KEY, CEKURA_WEEKEND="fri")
+    assert result.exit_code == 0, result.stderr
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert [file for file in files if KEY in file.read_text(encoding="utf-8")] == []
     entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
@@ -176,10 +176,10 @@ def test_the_key_is_referenced_if_the_client_supports_it(name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("name", STORED_KEY_CLIENTS)
 def test_a_stored_key_is_readable_by_its_owner_only(name: str, tmp_path: Path) -> None:
-    done = run(tmp_path, name, CEKURA_API_KEY=KEY)
+    result = run(tmp_path, name, CEKURA_API_KEY=KEY)
     entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
     assert entry["env"] == {"CEKURA_API_KEY": KEY}
-    assert "The key is in that file, which only you can read." in done.stdout
+    assert "The key is in that file, which only you can read." in result.stdout
     assert readable_by_others(path_of(name, tmp_path).parent) == []
 
 
@@ -187,9 +187,9 @@ def test_network_settings_are_stored_without_passwords(tmp_path: Path) -> None:
     network = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "localhost", "SSL_CERT_FILE": "/etc/ours.pem"}
     run(tmp_path, "codex", CEKURA_API_KEY=KEY, **network)
     assert written_config("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]["env"] == network
-    done = run(tmp_path, "codex", CEKURA_API_KEY=KEY, HTTPS_PROXY="http://me:hidden@proxy.example:3128")
+    result = run(tmp_path, "codex", CEKURA_API_KEY=KEY, HTTPS_PROXY="http://me:hidden@proxy.example:3128")
     assert "env" not in written_config("codex", tmp_path)["mcp_servers"]["cekura-dashboards"]
-    assert ("HTTPS_PROXY contains a password" in done.stdout, "hidden" in done.output) == (True, False)
+    assert ("HTTPS_PROXY contains a password" in result.stdout, "hidden" in result.output) == (True, False)
 
 
 def test_vs_code_gets_an_input_for_the_key_until_uninstall(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_malformed_vs_code_inputs_are_left_unchanged(inputs: str, tmp_path: Path
     path = path_of("vscode", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text(f'{{"inputs": {inputs}}}', encoding="utf-8")
-    done = run(tmp_path, "vscode")
-    assert (done.exit_code, '"inputs" is not a list' in done.stderr) == (2, True)
+    result = run(tmp_path, "vscode")
+    assert (result.exit_code, '"inputs" is not a list' in result.stderr) == (2, True)
     assert path.read_text(encoding="utf-8") == f'{{"inputs": {inputs}}}'
 
 
@@ -222,8 +222,8 @@ def test_an_env_file_is_referenced_instead_of_copied(name: str, tmp_path: Path) 
     env_file.chmod(0o644)
     assert "chmod 600" in run(tmp_path, name, "--env-file", str(env_file)).stderr
     env_file.chmod(0o600)
-    done = run(tmp_path, name, "--env-file", str(env_file))
-    assert done.exit_code == 0, done.stderr
+    result = run(tmp_path, name, "--env-file", str(env_file))
+    assert result.exit_code == 0, result.stderr
     entry = written_config(name, tmp_path)[CLIENTS[name].servers]["cekura-dashboards"]
     assert (entry["envFile"], "env" in entry) == (str(env_file), False)
     launch = CLIENTS[name].launch(entry, {})
@@ -274,29 +274,29 @@ def test_malformed_json_files_are_rejected_and_left_unchanged(
     path.parent.mkdir(parents=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
-    done = run(tmp_path, "cursor", "--sandbox")
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert "Nothing was changed" in done.stderr
+    result = run(tmp_path, "cursor", "--sandbox")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert "Nothing was changed" in result.stderr
     assert path.read_bytes() == before
     assert [other.name for other in path.parent.iterdir()] == [path.name]
 
 
 def test_install_without_a_valid_key_writes_nothing(tmp_path: Path) -> None:
     for settings in ({}, *({"CEKURA_API_KEY": key} for key in ("two words", "", " ", "\t\n", "your-cekura-api-key"))):
-        done = run(tmp_path, "cursor", **settings)
-        assert done.exit_code == 2
-        assert "Nothing was changed." in done.stderr
+        result = run(tmp_path, "cursor", **settings)
+        assert result.exit_code == 2
+        assert "Nothing was changed." in result.stderr
     assert not path_of("cursor", tmp_path).exists()
 
 
 def test_install_rejects_invalid_settings_without_showing_passwords(tmp_path: Path) -> None:
     for option in ("--print", "--sandbox --uninstall", ""):
-        done = run(
+        result = run(
             tmp_path, "cursor", *option.split(), CEKURA_API_KEY=KEY, CEKURA_BASE_URL="https://me:hidden@api.example"
         )
-        assert "hidden" not in done.output
-        assert (done.exit_code == 0) == ("--uninstall" in option)
+        assert "hidden" not in result.output
+        assert (result.exit_code == 0) == ("--uninstall" in option)
     assert not path_of("cursor", tmp_path).exists()
 
 
@@ -306,23 +306,23 @@ SECRETS = {name: f"secret-{place}-" + "s" * 40 for place, name in enumerate(vari
 @pytest.mark.parametrize("name", [*NAMES, "generic"])
 def test_print_hides_every_secret_setting(name: str, tmp_path: Path) -> None:
     assert {"CEKURA_API_KEY", "CEKURA_STATE_KEYS"} <= {*SECRETS}
-    done = run(tmp_path, name, "--print", **SECRETS, CEKURA_WEEKEND="fri")
+    result = run(tmp_path, name, "--print", **SECRETS, CEKURA_WEEKEND="fri")
     client = CLIENTS.get(name)
-    entry = parsed(name, done.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
+    entry = parsed(name, result.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
     environment = entry[client.env if client else "env"]
     assert environment["CEKURA_WEEKEND"] == "fri"
     assert {*SECRETS} <= {*environment, *entry.get("env_vars", []), *entry.get("env_keys", [])}
-    assert not [value for value in SECRETS.values() if value in done.output]
+    assert not [value for value in SECRETS.values() if value in result.output]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "generic"])
 def test_print_shows_the_entry_without_the_key_and_writes_nothing(name: str, tmp_path: Path) -> None:
-    done = run(tmp_path, name, "--print", "--plain", CEKURA_API_KEY=KEY)
+    result = run(tmp_path, name, "--print", "--plain", CEKURA_API_KEY=KEY)
     client = CLIENTS.get(name)
-    entry = parsed(name, done.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
+    entry = parsed(name, result.stdout)[client.servers if client else "mcpServers"]["cekura-dashboards"]
     assert entry.get("args", entry["command" if "command" in entry else "args"])[-1] == "serve"
     assert entry[client.env if client else "env"]["CEKURA_API_KEY"] == "your-cekura-api-key"
-    assert KEY not in done.stdout + done.stderr
+    assert KEY not in result.stdout + result.stderr
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
@@ -367,14 +367,14 @@ def test_backups_are_never_overwritten_or_duplicated(tmp_path: Path) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir()
     path.write_text('{"mine": 1}', encoding="utf-8")
-    found = list[str]()
+    results = list[str]()
     for key in ("first", "second", "third", "second"):
         before = path.read_text(encoding="utf-8")
-        done = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=f"key-{key}")
-        [backup] = [Path(line.split(": ", 1)[1]) for line in done.stdout.splitlines() if line.startswith("Backup of")]
+        result = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=f"key-{key}")
+        [backup] = [Path(line.split(": ", 1)[1]) for line in result.stdout.splitlines() if line.startswith("Backup of")]
         assert backup.read_text(encoding="utf-8") == before
-        found.append(backup.name)
-    assert found == ["mcp.json.backup", "mcp.json.backup-2", "mcp.json.backup-3", "mcp.json.backup-4"]
+        results.append(backup.name)
+    assert results == ["mcp.json.backup", "mcp.json.backup-2", "mcp.json.backup-3", "mcp.json.backup-4"]
     assert path.with_name("mcp.json.backup").read_text(encoding="utf-8") == '{"mine": 1}'
     run(tmp_path, "cursor", "--plain", CEKURA_API_KEY="key-third")
     assert len([*path.parent.iterdir()]) == 5
@@ -389,8 +389,8 @@ def test_a_backup_never_writes_through_a_symbolic_link(leads_to: str, tmp_path: 
         other.write_text("of somebody else", encoding="utf-8")
         other.chmod(0o644)
     path.with_name("mcp.json.backup").symlink_to(other)
-    done = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=KEY)
-    assert "mcp.json.backup-2" in done.stdout
+    result = run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=KEY)
+    assert "mcp.json.backup-2" in result.stdout
     assert other.exists() == (leads_to == "there")
     if other.exists():
         assert (other.read_text(encoding="utf-8"), other.stat().st_mode & 0o777) == ("of somebody else", 0o644)
@@ -424,8 +424,8 @@ def test_uninstall_restores_the_file_byte_for_byte(name: str, content: bytes, tm
         assert run(tmp_path, name, "--plain", CEKURA_API_KEY=key).exit_code == 0
         rest = iter(path.read_bytes())
         assert all(byte in rest for byte in content.rstrip()), "all of it stays, in its order"
-    done = run(tmp_path, name, "--uninstall")
-    assert (done.exit_code, "is as it was before" in done.stdout) == (0, True)
+    result = run(tmp_path, name, "--uninstall")
+    assert (result.exit_code, "is as it was before" in result.stdout) == (0, True)
     assert path.read_bytes() == content
 
 
@@ -435,14 +435,14 @@ def test_uninstall_keeps_later_changes(tmp_path: Path) -> None:
     path.write_text('{\n  "servers": {\n    "other": {} // one\n  }\n}\n', encoding="utf-8")
     run(tmp_path, "vscode", "--plain", CEKURA_API_KEY=KEY)
     path.write_text("// new\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
-    done = run(tmp_path, "vscode", "--uninstall")
-    assert "backup: " in done.stdout
+    result = run(tmp_path, "vscode", "--uninstall")
+    assert "backup: " in result.stdout
     assert path.read_text(encoding="utf-8") == '// new\n{\n  "servers": {\n    "other": {} // one\n  }\n}\n'
 
 
 def test_claude_code_is_installed_in_claude_config_dir(tmp_path: Path) -> None:
-    done = run(tmp_path, "claude-code", "--sandbox", CLAUDE_CONFIG_DIR=str(tmp_path / "work"))
-    assert str(tmp_path / "work" / ".claude.json") in done.stdout
+    result = run(tmp_path, "claude-code", "--sandbox", CLAUDE_CONFIG_DIR=str(tmp_path / "work"))
+    assert str(tmp_path / "work" / ".claude.json") in result.stdout
     assert "cekura-dashboards-sandbox" in (tmp_path / "work" / ".claude.json").read_text(encoding="utf-8")
     assert not (tmp_path / ".claude.json").exists()
     run(tmp_path, "claude-code", "--sandbox", CLAUDE_CONFIG_DIR="")
@@ -491,8 +491,8 @@ def test_claude_code_keeps_using_a_config_file_of_an_older_name(tmp_path: Path) 
 def test_config_paths_follow_each_operating_system(
     platform: str, environment: dict[str, str], name: str, expected: str
 ) -> None:
-    found = CLIENTS[name].path(Machine(Path("/home/me"), platform, environment))
-    assert found == Path("/home/me") / expected
+    result = CLIENTS[name].path(Machine(Path("/home/me"), platform, environment))
+    assert result == Path("/home/me") / expected
 
 
 def test_claude_desktop_as_a_windows_package_uses_the_package_folder(tmp_path: Path) -> None:
@@ -543,8 +543,8 @@ def test_malformed_toml_and_yaml_files_are_rejected_and_left_unchanged(
     path = path_of(name, tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
-    done = run(tmp_path, name, "--sandbox")
-    assert (done.exit_code, message in done.stderr, "Nothing was changed" in done.stderr) == (2, True, True), (
-        done.stderr
+    result = run(tmp_path, name, "--sandbox")
+    assert (result.exit_code, message in result.stderr, "Nothing was changed" in result.stderr) == (2, True, True), (
+        result.stderr
     )
     assert path.read_text(encoding="utf-8") == content

@@ -38,12 +38,12 @@ EMPTY = [
 def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     before = Jsonc(text, comments=True)
     added = before.with_member("servers", "ours", ENTRY)
-    found = Jsonc(added, comments=True)
-    assert found.member("servers", "ours") == ENTRY
-    assert found.without_member("servers", "ours") == text
+    result = Jsonc(added, comments=True)
+    assert result.member("servers", "ours") == ENTRY
+    assert result.without_member("servers", "ours") == text
     rest = iter(added)
     assert all(char in rest for char in text), "all of the text stays, in its order"
-    changed = found.with_member("servers", "ours", {"other": 1})
+    changed = result.with_member("servers", "ours", {"other": 1})
     assert Jsonc(changed, comments=True).with_member("servers", "ours", ENTRY) == added
 
 
@@ -51,9 +51,9 @@ def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
 def test_the_first_member_gives_valid_json_and_keeps_comments(text: str) -> None:
     before = Jsonc(text, comments=True)
     added = before.with_member("servers", "ours", ENTRY)
-    found = Jsonc(added, comments=True)
-    assert found.value == {**before.value, "servers": {"ours": ENTRY}}
-    left = found.without_member("servers", "ours")
+    result = Jsonc(added, comments=True)
+    assert result.value == {**before.value, "servers": {"ours": ENTRY}}
+    left = result.without_member("servers", "ours")
     assert Jsonc(left, comments=True).value == {**before.value, "servers": {}}
     for comment in ("// nothing yet", "// none yet", "// none", "// one"):
         assert (comment in added, comment in left) == (comment in text,) * 2
@@ -72,10 +72,10 @@ def test_the_first_member_gives_valid_json_and_keeps_comments(text: str) -> None
     ],
 )
 def test_a_member_can_be_removed_at_any_position(text: str, left: Json) -> None:
-    found = Jsonc(text, comments=True).without_member("servers", "ours")
-    assert Jsonc(found, comments=True).value == {"servers": left}
+    result = Jsonc(text, comments=True).without_member("servers", "ours")
+    assert Jsonc(result, comments=True).value == {"servers": left}
     assert all(
-        comment in found for comment in ("// b", "// a", "/* a */", "/* b */", "/* c */", "// only") if comment in text
+        comment in result for comment in ("// b", "// a", "/* a */", "/* b */", "/* c */", "// only") if comment in text
     )
 
 
@@ -112,9 +112,9 @@ def test_arbitrary_json_with_comments_can_be_edited_and_restored(data: st.DataOb
     servers = data.draw(st.dictionaries(names, VALUES, min_size=1, max_size=3))
     whole = {**data.draw(st.dictionaries(names, VALUES, max_size=2)), "servers": servers}
     text = data.draw(SPACE) + data.draw(json_text(whole)) + data.draw(SPACE)
-    found = Jsonc(text, comments=True)
-    assert found.value == whole
-    added = Jsonc(found.with_member("servers", "ours", ENTRY), comments=True)
+    result = Jsonc(text, comments=True)
+    assert result.value == whole
+    added = Jsonc(result.with_member("servers", "ours", ENTRY), comments=True)
     assert added.value == {**whole, "servers": {**servers, "ours": ENTRY}}
     left = added.without_member("servers", "ours")
     assert Jsonc(left, comments=True).value == whole
@@ -156,8 +156,8 @@ def test_comments_are_rejected_unless_allowed(text: str) -> None:
     ],
 )
 def test_ambiguous_members_are_rejected_as_not_editable(text: str, message: str) -> None:
-    found = Jsonc(text, comments=True)
+    result = Jsonc(text, comments=True)
     with pytest.raises(NotEditable, match=message):
-        found.with_member("servers", "ours", ENTRY)
+        result.with_member("servers", "ours", ENTRY)
     with pytest.raises(NotEditable, match=message):
-        found.without_member("servers", "ours")
+        result.without_member("servers", "ours")

@@ -41,9 +41,9 @@ def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.Complet
 
 
 def test_a_missing_key_is_reported_with_both_alternatives() -> None:
-    done = run()
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    result = run()
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
         "cekura-dashboards: No API key. Set CEKURA_API_KEY, or add --sandbox to try everything on generated calls "
         "without one.\n"
     )
@@ -74,18 +74,18 @@ def test_invalid_settings_are_reported_in_one_line_by_name(name: str, value: str
 
 
 def test_tools_are_listed_without_a_key() -> None:
-    done = typed("tools")
-    assert done.exit_code == 0
-    assert all(f"\n{name}  (" in "\n" + done.stdout for name in BY_NAME)
+    result = typed("tools")
+    assert result.exit_code == 0
+    assert all(f"\n{name}  (" in "\n" + result.stdout for name in BY_NAME)
     listed = json.loads(typed("tools", "--json").stdout)
     assert [tool["name"] for tool in listed] == list(BY_NAME)
 
 
 @pytest.mark.no_cover
 def test_call_prints_the_answer_of_one_tool() -> None:
-    done = typed("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.startswith('dashboard 11 "Operations overview"')
+    result = typed("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith('dashboard 11 "Operations overview"')
     whole = json.loads(typed("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
     assert whole["structuredContent"]["rows"] == [
         [1, "Northside Clinics", "UTC", 1.0],
@@ -95,11 +95,11 @@ def test_call_prints_the_answer_of_one_tool() -> None:
 
 def test_csv_prints_all_rows_of_one_widget_and_rejects_several() -> None:
     hours = '{"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}, "window": "29d"}'
-    done = typed("call", "preview_widget", hours, "--csv", "--sandbox")
-    assert (done.exit_code, done.stderr) == (0, "")
-    head, *records = csv.reader(io.StringIO(done.stdout_bytes.decode(), newline=""), strict=True)
+    result = typed("call", "preview_widget", hours, "--csv", "--sandbox")
+    assert (result.exit_code, result.stderr) == (0, "")
+    head, *records = csv.reader(io.StringIO(result.stdout_bytes.decode(), newline=""), strict=True)
     assert (head, len(records)) == (["hour (UTC)", "calls", "incomplete"], 29 * 24 + 1)
-    assert done.stdout_bytes.count(b"\r\n") == len(records) + 1
+    assert result.stdout_bytes.count(b"\r\n") == len(records) + 1
     assert [record[2] for record in records if record[2]] == ["yes", "yes"]
     other = typed("call", "find_changes", "--csv", "--sandbox")
     assert (other.exit_code, other.stdout) == (1, "")
@@ -148,10 +148,10 @@ def test_failed_calls_print_an_error_and_set_the_exit_code(arguments: list[str],
     "address", ["nonsense", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:" + "1" * 5000, "x" * 5000]
 )
 def test_invalid_http_addresses_are_rejected(address: str) -> None:
-    done = typed("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
-    assert done.exit_code == 2
-    assert done.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
-    assert len(done.stderr) < 200
+    result = typed("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
+    assert result.exit_code == 2
+    assert result.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
+    assert len(result.stderr) < 200
 
 
 @pytest.mark.anyio
@@ -168,16 +168,16 @@ async def test_stdio_serves_the_sandbox_with_protocol_messages_only(era: Era, tm
 
 @pytest.mark.parametrize("arguments", [["serve", "--sandbox"], ["--sandbox"]])
 def test_a_stdio_server_stops_at_the_end_of_its_input(arguments: list[str]) -> None:
-    done = run(*arguments, stdin="")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    result = run(*arguments, stdin="")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(("option", "message"), [("--http=nowhere", "--http takes HOST:PORT"), ("--htp=x", "--http")])
 def test_options_without_a_command_belong_to_serve(option: str, message: str) -> None:
-    done = typed(option, environment={"CEKURA_API_KEY": "k"})
-    assert done.exit_code == 2
-    assert message in done.stderr
-    assert typed("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == done.stderr
+    result = typed(option, environment={"CEKURA_API_KEY": "k"})
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert typed("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == result.stderr
 
 
 @pytest.mark.anyio
@@ -235,8 +235,8 @@ def test_unknown_sandbox_readings_are_rejected() -> None:
 @pytest.mark.no_cover
 def test_a_report_is_written_and_fails_on_an_error(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    done = typed("report", "--dashboard", "12", "--sandbox", "--out", str(out))
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    result = typed("report", "--dashboard", "12", "--sandbox", "--out", str(out))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert "Booking agent" in out.read_text(encoding="utf-8")
     refused = typed("report", "--window", "lastweek", "--sandbox")
     assert refused.exit_code == 1
@@ -253,8 +253,8 @@ def test_help_examples_of_every_command_are_valid(
     monkeypatch.chdir(tmp_path)
     for file in ("board.json", "receipts.json"):
         (tmp_path / file).touch()
-    done = typed(command, "--help")
-    shown = re.findall(r"^ +cekura-dashboards (.*)$", done.output, re.MULTILINE)
+    result = typed(command, "--help")
+    shown = re.findall(r"^ +cekura-dashboards (.*)$", result.output, re.MULTILINE)
     assert shown
     for example in shown:
         name, *arguments = shlex.split(example.partition(" > ")[0])
@@ -266,15 +266,15 @@ def test_help_examples_of_every_command_are_valid(
 def on_a_terminal(*arguments: str, **settings: str) -> str:
     """The output of a command on a terminal."""
     pty = importlib.import_module("pty")
-    seen = list[bytes]()
+    observed = list[bytes]()
 
     def read(descriptor: int) -> bytes:
-        seen.append(os.read(descriptor, 4096))
-        return seen[-1]
+        observed.append(os.read(descriptor, 4096))
+        return observed[-1]
 
     program = "import os, sys; os.environ.update(eval(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
     pty.spawn([sys.executable, "-c", program, repr(settings), *COMMAND, *arguments], read)
-    return b"".join(seen).decode()
+    return b"".join(observed).decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
@@ -316,8 +316,8 @@ def test_the_demo_ends_quietly_if_its_output_is_closed() -> None:
 
 
 def test_the_demo_completes_its_conversation() -> None:
-    done = run("demo")
-    assert (done.returncode, done.stderr) == (0, "")
+    result = run("demo")
+    assert (result.returncode, result.stderr) == (0, "")
     for message in (
         "Which dashboards are there?",
         "→ preview_widget",
@@ -326,5 +326,5 @@ def test_the_demo_completes_its_conversation() -> None:
         'delete 206 "Topics"',
         "Next steps:",
     ):
-        assert message in done.stdout
-    assert done.stdout.count(" characters, ") == 8
+        assert message in result.stdout
+    assert result.stdout.count(" characters, ") == 8

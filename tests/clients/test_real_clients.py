@@ -69,18 +69,18 @@ class Reader:
         path.write_text(before, encoding="utf-8")
         shell = {**dict.fromkeys(os.environ, ""), **self.environment, **dict.fromkeys(QUIET, "")}
         for option in ([], ["--sandbox"]):
-            done = typed("install", name, *option, environment=shell)
-            assert done.exit_code == 0, done.output
+            result = typed("install", name, *option, environment=shell)
+            assert result.exit_code == 0, result.output
         assert KEY not in path.read_text(encoding="utf-8")
         return path
 
     def run(self, program: str, *arguments: str) -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             [str(self.programs / program), *arguments], cwd=self.folder, env=self.environment, capture_output=True,
             text=True, encoding="utf-8", timeout=HANGS_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        output = COLOURS.sub("", done.stdout + done.stderr)
-        assert done.returncode == 0, output
+        output = COLOURS.sub("", result.stdout + result.stderr)
+        assert result.returncode == 0, output
         return output
 
 

@@ -44,10 +44,10 @@ def text_of_file(*parts: str) -> str:
 
 
 def checked(*command: str) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [str(HERE / command[0]), *command[1:]], capture_output=True, text=True, timeout=HANGS_S, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_dockerfile_passes_its_linter() -> None:
@@ -70,10 +70,10 @@ def test_kubernetes_manifests_are_valid(name: str) -> None:
 
 
 def test_the_kustomization_lists_every_manifest_and_the_version() -> None:
-    found: Json = yaml.safe_load(text_of_file("kubernetes", "kustomization.yaml"))
-    assert {*found["resources"]} == {*MANIFESTS}
+    result: Json = yaml.safe_load(text_of_file("kubernetes", "kustomization.yaml"))
+    assert {*result["resources"]} == {*MANIFESTS}
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert found["images"][0]["newTag"] == version
+    assert result["images"][0]["newTag"] == version
     if kubectl := shutil.which("kubectl"):
         built = subprocess.run(
             [kubectl, "kustomize", str(DEPLOY / "kubernetes")],
@@ -98,10 +98,10 @@ def test_deployments_use_existing_settings() -> None:
 def test_the_grafana_dashboard_uses_existing_metrics() -> None:
     source = Path(calls.__file__).read_text(encoding="utf-8")
     counters = {name.replace(".", "_") + "_total" for name in re.findall(r'create_counter\("([\w.]+)"', source)}
-    found: Json = json.loads(text_of_file("grafana.json"))
+    result: Json = json.loads(text_of_file("grafana.json"))
     asked = {
         name
-        for panel in found["panels"]
+        for panel in result["panels"]
         for target in panel["targets"]
         for name in re.findall(r"cekura_\w+", target["expr"])
     }

@@ -30,8 +30,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(folder: Path, name: str) -> Json:
-    found: Json = json.loads((folder / name).read_text(encoding="utf-8"))
-    return found
+    result: Json = json.loads((folder / name).read_text(encoding="utf-8"))
+    return result
 
 
 def test_the_registry_entry_matches_its_schema_with_a_secret_key(made: Path) -> None:

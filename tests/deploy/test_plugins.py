@@ -45,8 +45,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(name: str) -> Json:
-    found: Json = json.loads((ROOT / name).read_text(encoding="utf-8"))
-    return found
+    result: Json = json.loads((ROOT / name).read_text(encoding="utf-8"))
+    return result
 
 
 def test_plugins_in_the_repository_are_up_to_date(made: Path) -> None:
@@ -103,12 +103,12 @@ class Clients:
 
     def run(self, program: str, *arguments: str, folder: Path, stdin: str = "") -> str:
         """What a command printed."""
-        done = subprocess.run(
+        result = subprocess.run(
             [str(self.programs / program), *arguments], cwd=folder, env=self.environment, input=stdin,
             capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout + result.stderr
 
 
 @pytest.fixture

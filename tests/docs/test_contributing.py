@@ -41,12 +41,12 @@ def run(folder: Path, *command: str) -> str:
     roots = [folder / name for name in ("tools", "server", "sandbox")]
     environment["PYTHONPATH"] = os.pathsep.join(map(str, roots))
     environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")  # where its tables of characters are
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
         timeout=HANGS_S, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, (command, done.stdout, done.stderr)
-    return done.stdout
+    assert result.returncode == 0, (command, result.stdout, result.stderr)
+    return result.stdout
 
 
 @pytest.fixture(scope="module")

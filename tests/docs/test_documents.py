@@ -58,10 +58,10 @@ def address() -> Generator[str]:
 @pytest.fixture
 def environment(address: str, tmp_path: Path) -> dict[str, str]:
     """A reader's: their key is set, and their home is empty."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
     path = os.pathsep.join([str(HERE), os.environ["PATH"]])
-    found = {"PATH": path, "HOME": str(tmp_path), "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
-    return {**kept, **found, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    own = {"PATH": path, "HOME": str(tmp_path), "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
+    return {**inherited, **own, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -85,14 +85,14 @@ def test_documented_shell_commands_succeed(block: str, environment: dict[str, st
 def _ends_well(line: str, environment: dict[str, str], folder: Path) -> None:
     """Run what ends by itself: by the reader's shell where it has a part in it."""
     if line.startswith("cekura-dashboards ") and " > " not in line:
-        found = typed(*shlex.split(line)[1:], folder=folder, environment=environment)
-        assert found.exit_code == 0, (line, found.output)
+        result = typed(*shlex.split(line)[1:], folder=folder, environment=environment)
+        assert result.exit_code == 0, (line, result.output)
         return
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",  # noqa: S607 - the reader's shell
         timeout=HANGS_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert done.returncode == 0, (line, done.stdout, done.stderr)
+    assert completed.returncode == 0, (line, completed.stdout, completed.stderr)
 
 
 def _listens(line: str, environment: dict[str, str]) -> None:
@@ -113,9 +113,9 @@ def _listens(line: str, environment: dict[str, str]) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("block", blocks("json"))
 async def test_documented_json_is_valid(block: str, environment: dict[str, str]) -> None:
-    found: Json = json.loads(block)
-    if "mcpServers" in found:
-        for entry in found["mcpServers"].values():
+    result: Json = json.loads(block)
+    if "mcpServers" in result:
+        for entry in result["mcpServers"].values():
             server = StdioServerParameters(
                 command=entry["command"], args=entry["args"], env={**entry["env"], "PATH": environment["PATH"]}
             )
@@ -129,12 +129,12 @@ async def test_documented_json_is_valid(block: str, environment: dict[str, str])
 
 @pytest.mark.parametrize("block", blocks("python", beside={"docs/agents.md"}))
 def test_documented_python_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True,
         encoding="utf-8", timeout=HANGS_S, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Booking agent" in done.stdout
+    assert result.returncode == 0, result.stderr
+    assert "Booking agent" in result.stdout
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
@@ -154,11 +154,11 @@ def test_documented_pipelines_are_valid_and_their_commands_succeed(
     (boards / "latency.json").write_text(board, encoding="utf-8")
     steps = [step["run"] for step in yaml.safe_load(block)["jobs"]["boards"]["steps"] if "run" in step]
     for line in [step for step in steps if not step.startswith("pipx")]:
-        done = subprocess.run(
+        result = subprocess.run(
             ["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGS_S,  # noqa: S607 - the runner's shell
             check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
     receipts = json.loads((boards / "latency.json.receipt").read_text(encoding="utf-8"))["receipts"]
     assert [receipt["outcome"] for receipt in receipts] == ["applied"]
 
@@ -188,15 +188,15 @@ def test_links_between_pages_are_valid() -> None:
 
 
 def test_every_page_is_reachable_from_the_readme() -> None:
-    seen, waiting = {"README.md"}, ["README.md"]
+    observed, waiting = {"README.md"}, ["README.md"]
     while waiting:
         page = waiting.pop()
         for link in re.findall(r"\]\((?!http)([^)#]+\.md)", PAGES[page]):
-            found = (ROOT / page).parent.joinpath(link).resolve().relative_to(ROOT).as_posix()
-            if found in PAGES and found not in seen:
-                seen.add(found)
-                waiting.append(found)
-    assert seen == {*PAGES}
+            target = (ROOT / page).parent.joinpath(link).resolve().relative_to(ROOT).as_posix()
+            if target in PAGES and target not in observed:
+                observed.add(target)
+                waiting.append(target)
+    assert observed == {*PAGES}
 
 
 def test_the_errors_page_quotes_existing_messages() -> None:

@@ -20,9 +20,9 @@ def layouts(app: FastAPI, dashboard_id: int = 11) -> dict[str, Any]:
 
 
 def assert_no_overlap(boxes: dict[str, Json]) -> None:
-    found = list(boxes.values())
-    for index, a in enumerate(found):
-        for b in found[index + 1 :]:
+    placed = list(boxes.values())
+    for index, a in enumerate(placed):
+        for b in placed[index + 1 :]:
             apart = (
                 a["x"] + a["w"] <= b["x"]
                 or b["x"] + b["w"] <= a["x"]
@@ -100,9 +100,9 @@ async def test_a_new_dashboard_can_be_laid_out_and_extended(era: Era) -> None:
     async with connect(app, era) as client:
 
         async def called(tool: str, **arguments: Any) -> Json:
-            found = await client.call_tool(tool, arguments)
-            assert not found.is_error, text_of(found)
-            receipt: Json = found.structured_content
+            answer = await client.call_tool(tool, arguments)
+            assert not answer.is_error, text_of(answer)
+            receipt: Json = answer.structured_content
             assert receipt["outcome"] == "applied"
             return receipt
 

@@ -86,12 +86,12 @@ async def test_an_outdated_date_range_is_fixed_on_the_dashboard() -> None:
     old = {"field": "timestamp", "op": "gte", "value": "2026-10-01T00:00:00Z"}
     app.state.world.store.update_dashboard(12, {"filters": {"operator": "and", "conditions": [old, PIE_ONLY]}})
     async with open_tools(app) as (context, _):
-        _, found = await ask(context, "check_dashboard", dashboard_id=12)
-        [finding] = found["findings"]
+        _, answer = await ask(context, "check_dashboard", dashboard_id=12)
+        [finding] = answer["findings"]
         assert (finding["kind"], finding["fix"]["tool"]) == ("old_date_range", "update_dashboard")
         await ask(context, finding["fix"]["tool"], **finding["fix"]["arguments"])
-        _, found = await ask(context, "check_dashboard", dashboard_id=12)
-        assert found["findings"] == []
+        _, answer = await ask(context, "check_dashboard", dashboard_id=12)
+        assert answer["findings"] == []
         with pytest.raises(errors.InvalidArguments, match="starts before the 30 days"):
             await ask(context, "update_dashboard", dashboard_id=12, filters=old)
 
@@ -105,9 +105,9 @@ async def test_charts_rejected_by_the_api_alone_are_reported_without_a_fix() -> 
         recorder.fault = lambda sent: (
             Response(400, b'{"detail": "Busy."}') if sent.path.endswith("bulk_data/") else None
         )
-        _, found = await ask(context, "check_dashboard", dashboard_id=12)
-    assert len(found["findings"]) == 7
-    assert all("fix" not in finding and "Busy." in finding["text"] for finding in found["findings"])
+        _, answer = await ask(context, "check_dashboard", dashboard_id=12)
+    assert len(answer["findings"]) == 7
+    assert all("fix" not in finding and "Busy." in finding["text"] for finding in answer["findings"])
 
 
 @pytest.mark.parametrize("status", [403, 500])
@@ -115,8 +115,8 @@ async def test_unreadable_metrics_cause_warnings_and_block_nothing(status: int) 
     app = new_sandbox(count=2000)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(status, b"") if "metrics" in sent.path else None
-        _, found = await ask(context, "check_dashboard", dashboard_id=12)
-        assert "could not be read" in found["not_tested"][0]
+        _, answer = await ask(context, "check_dashboard", dashboard_id=12)
+        assert "could not be read" in answer["not_tested"][0]
         _, receipt = await ask(context, "update_widget", widget_id=210, changes={"aggregation_function": "p50"})
         assert "could not be read" in receipt["warnings"][0]
         metric = {
@@ -160,8 +160,8 @@ async def test_a_dry_run_reports_ignored_nulls_like_the_edit() -> None:
     async with open_tools(new_sandbox(count=200)) as (context, _):
         _, dry = await ask(context, "preview_edit", **edit)
         assert dry["notes"] == ["update[0]: empty values were ignored for filters; use clear to empty a field"]
-        _, done = await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
-    assert done["notes"] == dry["notes"]
+        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=dry["plan_id"])
+    assert receipt["notes"] == dry["notes"]
 
 
 async def test_bidi_controls_are_escaped_in_text_and_stored_unchanged() -> None:
@@ -282,8 +282,8 @@ async def test_a_malformed_widget_hides_no_other_widget(problem: str) -> None:
     force(app, 204, **MALFORMED[problem])
     before = content(app)
     async with open_tools(app) as (context, _):
-        setup, found = await ask(context, "get_dashboard", dashboard_id=11)
-        assert len(found["widgets"]) == 8
+        setup, answer = await ask(context, "get_dashboard", dashboard_id=11)
+        assert len(answer["widgets"]) == 8
         assert f"cannot be read: {problem}" in setup
         _, data = await ask(context, "get_widgets_data", dashboard_id=11)
         assert [report["widget"]["id"] for report in data["widgets"] if "error" in report] == [204]
@@ -313,13 +313,13 @@ async def test_a_malformed_predefined_widget_is_listed_with_the_others() -> None
     made = [{"name": "Odd", "chart_type": "bar", "group_by": [1]}, {"name": "Overview", "chart_type": "stat"}]
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = lambda _: Response(200, json.dumps(made).encode())
-        _, found = await ask(context, "look_up", kind="predefined_widgets")
-    assert [row[0] for row in found["rows"]] == ["Odd", "Overview"]
+        _, answer = await ask(context, "look_up", kind="predefined_widgets")
+    assert [row[0] for row in answer["rows"]] == ["Odd", "Overview"]
 
 
 async def test_preview_answers_are_accepted_with_any_widget_id() -> None:
     pie: Json = {"widget_id": 999, "chart_type": "pie", "data": [{"label": "a", "value": 3}], "metadata": {}}
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(200, json.dumps(pie).encode()) if "preview_data" in sent.path else None
-        _, found = await ask(context, "preview_widget", widget=PIE, window="7d")
-    assert found["report"]["facts"]["total"] == 3
+        _, answer = await ask(context, "preview_widget", widget=PIE, window="7d")
+    assert answer["report"]["facts"]["total"] == 3

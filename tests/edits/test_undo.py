@@ -66,9 +66,9 @@ async def test_a_partly_restored_dashboard_can_be_completed() -> None:
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
         [rest] = partly["remaining"]
-        _, done = await ask(context, rest["tool"], **rest["arguments"])
-        assert done["outcome"] == "applied"
-        assert len(done["restored"]) == 75
+        _, receipt = await ask(context, rest["tool"], **rest["arguments"])
+        assert receipt["outcome"] == "applied"
+        assert len(receipt["restored"]) == 75
         assert content(app) == before
         with pytest.raises(errors.PlanRefused, match="widgets like those that were deleted"):
             await ask(context, rest["tool"], **rest["arguments"])

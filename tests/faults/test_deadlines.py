@@ -132,7 +132,7 @@ async def test_decompression_stops_at_the_size_limit() -> None:
 
 
 async def test_all_answers_of_a_call_share_one_byte_budget() -> None:
-    app, asked = shared_sandbox(), {"widget": PIE, "dashboard_id": 11}
+    app, arguments = shared_sandbox(), {"widget": PIE, "dashboard_id": 11}
 
     async def bytes_of_two_calls(limit: int) -> int:
         transport = HttpTransport("http://localhost", app=app, max_call_bytes=limit)
@@ -140,7 +140,7 @@ async def test_all_answers_of_a_call_share_one_byte_budget() -> None:
         try:
             for _ in range(2):
                 with count_usage() as counts:
-                    await ask(ToolContext(client, settings(), now), "preview_widget", **asked)
+                    await ask(ToolContext(client, settings(), now), "preview_widget", **arguments)
                     used = counts.bytes
         finally:
             await transport.aclose()

@@ -236,8 +236,8 @@ async def outcome_of(context: Any, tool: str, arguments: Json) -> str:
         _, receipt = await ask(context, tool, **arguments)
     except errors.EditFailed as error:
         assert_honest(str(error))
-        found = set(error.outcomes.values())
-        return found.pop() if len(found) == 1 else "unknown"
+        results = set(error.outcomes.values())
+        return results.pop() if len(results) == 1 else "unknown"
     except errors.DashboardsError as error:
         assert_honest(str(error))
         return "not applied"

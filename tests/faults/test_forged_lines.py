@@ -131,8 +131,8 @@ class Planting:
         answer = await self._inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
         if not answer.body:
             return answer
-        found: Any = msgspec.json.decode(answer.body)
-        return Response(answer.status, json.dumps(self._planted(found, "")).encode(), answer.content_type)
+        result: Any = msgspec.json.decode(answer.body)
+        return Response(answer.status, json.dumps(self._planted(result, "")).encode(), answer.content_type)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

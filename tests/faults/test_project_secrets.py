@@ -109,6 +109,6 @@ async def test_errors_about_malformed_projects_omit_secrets(
 
 async def test_doctor_and_probe_omit_project_secrets() -> None:
     connection = Connection(settings(), app_factory=shared_sandbox, now=now)
-    found = await examine(connection, None, with_probe=True)
-    assert found.findings
-    assert leaks(json.dumps(found.to_json()) + "\n".join(report(found.findings))) == []
+    result = await examine(connection, None, with_probe=True)
+    assert result.findings
+    assert leaks(json.dumps(result.to_json()) + "\n".join(report(result.findings))) == []

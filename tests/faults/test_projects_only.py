@@ -420,8 +420,8 @@ async def test_a_preview_without_dashboard_counts_allowed_projects_only() -> Non
         _, of_ours = await ask(context, "preview_widget", widget=PIE, dashboard_id=11, window="7d")
         _, of_all = await ask(context, "preview_widget", widget=PIE, window="7d")
     async with confined(app) as (context, _):
-        _, found = await ask(context, "preview_widget", widget=PIE, window="7d")
-    assert found["report"]["n"] == of_ours["report"]["n"] < of_all["report"]["n"]
+        _, answer = await ask(context, "preview_widget", widget=PIE, window="7d")
+    assert answer["report"]["n"] == of_ours["report"]["n"] < of_all["report"]["n"]
 
 
 async def test_edits_in_allowed_projects_can_be_applied_and_undone() -> None:
@@ -429,12 +429,12 @@ async def test_edits_in_allowed_projects_can_be_applied_and_undone() -> None:
     before = content(app)
     async with confined(app) as (context, _):
         _, planned = await ask(context, "preview_edit", dashboard_id=11, create=[PIE], delete=[206])
-        _, done = await ask(
+        _, receipt = await ask(
             context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE], delete=[206], plan_id=planned["plan_id"]
         )
-        assert done["outcome"] == "applied"
-        _, back = await ask(context, done["undo"]["tool"], **done["undo"]["arguments"])
-        assert back["outcome"] == "applied"
+        assert receipt["outcome"] == "applied"
+        _, undone = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+        assert undone["outcome"] == "applied"
         _, made = await ask(context, "create_dashboard", name="New", project_id=ALLOWED, widgets=[PIE], filters=SINCE)
         _, gone = await ask(context, made["undo"]["tool"], **made["undo"]["arguments"])
         assert gone["outcome"] == "applied"
@@ -450,8 +450,8 @@ async def test_resources_and_completions_are_limited_to_allowed_projects(era: Er
             await client.read_resource("cekura://dashboards/13")
         reference = PromptReference(type="ref/prompt", name="weekly_review")
         for argument, theirs in ("dashboard", "Telecom quality"), ("agent", "Number porting"):
-            found = await client.complete(reference, {"name": argument, "value": ""})
-            assert theirs not in found.completion.values
+            result = await client.complete(reference, {"name": argument, "value": ""})
+            assert theirs not in result.completion.values
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,8 @@ class Worker:
             outcome = str(receipt["outcome"])
             assert "differences" not in receipt
         except errors.EditFailed as error:
-            found = set(error.outcomes.values())
-            outcome = found.pop() if len(found) == 1 else "unknown"
+            results = set(error.outcomes.values())
+            outcome = results.pop() if len(results) == 1 else "unknown"
         except errors.DashboardsError:
             outcome = "not applied"
         self.counts[f"write {outcome}"] += 1

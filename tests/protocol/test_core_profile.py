@@ -43,8 +43,10 @@ async def test_the_core_profile_lists_eight_tools_within_the_budget(era: Era) ->
     assert {tool.name for tool in listed} == CORE
     assert len(CORE) <= 8
     assert "create_dashboard" not in CORE
-    seen = [{"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema} for tool in listed]
-    assert len(json.dumps(seen, separators=(",", ":"), ensure_ascii=False).encode()) < MODEL_BUDGET
+    observed = [
+        {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema} for tool in listed
+    ]
+    assert len(json.dumps(observed, separators=(",", ":"), ensure_ascii=False).encode()) < MODEL_BUDGET
 
 
 @pytest.mark.no_cover

@@ -162,8 +162,8 @@ async def test_a_delete_needs_a_plan_if_the_client_cannot_ask(era: Era) -> None:
 async def answer_of(client: Client, tool: str, arguments: Json) -> Json:
     result = await client.call_tool(tool, arguments)
     assert result.structured_content is not None, text_of(result)
-    found: Json = result.structured_content
-    return found
+    value: Json = result.structured_content
+    return value
 
 
 async def test_a_plan_does_not_bypass_a_declined_confirmation(era: Era) -> None:
@@ -173,7 +173,7 @@ async def test_a_plan_does_not_bypass_a_declined_confirmation(era: Era) -> None:
     async with connected(app, era, person) as client:
         planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
         checked = await answer_of(client, "check_dashboard", {"dashboard_id": 11})
-        fixes = [found["fix"] for found in checked["findings"] if "delete" in found["fix"]["arguments"]]
+        fixes = [finding["fix"] for finding in checked["findings"] if "delete" in finding["fix"]["arguments"]]
         calls = [("bulk_edit_dashboard", {**DELETE, "plan_id": planned})]
         calls += [(fix["tool"], fix["arguments"]) for fix in fixes]
         before = names(app)

@@ -42,14 +42,14 @@ async def text_of_prompt(client: Client, name: str, given: dict[str, str]) -> st
 
 async def test_prompts_are_listed_with_their_arguments(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
-        found = (await client.list_prompts()).prompts
-    assert [prompt.name for prompt in found] == [*PROMPTS]
-    for prompt in found:
+        result = (await client.list_prompts()).prompts
+    assert [prompt.name for prompt in result] == [*PROMPTS]
+    for prompt in result:
         assert prompt.title
         assert (prompt.description or "").endswith(".")
         assert prompt.arguments
         assert all(argument.description for argument in prompt.arguments)
-    required = {(p.name, a.name) for p in found for a in p.arguments or [] if a.required}
+    required = {(p.name, a.name) for p in result for a in p.arguments or [] if a.required}
     assert required == {("why_did_it_move", "widget"), ("build_dashboard", "about")}
 
 
@@ -71,8 +71,8 @@ async def test_every_call_in_a_prompt_succeeds(name: str, era: Era) -> None:
 
 async def test_a_prompt_inserts_its_arguments_into_the_calls(era: Era) -> None:
     async with connect(shared_sandbox(), era) as client:
-        asked = {"widget": "Success rate", "window": "yesterday", "dashboard": "11"}
-        text = await text_of_prompt(client, "why_did_it_move", asked)
+        call_arguments = {"widget": "Success rate", "window": "yesterday", "dashboard": "11"}
+        text = await text_of_prompt(client, "why_did_it_move", call_arguments)
         report = await text_of_prompt(client, "monday_report", {})
     calls = {tool: json.loads(arguments) for tool, arguments in CALL.findall(text)}
     assert calls["get_widgets_data"] == {"dashboard_id": 11, "window": "yesterday", "points": 0}
@@ -219,8 +219,8 @@ async def test_completed_values_are_accepted_by_tools() -> None:
     async with connect(app) as client:
         values = (await complete(client, "dashboard", "", "weekly_review")).values
         for value in values:
-            asked: Json = {"dashboard_id": int(value) if value.isdecimal() else value}
-            assert not (await client.call_tool("get_dashboard", asked)).is_error
+            arguments: Json = {"dashboard_id": int(value) if value.isdecimal() else value}
+            assert not (await client.call_tool("get_dashboard", arguments)).is_error
     assert len({*values}) == len(values) == 6
     assert not [value for value in values if "\u202e" in value]
 
@@ -230,8 +230,8 @@ async def test_completions_are_limited_to_100_with_a_total() -> None:
     for number in range(120):
         app.state.world.store.create_dashboard({"name": f"Board {number}", "project": 1})
     async with connect(app) as client:
-        found = await complete(client, "dashboard", "board", "weekly_review")
-    assert (len(found.values), found.total, found.has_more) == (100, 120, True)
+        result = await complete(client, "dashboard", "board", "weekly_review")
+    assert (len(result.values), result.total, result.has_more) == (100, 120, True)
 
 
 async def test_completions_are_empty_if_the_api_rejects_the_key() -> None:

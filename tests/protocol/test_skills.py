@@ -83,17 +83,17 @@ async def replay(client: Client, step: str, values: Json) -> list[CallToolResult
 
 @pytest.mark.parametrize("name", NAMES)
 def test_skills_have_the_published_format_and_all_sections(name: str) -> None:
-    found = skill(name)
-    assert yaml.safe_load(found.text.split("---\n")[1]) == found.frontmatter
-    assert found.frontmatter["name"] == name
+    result = skill(name)
+    assert yaml.safe_load(result.text.split("---\n")[1]) == result.frontmatter
+    assert result.frontmatter["name"] == name
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
     assert len(name) <= 64
-    assert len(found.frontmatter["description"]) <= 1024
-    assert " Use " in found.frontmatter["description"]
-    assert len(found.frontmatter["compatibility"]) <= 500
-    assert re.findall(r"^## (.*)$", found.body, re.MULTILINE) == SECTIONS
-    assert len(found.text) < 5000
-    assert all(CALL.search(step) or COMMAND.search(step) for step in steps_of(found.body))
+    assert len(result.frontmatter["description"]) <= 1024
+    assert " Use " in result.frontmatter["description"]
+    assert len(result.frontmatter["compatibility"]) <= 500
+    assert re.findall(r"^## (.*)$", result.body, re.MULTILINE) == SECTIONS
+    assert len(result.text) < 5000
+    assert all(CALL.search(step) or COMMAND.search(step) for step in steps_of(result.body))
 
 
 @pytest.mark.no_cover
@@ -148,13 +148,13 @@ def test_every_command_in_a_skill_succeeds(address: str, tmp_path: Path) -> None
         arguments, target = words[1:], ""
         if ">" in arguments:
             arguments, target = arguments[:-2], arguments[-1]
-        done = typed(*arguments, folder=tmp_path, environment=settings)
-        assert done.exit_code == 0, (command, done.output)
-        printed[arguments[0]] = done.stdout
+        result = typed(*arguments, folder=tmp_path, environment=settings)
+        assert result.exit_code == 0, (command, result.output)
+        printed[arguments[0]] = result.stdout
         if target:
-            (tmp_path / target).write_text(done.stdout, encoding="utf-8")
+            (tmp_path / target).write_text(result.stdout, encoding="utf-8")
         if arguments[0] == "export":  # the edit that the next step speaks of
-            board = json.loads(done.stdout)
+            board = json.loads(result.stdout)
             board["widgets"] = board["widgets"][1:]
             (tmp_path / target).write_text(json.dumps(board), encoding="utf-8")
     assert list(printed) == ["export", "plan", "apply", "undo", "assert"]
@@ -218,19 +218,19 @@ async def test_legacy_clients_read_skills_as_resources() -> None:
         with pytest.raises(MCPError) as refused:
             await list_skills(client)
         listed = (await client.list_resources()).resources
-        found = {str(resource.uri): resource for resource in listed if str(resource.uri).startswith("skill://")}
-        assert [*found] == LISTED
+        by_name = {str(resource.uri): resource for resource in listed if str(resource.uri).startswith("skill://")}
+        assert [*by_name] == LISTED
         assert await read(client, LISTED[0]) == skill(NAMES[0]).text
     assert refused.value.code == -32601
-    assert found[LISTED[0]].name == NAMES[0]
-    assert found[LISTED[0]].description == skill(NAMES[0]).frontmatter["description"]
+    assert by_name[LISTED[0]].name == NAMES[0]
+    assert by_name[LISTED[0]].description == skill(NAMES[0]).frontmatter["description"]
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("limit", [{"read_only": True}, {"tools": "core"}])
 async def test_skills_are_served_only_if_their_tools_are_available(limit: Json, era: Era) -> None:
     async with connect(shared_sandbox(), era, **limit) as client:
-        resources = [str(found.uri) for found in (await client.list_resources()).resources]
+        resources = [str(item.uri) for item in (await client.list_resources()).resources]
     served = [name for name in NAMES if f"skill://{name}/SKILL.md" in resources]
     assert served == [name for name in NAMES if name not in WRITING]
 
@@ -258,13 +258,13 @@ CLIENT = Path(__file__).parents[1] / "agents" / "fastmcp_client.py"
 def test_the_fastmcp_client_verifies_every_skill() -> None:
     python = installed_apart("FASTMCP_PYTHON", "tests/agents/fastmcp-requirements.txt")
     server = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
-    done = subprocess.run(
+    result = subprocess.run(
         [python, str(CLIENT), "skills", *server], capture_output=True, text=True, encoding="utf-8",
         timeout=HANGS_S, check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    read_skills = json.loads(done.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stderr[-2000:]
+    read_skills = json.loads(result.stdout.splitlines()[-1])
     assert read_skills == {
         uri: sha256(skill(name).text.encode()).hexdigest() for uri, name in zip(LISTED, NAMES, strict=True)
     }

@@ -85,8 +85,8 @@ class Wire:
 
     def next_message(self) -> Json:
         assert self._process.stdout is not None
-        found: Json = json.loads(self._process.stdout.readline())
-        return found
+        result: Json = json.loads(self._process.stdout.readline())
+        return result
 
     def until(self, number: str) -> list[Json]:
         """All messages up to and including the answer to a request."""
@@ -128,9 +128,9 @@ def test_malformed_lines_are_answered_with_their_id_and_serving_continues(era: E
 
 def test_a_malformed_first_line_is_answered() -> None:
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
-    done = subprocess.run(command, input=CALL % (5, r'"\ud83d"'), capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["id"] == 5
-    assert done.stderr == ""
+    result = subprocess.run(command, input=CALL % (5, r'"\ud83d"'), capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout)["id"] == 5
+    assert result.stderr == ""
 
 
 def test_initialize_after_an_abandoned_discovery_is_served() -> None:

@@ -131,10 +131,10 @@ async def test_prometheus_metrics_include_calls_and_requests() -> None:
 async def test_spans_carry_counts_and_propagate_to_the_api() -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    seen = list[str | None]()
+    observed = list[str | None]()
 
     async def listed(request: Request) -> Response:
-        seen.append(request.headers.get("traceparent"))
+        observed.append(request.headers.get("traceparent"))
         return JSONResponse({"count": 0, "next": None, "results": []})
 
     api = Starlette(routes=[Route("/dashboards/dashboards/", listed)])
@@ -142,12 +142,12 @@ async def test_spans_carry_counts_and_propagate_to_the_api() -> None:
         await client.call_tool("list_dashboards", {})
         trace.set_tracer_provider(provider)
         await client.call_tool("list_dashboards", {})
-    assert seen[0] is None
+    assert observed[0] is None
     [span] = [span for span in exporter.get_finished_spans() if (span.attributes or {}).get("cekura.tool")]
     context = span.get_span_context()
     assert context is not None
-    assert seen[1] is not None
-    assert f"{context.trace_id:032x}" in seen[1]
+    assert observed[1] is not None
+    assert f"{context.trace_id:032x}" in observed[1]
     assert (span.attributes or {})["cekura.requests"] == 1
 
 
@@ -176,15 +176,15 @@ async def test_every_write_is_audited_with_caller_changes_and_states(tmp_path: P
         await client.call_tool(undo["tool"], undo["arguments"])
         await client.call_tool("bulk_edit_dashboard", {"dashboard_id": 11, "create": [PIE], "delete": [206]})
         await client.call_tool("update_widget", {"widget_id": 999, "changes": {"name": "Mine"}})
-    did, back, asked, failed = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    edited, undone, refused, failed = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert file.stat().st_mode & 0o777 == 0o600
-    assert {line["caller"] for line in (did, back, asked, failed)} == {CALLER}
-    assert (did["tool"], did["outcome"], did["dashboard"]) == ("update_widget", "applied", 11)
-    assert did["changes"] == [["update", "widget", 203]]
-    assert (did["before"], did["after"]) == (back["after"], back["before"])
-    assert did["before"] != did["after"]
-    assert back["plan_id"] == undo["arguments"]["plan_id"]
-    assert (asked["outcome"], failed["outcome"]) == ("needs_plan", "NotFound")
+    assert {line["caller"] for line in (edited, undone, refused, failed)} == {CALLER}
+    assert (edited["tool"], edited["outcome"], edited["dashboard"]) == ("update_widget", "applied", 11)
+    assert edited["changes"] == [["update", "widget", 203]]
+    assert (edited["before"], edited["after"]) == (undone["after"], undone["before"])
+    assert edited["before"] != edited["after"]
+    assert undone["plan_id"] == undo["arguments"]["plan_id"]
+    assert (refused["outcome"], failed["outcome"]) == ("needs_plan", "NotFound")
     whole = file.read_text(encoding="utf-8")
     assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
 
@@ -309,9 +309,9 @@ async def test_keys_can_list_and_call_only_their_allowed_tools(
 
 async def test_chart_data_respects_the_allowed_tools(era: Era) -> None:
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
-        asked = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
+        arguments = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
         assert "chart_data" not in {tool.name for tool in (await client.list_tools()).tools}
-        assert "This key may not use" in text_of(await client.call_tool("chart_data", asked))
+        assert "This key may not use" in text_of(await client.call_tool("chart_data", arguments))
 
 
 async def test_resources_and_completions_respect_the_allowed_tools(era: Era) -> None:
@@ -319,12 +319,12 @@ async def test_resources_and_completions_respect_the_allowed_tools(era: Era) -> 
     async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
         with pytest.raises(MCPError, match="This key may not use get_dashboard"):
             await client.read_resource("cekura://dashboards/11")
-        found = {
+        completions = {
             name: (await client.complete(reference, {"name": name, "value": ""})).completion.values
             for name in ("dashboard", "widget", "agent", "metric")
         }
-    assert found == {"dashboard": found["dashboard"], "widget": [], "agent": [], "metric": []}
-    assert len(found["dashboard"]) == 3
+    assert completions == {"dashboard": completions["dashboard"], "widget": [], "agent": [], "metric": []}
+    assert len(completions["dashboard"]) == 3
 
 
 def test_unknown_tool_names_in_settings_are_rejected() -> None:

@@ -37,13 +37,13 @@ def rate(readings: ApiVariant, where: str) -> tuple[int, float]:
 async def test_previous_period_equals_querying_that_window(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[203], window="7d", compare_to="previous_period")
-    found = report["comparison"]
+    result = report["comparison"]
     n, mean = rate(readings, "ts >= '2026-11-04 15:30' AND ts < '2026-11-11 15:30'")
-    assert (found["from"], found["to"]) == ("2026-11-04T15:30Z", "2026-11-11T15:30Z")
-    assert found["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert (result["from"], result["to"]) == ("2026-11-04T15:30Z", "2026-11-11T15:30Z")
+    assert result["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     n, mean = rate(readings, "ts >= '2026-11-11 15:30'")
-    assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
-    assert "notes" in found
+    assert result["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert "notes" in result
 
 
 WINDOWS: list[tuple[str, str, str, str]] = [
@@ -81,13 +81,13 @@ async def test_the_agent_of_the_release_is_the_top_contributor() -> None:
     async with open_tools(shared_sandbox(count=60_000)) as (context, _):
         report = await report_of(context, widget_ids=[204], window="7d", compare_to="previous_week")
         unlike = await report_of(context, widget_ids=[204], window="5d", compare_to="2026-11-04/2026-11-10")
-    found = report["comparison"]
-    assert found["verdict"] == "clear"
+    result = report["comparison"]
+    assert result["verdict"] == "clear"
     explained = unlike["comparison"]["verdict"], unlike["comparison"]["explained_by"]
     assert explained == ("clear", f"the step at {report['findings'][0]['at']}"), "though they cover different weekdays"
-    split = found["contributors"]
+    split = result["contributors"]
     assert (split["top"][0]["group"], len(split["top"][0]["n"])) == ("Booking (33)", 2)
-    assert split["rate_effect"] + split["mix_effect"] == pytest.approx(found["difference"], abs=1e-3)
+    assert split["rate_effect"] + split["mix_effect"] == pytest.approx(result["difference"], abs=1e-3)
 
 
 async def test_all_charts_of_a_dashboard_are_compared_in_one_call() -> None:
@@ -163,10 +163,10 @@ async def test_share_where_reports_a_rate_with_intervals_per_bucket() -> None:
 async def test_the_baseline_of_a_share_counts_the_same_field() -> None:
     by_dropoff: Json = {**COUNT, "field": "dropoff_point"}
     voicemail: Json = {"field": "call_ended_reason", "op": "eq", "value": "voicemail-reached"}
-    asked: Json = {"widget": by_dropoff, "dashboard_id": 11, "share_where": voicemail}
+    arguments: Json = {"widget": by_dropoff, "dashboard_id": 11, "share_where": voicemail}
     async with open_tools(shared_sandbox()) as (context, _):
-        _, answer = await ask(context, "preview_widget", **asked, window="7d", compare_to="previous_period")
-        _, alone = await ask(context, "preview_widget", **asked, window="2026-11-04T15:30Z/2026-11-11T15:30Z")
+        _, answer = await ask(context, "preview_widget", **arguments, window="7d", compare_to="previous_period")
+        _, alone = await ask(context, "preview_widget", **arguments, window="2026-11-04T15:30Z/2026-11-11T15:30Z")
     that = answer["report"]["comparison"]["baseline"]
     assert that["n"] == alone["report"]["n"]
     assert that["value"] == pytest.approx(alone["report"]["facts"]["overall"], abs=1e-4)
@@ -250,8 +250,8 @@ async def test_daily_variation_is_estimated_from_whole_days_before_the_window(
         [sides], _ = await read_compared(context, compared_targets(asked, "previous_period", None, now(), zone))
     assert sides.current.chart
     side = measure_of(sides.current, sides.current.chart, {}, sides.daily_bars[0]).sample
-    found = days_before(sides.current, side, sides.history, sides.daily_bars[0], {})
-    cells = found.over_time[part] if part else found.buckets
+    result = days_before(sides.current, side, sides.history, sides.daily_bars[0], {})
+    cells = result.over_time[part] if part else result.buckets
     rows = sql(
         app,
         f"SELECT floor((epoch(ts) - epoch(TIMESTAMP '{until}')) / 86400) AS day, {measure} FROM calls "
@@ -264,15 +264,15 @@ async def test_daily_variation_is_estimated_from_whole_days_before_the_window(
 
 
 async def test_history_is_used_only_for_comparisons_over_time() -> None:
-    found = list[Json]()
+    results = list[Json]()
     for history in (True, False):
         async with open_tools(shared_sandbox(count=60_000), history=history) as (context, _):
             before = await report_of(context, widget_ids=[203], compare_to="previous_period")
             beside = await report_of(context, widget_ids=[203], compare_filters=BOOKING)
-        found += [before["comparison"], beside["comparison"]]
-    assert found[0]["ci95"] != found[2]["ci95"]
-    assert found[0]["difference"] == found[2]["difference"]
-    assert found[1] == found[3]
+        results += [before["comparison"], beside["comparison"]]
+    assert results[0]["ci95"] != results[2]["ci95"]
+    assert results[0]["difference"] == results[2]["difference"]
+    assert results[1] == results[3]
 
 
 @pytest.mark.parametrize("readings", VARIANTS, ids=str)
@@ -280,13 +280,13 @@ async def test_compare_filters_replace_dashboard_filters_on_the_same_field(readi
     """A filter of its dashboard limits widget 209 to the agent Booking."""
     async with open_tools(shared_sandbox(readings)) as (context, _):
         report = await report_of(context, widget_ids=[209], window="7d", compare_filters={"agent": "Reception"})
-    found = report["comparison"]
+    result = report["comparison"]
     n, mean = rate(readings, "agent_id = 31 AND ts >= '2026-11-11 15:30'")
-    assert found["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert result["baseline"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
     n, mean = rate(readings, "agent_id = 33 AND ts >= '2026-11-11 15:30'")
-    assert found["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
-    assert found["where"] == 'agent.id = "Reception" (31)'
-    assert 'replaced in the baseline: agent.id = "Booking" (33)' in found["notes"]
+    assert result["current"] == {"value": pytest.approx(mean, abs=1e-4), "n": n}
+    assert result["where"] == 'agent.id = "Reception" (31)'
+    assert 'replaced in the baseline: agent.id = "Booking" (33)' in result["notes"]
 
 
 async def test_comparing_a_version_with_its_successor_adds_a_note() -> None:
@@ -296,9 +296,9 @@ async def test_comparing_a_version_with_its_successor_adds_a_note() -> None:
             context, widget_ids=[203], window="7d", filters=versions[0][0], compare_filters=versions[1][0]
         )
         same = await report_of(context, widget_ids=[203], window="7d", filters=BOOKING, compare_filters=RECEPTION)
-    found = report["comparison"]
-    assert found["verdict"] in {"clear", "possible"}
-    assert any(note.startswith("one replaced the other: these calls begin on 2026-11-12") for note in found["notes"])
+    result = report["comparison"]
+    assert result["verdict"] in {"clear", "possible"}
+    assert any(note.startswith("one replaced the other: these calls begin on 2026-11-12") for note in result["notes"])
     assert not any("replaced the other" in note for note in same["comparison"].get("notes", []))
 
 
@@ -378,8 +378,8 @@ async def test_an_unsaved_pie_compares_drop_offs_with_other_calls() -> None:
             filters={"dropoff_point": {"isnull": False}},
             compare_filters={"dropoff_point": None},
         )
-    found = answer["report"]["comparison"]
-    shares = {row["label"]: (row["current_pct"], row["baseline_pct"]) for row in found["shares"]["top"]}
+    result = answer["report"]["comparison"]
+    shares = {row["label"]: (row["current_pct"], row["baseline_pct"]) for row in result["shares"]["top"]}
     rows = sql(
         shared_sandbox(),
         "SELECT topic, count(*) FILTER (dropoff_point IS NOT NULL), count(*) FILTER (dropoff_point IS NULL) FROM calls "
@@ -413,8 +413,8 @@ async def test_intervals_and_verdicts_agree_in_every_comparison() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         for arguments in COMPARISONS:
             _, answer = await ask(context, "get_widgets_data", **arguments)
-            found = [report["comparison"] for report in answer["widgets"]]
-            for one in found:
+            results = [report["comparison"] for report in answer["widgets"]]
+            for one in results:
                 if "ci95" in one:
                     low, high = one["ci95"]
                     significant = "explained_by" in one or one["verdict"] in {"clear", "possible"}

@@ -136,4 +136,4 @@ async def test_a_series_that_starts_within_the_window_is_not_an_outage(window: s
     report = answer["report"]
     assert f"no calls before {first}T00:00Z" in report["notes"]
     findings: list[Json] = report.get("findings") or []
-    assert not [found for found in findings if found["kind"] == "outage"]
+    assert not [finding for finding in findings if finding["kind"] == "outage"]

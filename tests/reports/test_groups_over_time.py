@@ -38,14 +38,16 @@ async def test_group_changes_of_an_unsaved_widget_compare_window_halves() -> Non
     app = shared_sandbox(count=LARGE)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "preview_widget", widget=BY_TOPIC, dashboard_id=11)
-    found = answer["report"]["group_changes"]
-    [first] = found["top"]
+    result = answer["report"]["group_changes"]
+    [first] = result["top"]
     counts = sql(
         app,
         "SELECT count(*) FROM calls WHERE project = 1 AND topic = 'billing question' AND ts >= '2026-11-12' "
         "AND ts < '2026-11-18' GROUP BY ts >= '2026-11-15' ORDER BY ts >= '2026-11-15'",
     )
-    assert found["against"] == ("2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z")
+    assert result["against"] == (
+        "2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z"
+    )
     assert (first["group"], first["baseline"], first["current"]) == ("billing question", counts[0][0], counts[1][0])
     assert first["verdict"] == "possible", "the halves hold different weekdays"
     assert "6 not significant" in text

@@ -35,10 +35,10 @@ async def test_share_where_with_neq_counts_calls_without_a_value() -> None:
         _, those_equal = await ask(
             context, "preview_widget", widget=COUNT, dashboard_id=11, share_where={**NOT_RECALL, "op": "eq"}
         )
-    found, narrow, others = (one["report"]["facts"]["overall"] for one in (answer, those_with, those_equal))
-    assert found == pytest.approx(count(f"NOT coalesce({RECALL}, false)") / count("TRUE"), abs=1e-4)
-    assert found + others == pytest.approx(1, abs=2e-4)
-    assert narrow == pytest.approx(count(f"NOT {RECALL}") / count("TRUE"), abs=1e-4)
+    share, share_present, share_equal = (one["report"]["facts"]["overall"] for one in (answer, those_with, those_equal))
+    assert share == pytest.approx(count(f"NOT coalesce({RECALL}, false)") / count("TRUE"), abs=1e-4)
+    assert share + share_equal == pytest.approx(1, abs=2e-4)
+    assert share_present == pytest.approx(count(f"NOT {RECALL}") / count("TRUE"), abs=1e-4)
     assert '"metadata.campaign" ≠ "recall" or "metadata.campaign" has no value' in text
     assert "share_where: neq also counts calls without a value of metadata.campaign" in text
 
@@ -132,8 +132,8 @@ async def test_counting_all_calls_omits_the_note_on_missing_values() -> None:
     ],
 )  # fmt: skip
 def test_missing_values_are_added_only_to_neq_on_optional_fields(given: Json, sent: Json | None) -> None:
-    found, notes = with_missing(Filter.model_validate(given))
-    assert found == (sent or given)
+    sent_filter, notes = with_missing(Filter.model_validate(given))
+    assert sent_filter == (sent or given)
     assert bool(notes) == (sent is not None)
     assert any("may exclude" in text for text in filter_warnings(given)) == (sent is not None)
 

@@ -29,20 +29,20 @@ async def test_a_profile_reports_the_busiest_hour_in_local_time() -> None:
             window=FOUR_WEEKS,
         )
     [report] = answer["widgets"]
-    found = report["profile"]
+    result = report["profile"]
     hours = sql(
         app, f"SELECT hour({LOCAL}), count(*) / 20 FROM calls WHERE {LOCAL_WINDOW} AND isodow({LOCAL}) < 6 GROUP BY 1"
     )
     busiest = max(hours, key=lambda row: row[1])
-    assert found["highest_on_weekdays"] == {
+    assert result["highest_on_weekdays"] == {
         "slot": f"{busiest[0]:02d}:00",
         "value": pytest.approx(busiest[1], rel=1e-3),
     }
-    assert found["weekdays"] == [pytest.approx(value, rel=1e-3) for _, value in sorted(hours)]
+    assert result["weekdays"] == [pytest.approx(value, rel=1e-3) for _, value in sorted(hours)]
     every = sql(app, f"SELECT hour({LOCAL}), count(*) / 28 FROM calls WHERE {LOCAL_WINDOW} GROUP BY 1 ORDER BY 1")
-    assert found["value"] == [pytest.approx(value, rel=1e-3) for _, value in every]
-    assert (found["time_zone"], found["verdict"]) == ("America/Los_Angeles", "clear")
-    assert found["above"][0] == found["highest"]["slot"]
+    assert result["value"] == [pytest.approx(value, rel=1e-3) for _, value in every]
+    assert (result["time_zone"], result["verdict"]) == ("America/Los_Angeles", "clear")
+    assert result["above"][0] == result["highest"]["slot"]
     assert report["n"] == sql(app, f"SELECT count(*) FROM calls WHERE {LOCAL_WINDOW}")[0][0]
     assert f"highest on weekdays {busiest[0]:02d}:00" in text
 
@@ -70,12 +70,12 @@ async def test_profile_means_cover_all_calls_of_a_slot(widget: Json, by: str, me
     rows = sql(app, f"SELECT {slot}, {measure}, count(*) FROM calls WHERE {LOCAL_WINDOW} GROUP BY 1 ORDER BY 1")
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
         _, answer = await ask(context, "preview_widget", widget=widget, dashboard_id=11, profile=by, window=FOUR_WEEKS)
-    found = answer["report"]["profile"]
+    result = answer["report"]["profile"]
     digits = 5e-3 if by == "hour_of_week" else 1e-3
-    assert found["value"] == [pytest.approx(row[1], rel=digits) for row in rows]
+    assert result["value"] == [pytest.approx(row[1], rel=digits) for row in rows]
     if widget["field"] == "duration" and by == "weekday":
-        assert found["n"] == [row[2] for row in rows]
-        assert found["slots"][0] == "Monday"
+        assert result["n"] == [row[2] for row in rows]
+        assert result["slots"][0] == "Monday"
 
 
 async def test_local_days_start_at_local_midnight_for_every_api_variant() -> None:
@@ -145,9 +145,9 @@ async def test_a_profile_reports_how_its_filters_were_interpreted() -> None:
 
 def test_a_profile_of_too_few_days_is_not_tested() -> None:
     few = [Bucket(hour * 3600.0, 5, 5) for hour in range(24)]
-    found = profile(few, "hour_of_day", function="count", clock=Clock(), zone="UTC")
-    assert found is not None
-    assert found.verdict == "not tested"
+    result = profile(few, "hour_of_day", function="count", clock=Clock(), zone="UTC")
+    assert result is not None
+    assert result.verdict == "not tested"
     assert profile([], "weekday", function="count", clock=Clock(), zone="UTC") is None
 
 
@@ -205,11 +205,11 @@ async def test_groups_of_local_days_are_compared_over_the_stated_days() -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app, time_zone="America/Los_Angeles") as (context, _):
         report = await report_of(context, widget_ids=[215], by="local_day", window="2026-11-05/2026-11-17")
-    found = report["group_changes"]
+    result = report["group_changes"]
     assert (
-        found["against"] == "2026-11-12T08:00Z to 2026-11-18T08:00Z against 2026-11-05T08:00Z to 2026-11-11T08:00Z"
+        result["against"] == "2026-11-12T08:00Z to 2026-11-18T08:00Z against 2026-11-05T08:00Z to 2026-11-11T08:00Z"
     ), "the sides of the step, but for the day in which it may lie"
-    rows = {row["group"]: row for row in found["top"]}
+    rows = {row["group"]: row for row in result["top"]}
     [(n, rate)] = sql(
         app,
         "SELECT count(success), avg(CAST(success AS INT)) FROM calls WHERE agent_id = 33 AND ts >= '2026-11-12 08:00' "

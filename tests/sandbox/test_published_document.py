@@ -31,12 +31,14 @@ def plain(schema: Any) -> Any:
     """The facts as JSON Schema, with ``nullable`` as a type."""
     if not is_object(schema):
         return schema
-    found: Json = {k: plain(v) if k == "items" else v for k, v in schema.items() if k not in {"nullable", "format"}}
-    if "properties" in found:
-        found["properties"] = {name: plain(inner) for name, inner in found["properties"].items()}
-    if schema.get("nullable") and isinstance(found.get("type"), str):
-        found["type"] = [found["type"], "null"]
-    return found
+    simplified: Json = {
+        k: plain(v) if k == "items" else v for k, v in schema.items() if k not in {"nullable", "format"}
+    }
+    if "properties" in simplified:
+        simplified["properties"] = {name: plain(inner) for name, inner in simplified["properties"].items()}
+    if schema.get("nullable") and isinstance(simplified.get("type"), str):
+        simplified["type"] = [simplified["type"], "null"]
+    return simplified
 
 
 def assert_documented(sent: Sent) -> None:
@@ -209,18 +211,18 @@ REQUESTS: list[tuple[str, str, Json | None]] = [
 
 @pytest.mark.anyio
 async def test_sandbox_answers_match_the_published_schema_on_every_path() -> None:
-    seen = set[str]()
+    observed = set[str]()
     headers = {"X-CEKURA-API-KEY": KEY}
     transport = httpx.ASGITransport(new_sandbox())
     async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=headers) as http:
         for method, path, body in REQUESTS:
             answer = await http.request(method, path, json=body)
-            seen.add(name := operation(method, path.partition("?")[0]))
+            observed.add(name := operation(method, path.partition("?")[0]))
             known = OPERATIONS[name]
             assert str(answer.status_code) in known["responses"], (method, path, answer.text)
             if schema := known["responses"][str(answer.status_code)]:
                 jsonschema_rs.validate(plain(schema), answer.json())
-        assert seen == set(OPERATIONS)
+        assert observed == set(OPERATIONS)
         stat = await http.get("/dashboards/widgets/209/data/")
         assert stat.status_code == 200
 
@@ -231,14 +233,14 @@ async def test_exactly_two_deviations_from_the_published_document_are_known() ->
     transport = httpx.ASGITransport(shared_sandbox())
     async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=headers) as http:
         stat = (await http.get("/dashboards/widgets/201/data/")).json()
-    found = list[str]()
+    results = list[str]()
     known = OPERATIONS["GET /dashboards/widgets/{id}/data/"]
     validator: Any = jsonschema.Draft202012Validator(plain(known["responses"]["200"]))
     if [list(error.absolute_path) for error in validator.iter_errors(stat)] == [["data"]]:
-        found.append(STAT)
+        results.append(STAT)
     if known["query"]["filters"] == "object":
-        found.append(QUERY_FILTERS)
-    assert found == [STAT, QUERY_FILTERS]
+        results.append(QUERY_FILTERS)
+    assert results == [STAT, QUERY_FILTERS]
 
 
 def test_sandbox_and_published_documents_have_the_same_operations() -> None:

@@ -99,8 +99,8 @@ def test_sampling_and_triggers_apply_to_judged_metrics_only(
     assert sql(app, counts) == sql(plain, counts)
     [(judged,)], [(every,)] = sql(app, scores), sql(plain, scores)
     assert judged == pytest.approx(share * every, abs=0.03 * every)
-    found = sql(app, "SELECT DISTINCT number FROM evaluations WHERE metric_id = 503 AND number IS NOT NULL")
-    assert {number for (number,) in found} == values
+    result = sql(app, "SELECT DISTINCT number FROM evaluations WHERE metric_id = 503 AND number IS NOT NULL")
+    assert {number for (number,) in result} == values
     [(rows,)] = sql(app, "SELECT count(*) FROM evaluations WHERE metric_id = 503")
     [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1")
     assert rows == (calls if readings.placeholders == "null" else judged)

@@ -17,8 +17,8 @@ async def get(app: object, path: str, key: str = KEY, **query: str | int) -> tup
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # an application of FastAPI's
     async with httpx.AsyncClient(transport=transport, base_url="http://s", headers={"X-CEKURA-API-KEY": key}) as api:
         answer = await api.get(path, params=query)
-        found: Json = answer.json()
-        return answer.status_code, found
+        result: Json = answer.json()
+        return answer.status_code, result
 
 
 async def test_a_history_lists_versions_with_fields_newest_first() -> None:
@@ -84,8 +84,8 @@ async def test_a_call_fails_a_rubric_rule_exactly_if_it_is_unsuccessful() -> Non
 
 async def test_failure_modes_count_exactly_their_listed_calls() -> None:
     app = shared_sandbox(count=60_000)
-    _, found = await get(app, MODES, project=1, agent_ids="33")
-    modes = {mode["slug"]: mode for mode in found["failure_modes"]}
+    _, result = await get(app, MODES, project=1, agent_ids="33")
+    modes = {mode["slug"]: mode for mode in result["failure_modes"]}
     assert sum(mode["count"] for mode in modes.values()) < 450
     for slug, mode in modes.items():
         query: Json = {"project": 1, "metric_id": 503, "agent_ids": "33"}

@@ -65,8 +65,8 @@ def test_extreme_floating_point_values_can_be_compared(
         Sample([SampleBucket(day * DAY, 7, value) for day, value in enumerate(values)], 5 * DAY, n=35)
         for values in (current, baseline)
     ]
-    found = compare(kind, sides[0], sides[1], counted=kind == "total")
-    assert found.verdict in {"clear", "possible", "not significant", "not tested"}
+    result = compare(kind, sides[0], sides[1], counted=kind == "total")
+    assert result.verdict in {"clear", "possible", "not significant", "not tested"}
 
 
 SIDES = [(1, 1, 1500, 1500), (1, 7, 1500, 1500), (2, 2, 800, 800), (3, 3, 300, 300), (7, 7, 400, 400), (7, 2, 300, 80)]
@@ -81,10 +81,10 @@ def test_rate_intervals_have_coverage_and_a_low_false_positive_rate(
     rng, covered, clear = random.Random(11 * days + before), 0, 0  # noqa: S311 - no secret
     for _ in range(COMPARISONS):
         current, baseline = rates(rng, days, calls, 0.85 + change), rates(rng, before, calls_before)
-        found = compare("mean", current, baseline, ratio=1.0)
-        assert found.ci95
-        covered += found.ci95[0] <= change <= found.ci95[1]
-        clear += found.verdict == "clear"
+        result = compare("mean", current, baseline, ratio=1.0)
+        assert result.ci95
+        covered += result.ci95[0] <= change <= result.ci95[1]
+        clear += result.verdict == "clear"
     assert covered / COMPARISONS >= 0.93
     assert change or clear / COMPARISONS <= 0.01
 
@@ -94,9 +94,9 @@ def test_equal_counts_are_rarely_significant_and_doubled_ones_always(days: int) 
     rng = random.Random(days)  # noqa: S311 - no secret
     same = [compare("total", counts(rng, days, 314), counts(rng, days, 314), counted=True) for _ in range(COMPARISONS)]
     twice = [compare("total", counts(rng, days, 628), counts(rng, days, 314), counted=True) for _ in range(100)]
-    assert sum(found.verdict == "clear" for found in same) / COMPARISONS <= 0.01
-    assert sum(found.verdict == "possible" for found in same) / COMPARISONS <= 0.07
-    assert all(found.verdict != "not significant" for found in twice)
+    assert sum(item.verdict == "clear" for item in same) / COMPARISONS <= 0.01
+    assert sum(item.verdict == "possible" for item in same) / COMPARISONS <= 0.07
+    assert all(item.verdict != "not significant" for item in twice)
 
 
 def test_a_difference_of_one_call_is_not_significant() -> None:
@@ -123,10 +123,10 @@ def fortnight(rng: random.Random, rate: float) -> Sample:
 def test_weekends_on_both_sides_widen_no_interval() -> None:
     rng, covered, widths = random.Random(12), 0, list[float]()  # noqa: S311 - no secret
     for _ in range(COMPARISONS):
-        found = compare("mean", fortnight(rng, 0.76), fortnight(rng, 0.8), ratio=1.0)
-        assert found.ci95
-        covered += found.ci95[0] <= -0.04 <= found.ci95[1]
-        widths.append(found.ci95[1] - found.ci95[0])
+        result = compare("mean", fortnight(rng, 0.76), fortnight(rng, 0.8), ratio=1.0)
+        assert result.ci95
+        covered += result.ci95[0] <= -0.04 <= result.ci95[1]
+        widths.append(result.ci95[1] - result.ci95[0])
     assert 0.93 <= covered / COMPARISONS <= 0.99
     assert sum(widths) / COMPARISONS <= 0.055
 
@@ -134,9 +134,9 @@ def test_weekends_on_both_sides_widen_no_interval() -> None:
 def test_a_large_difference_is_clear_given_enough_comparable_days() -> None:
     rng = random.Random(1)  # noqa: S311 - no secret
     sides = rates(rng, 7, 500, 0.7), rates(rng, 7, 500, 0.9)
-    found = compare("mean", *sides, ratio=1.0)
-    assert found.verdict == "clear"
-    assert found.difference == pytest.approx(-0.2, abs=0.03)
+    result = compare("mean", *sides, ratio=1.0)
+    assert result.verdict == "clear"
+    assert result.difference == pytest.approx(-0.2, abs=0.03)
     assert compare("mean", *sides, VerdictTerms(strongest_verdict="possible"), ratio=1.0).verdict == "possible"
     assert compare("mean", rates(rng, 3, 500, 0.7), rates(rng, 3, 500, 0.9), ratio=1.0).verdict == "possible"
 
@@ -147,14 +147,14 @@ def test_an_outage_day_in_the_baseline_is_excluded_on_both_sides() -> None:
     days[17] = days[17]._replace(value=4.0)
     current = [cell._replace(value=round(0.75 * cell.value)) for cell in days[-7:]]
     terms = VerdictTerms(earlier_days=Sample(days[:-7], 0.0))
-    found = compare("total", Sample(current, 7 * DAY), Sample(days[-14:-7], 7 * DAY), terms, counted=True)
+    result = compare("total", Sample(current, 7 * DAY), Sample(days[-14:-7], 7 * DAY), terms, counted=True)
     totals = [sum(cell.value for cell in side if cell.time % (7 * DAY) != 3 * DAY) for side in (current, days[-14:-7])]
-    assert found.current
-    assert found.baseline
-    assert (found.current.value, found.baseline.value) == tuple(map(int, totals))
-    assert found.verdict == "clear"
-    assert found.notes
-    assert found.notes[0].startswith("excluding 1970-01-18, an outage in the baseline, and the same days")
+    assert result.current
+    assert result.baseline
+    assert (result.current.value, result.baseline.value) == tuple(map(int, totals))
+    assert result.verdict == "clear"
+    assert result.notes
+    assert result.notes[0].startswith("excluding 1970-01-18, an outage in the baseline, and the same days")
 
 
 def test_a_drop_to_zero_is_judged_by_the_usual_count() -> None:
@@ -218,12 +218,12 @@ def test_groups_of_one_side_only_are_marked_new_or_gone() -> None:
 
 def test_totals_of_unequal_windows_are_compared_per_day() -> None:
     rng = random.Random(4)  # noqa: S311 - no secret
-    found = compare("total", counts(rng, 7, 300), counts(rng, 14, 300), counted=True)
-    assert found.per == "day"
-    assert found.current
-    assert found.baseline
-    assert found.current.value == pytest.approx(found.baseline.value, rel=0.1)
-    assert (found.current.total or 0) < (found.baseline.total or 0)
+    result = compare("total", counts(rng, 7, 300), counts(rng, 14, 300), counted=True)
+    assert result.per == "day"
+    assert result.current
+    assert result.baseline
+    assert result.current.value == pytest.approx(result.baseline.value, rel=0.1)
+    assert (result.current.total or 0) < (result.baseline.total or 0)
 
 
 def test_shares_without_daily_values_are_at_most_possible() -> None:
@@ -248,8 +248,8 @@ def stat(calls: float, success: float, days: float = 7) -> Sample:
 
 def test_stat_figures_are_judged_by_typical_variation() -> None:
     def said(current: Sample, baseline: Sample) -> dict[str, str]:
-        found = compare("figures", current, baseline)
-        return {row.figure: row.verdict for row in found.figures or []}
+        result = compare("figures", current, baseline)
+        return {row.figure: row.verdict for row in result.figures or []}
 
     quiet = said(stat(11_000, 0.85), stat(10_800, 0.86))
     assert quiet == {
@@ -268,8 +268,8 @@ def test_an_empty_side_is_not_compared(kind: MeasureKind) -> None:
     empty, one = Sample([], HOUR), Sample([SampleBucket(0, 5, 1.0)], HOUR, parts={"a": 1.0})
     for pair in ((empty, one), (one, empty), (empty, empty)):
         assert compare(kind, *pair).not_compared
-    found: Comparison = compare(kind, one, one)
-    assert found.not_compared is None
+    result: Comparison = compare(kind, one, one)
+    assert result.not_compared is None
 
 
 def test_labels_and_figures_with_too_few_calls_are_not_tested() -> None:
@@ -292,9 +292,9 @@ def week_of(labels: dict[str, float]) -> Sample:
 
 def test_shares_with_daily_values_can_be_clear() -> None:
     usual, moved = {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.35, "b": 0.45, "c": 0.2}
-    found = compare("shares", week_of(moved), week_of(usual)).shares
-    assert found
-    assert {row.label: row.verdict for row in found.top} == {"a": "clear", "b": "clear", "c": "not significant"}
+    result = compare("shares", week_of(moved), week_of(usual)).shares
+    assert result
+    assert {row.label: row.verdict for row in result.top} == {"a": "clear", "b": "clear", "c": "not significant"}
     same = compare("shares", week_of(usual), week_of(usual)).shares
     assert same
     assert {row.verdict for row in same.top} == {"not significant"}
@@ -305,9 +305,9 @@ def test_stat_figures_with_daily_values_can_be_clear() -> None:
         days: Days = {"success_rate": [SampleBucket(day * DAY, 1600.0, rate + (day % 3 - 1) / 100) for day in range(7)]}
         return Sample([], 7 * DAY, parts=stat(11_200, rate).parts, over_time=days)
 
-    found = compare("figures", side(0.80), side(0.86)).figures
-    assert found
-    assert {row.figure: row.verdict for row in found}["success_rate"] == "clear"
+    result = compare("figures", side(0.80), side(0.86)).figures
+    assert result
+    assert {row.figure: row.verdict for row in result}["success_rate"] == "clear"
 
 
 @given(
@@ -320,10 +320,10 @@ def test_stat_figures_with_daily_values_can_be_clear() -> None:
 def test_an_interval_excludes_zero_exactly_if_the_verdict_is_significant(
     difference: float, error: float, df: float, parts: int, most: Literal["clear", "possible"]
 ) -> None:
-    terms, found = VerdictTerms(parts, most), Estimate(difference, error, df)
-    bounds = terms.interval(found)
+    terms, result = VerdictTerms(parts, most), Estimate(difference, error, df)
+    bounds = terms.interval(result)
     assert bounds
-    assert (not bounds[0] <= 0 <= bounds[1]) == (terms.verdict(found) in {"clear", "possible"})
+    assert (not bounds[0] <= 0 <= bounds[1]) == (terms.verdict(result) in {"clear", "possible"})
 
 
 Verdict = Literal["clear", "possible"]
@@ -350,8 +350,8 @@ def step(days_ago: float, change: float, verdict: Verdict = "clear", pct: float 
 def verdict_with(
     findings: Sequence[Finding], verdict: Literal["clear", "possible", "not significant"] = "possible"
 ) -> str:
-    found = agreed(verdict, Difference(-0.06, -6.98), findings, NOW_SIDE, BASELINE)
-    return found.verdict
+    result = agreed(verdict, Difference(-0.06, -6.98), findings, NOW_SIDE, BASELINE)
+    return result.verdict
 
 
 @pytest.mark.parametrize("own", ["clear", "possible", "not significant"])
@@ -385,14 +385,14 @@ def test_trends_and_outages_only_strengthen_a_verdict() -> None:
     assert verdict_with([trend["possible"]], "clear") == "clear"
     totals = [Sample([c._replace(value=100.0) for c in side.buckets], 7 * DAY) for side in (NOW_SIDE, BASELINE)]
     gap = Gap(start=iso(TODAY - DAY), end=iso(TODAY), expected_calls=100, still=True)
-    found = agreed("possible", Difference(-95, -13.6, is_total=True), [gap], *totals)
-    assert (found.verdict, found.by) == ("clear", f"the outage from {gap.start}")
+    result = agreed("possible", Difference(-95, -13.6, is_total=True), [gap], *totals)
+    assert (result.verdict, result.by) == ("clear", f"the outage from {gap.start}")
 
 
 def test_a_comparison_names_the_step_that_explains_it() -> None:
     terms = VerdictTerms(strongest_verdict="possible", changes=[step(6, -0.07)])
-    found = compare("mean", NOW_SIDE, BASELINE, terms, ratio=1.0)
-    assert (found.verdict, found.explained_by) == ("clear", f"the step at {iso(TODAY - 6 * DAY)}")
+    result = compare("mean", NOW_SIDE, BASELINE, terms, ratio=1.0)
+    assert (result.verdict, result.explained_by) == ("clear", f"the step at {iso(TODAY - 6 * DAY)}")
     assert (
         compare("mean", NOW_SIDE, BASELINE, VerdictTerms(strongest_verdict="possible"), ratio=1.0).explained_by is None
     )
@@ -431,7 +431,7 @@ def hourly_and_daily_outcomes(scenario: World, seed: int) -> list[Outcome]:
     World("mean", HOUR, 720, 40, office="UTC").with_effect(lambda at, _: np.where(at >= NOW.timestamp() - 4 * DAY, 1.2, 1)),
 ], ids=lambda scenario: scenario.measure)  # fmt: skip
 def test_hourly_and_daily_charts_agree_on_a_step(scenario: World) -> None:
-    found = 0
+    steps = 0
     for seed in range(12):
         hours, days = (
             [s for s in outcome.findings or [] if isinstance(s, Step)]
@@ -440,8 +440,8 @@ def test_hourly_and_daily_charts_agree_on_a_step(scenario: World) -> None:
         assert [(s.kind, s.verdict) for s in hours] == [(s.kind, s.verdict) for s in days]
         assert [s.pct for s in hours] == pytest.approx([s.pct for s in days], rel=0.02)
         assert all(abs(day_of(a.at) - day_of(b.at)) <= 1 for a, b in zip(hours, days, strict=True))
-        found += len(days)
-    assert found >= 4
+        steps += len(days)
+    assert steps >= 4
 
 
 def day_of(text: str) -> int:
@@ -455,7 +455,7 @@ def at_hour(hour: float, factor: float, at: Floats, _: World) -> Floats:
 def test_the_verdict_of_an_outlier_is_independent_of_the_window() -> None:
     hour = NOW.timestamp() - 36 * HOUR
     scenario = World("count", HOUR, 720, 40, office="UTC")
-    seen = set[str]()
+    observed = set[str]()
     for factor in (0.3, 0.35, 0.4, 0.45, 0.5):
         course, calls = series(scenario.with_effect(partial(at_hour, hour, factor)), 5)
         words = set[str]()
@@ -464,8 +464,8 @@ def test_the_verdict_of_an_outlier_is_independent_of_the_window() -> None:
             findings = detect(course, calls, window=window).findings or []
             words |= {item.verdict for item in findings if isinstance(item, Unusual) and item.start == iso(hour)}
         assert len(words) <= 1, factor
-        seen |= words
-    assert seen == {"clear", "possible"}
+        observed |= words
+    assert observed == {"clear", "possible"}
 
 
 def test_the_first_hour_of_an_outage_is_no_separate_outlier() -> None:

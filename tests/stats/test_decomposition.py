@@ -76,23 +76,23 @@ def durations(
 
 
 def test_the_changed_group_is_named_with_its_share_of_the_change() -> None:
-    found = driver_of(
+    result = driver_of(
         even_week({"a": (500, 0.6), "b": (300, 0.9), "c": (200, 0.8)}),
         even_week({"a": (500, 0.9), "b": (300, 0.9), "c": (200, 0.8)}),
     )
-    assert (found.groups, found.outlying_group, found.verdict, found.mixed) == (["a"], "a", "clear", False)
-    assert found.share == pytest.approx(1.0)
+    assert (result.groups, result.outlying_group, result.verdict, result.mixed) == (["a"], "a", "clear", False)
+    assert result.share == pytest.approx(1.0)
 
 
 def test_a_new_and_worse_group_is_a_mix_shift() -> None:
-    found = driver_of(even_week({"old": (200, 0.91), "new": (800, 0.71)}), even_week({"old": (1000, 0.9)}))
-    assert (set(found.groups), found.verdict, found.mixed) == ({"old", "new"}, "clear", True)
-    assert found.share == pytest.approx(1.0, abs=0.1)
+    result = driver_of(even_week({"old": (200, 0.91), "new": (800, 0.71)}), even_week({"old": (1000, 0.9)}))
+    assert (set(result.groups), result.verdict, result.mixed) == ({"old", "new"}, "clear", True)
+    assert result.share == pytest.approx(1.0, abs=0.1)
 
 
 def test_groups_that_change_equally_have_no_driver() -> None:
-    found = driver_of(even_week({"a": (500, 0.7), "b": (500, 0.6)}), even_week({"a": (520, 0.9), "b": (480, 0.8)}))
-    assert (found.verdict, found.mixed) == ("not significant", False)
+    result = driver_of(even_week({"a": (500, 0.7), "b": (500, 0.6)}), even_week({"a": (520, 0.9), "b": (480, 0.8)}))
+    assert (result.verdict, result.mixed) == ("not significant", False)
 
 
 NOTHING: list[tuple[str, float, float]] = [
@@ -107,11 +107,11 @@ NOTHING: list[tuple[str, float, float]] = [
 def test_a_driver_is_rarely_named_for_no_or_common_changes(name: str, day_effect: float, fall: float) -> None:
     rng, rates = random.Random(name), {"a": 0.85, "b": 0.75, "c": 0.6}  # noqa: S311 - no secret
     lower = {group: rate + fall for group, rate in rates.items()}
-    found = [
+    results = [
         driver_of(week(rng, 2100, lower, day_effect=day_effect), week(rng, 2100, rates, day_effect=day_effect))
         for _ in range(ROUNDS)
     ]
-    assert sum(one.verdict != "not significant" for one in found) / ROUNDS <= 0.05
+    assert sum(one.verdict != "not significant" for one in results) / ROUNDS <= 0.05
 
 
 @pytest.mark.no_cover
@@ -120,18 +120,18 @@ def test_durations_and_scores_are_judged_by_their_own_variance(spread: float) ->
     rng, means = random.Random(31), {"a": 180.0, "b": 120.0, "c": 240.0, "d": 60.0}  # noqa: S311 - no secret
     moved = {**means, "b": means["b"] * (1 + 0.4 * spread)}
     quiet = [driver_of(*(durations(rng, 3000, means, spread=spread) for _ in "ab"), ratio=0.0) for _ in range(ROUNDS)]
-    found = [
+    results = [
         driver_of(durations(rng, 3000, moved, spread=spread), durations(rng, 3000, means, spread=spread), ratio=0.0)
         for _ in range(ROUNDS)
     ]
     assert sum(one.verdict != "not significant" for one in quiet) / ROUNDS <= 0.05
-    assert sum(one.outlying_group == "b" and one.verdict != "not significant" for one in found) / ROUNDS >= 0.8
+    assert sum(one.outlying_group == "b" and one.verdict != "not significant" for one in results) / ROUNDS >= 0.8
 
 
 def test_a_mix_shift_between_unequal_groups_is_usually_clear() -> None:
     rng, rates = random.Random(22), {"a": 0.9, "b": 0.6}  # noqa: S311 - no secret
-    found = [driver_of(week(rng, 2100, rates, [0.5, 0.5]), week(rng, 2100, rates, [0.7, 0.3])) for _ in range(100)]
-    assert sum(one.mixed and one.verdict == "clear" for one in found) / 100 >= 0.9
+    results = [driver_of(week(rng, 2100, rates, [0.5, 0.5]), week(rng, 2100, rates, [0.7, 0.3])) for _ in range(100)]
+    assert sum(one.mixed and one.verdict == "clear" for one in results) / 100 >= 0.9
 
 
 def test_more_tested_dimensions_need_stronger_evidence() -> None:
@@ -148,10 +148,10 @@ def grouped_counts(groups: Mapping[str, float]) -> GroupedSample:
 
 
 def test_counts_are_compared_by_growth_per_group() -> None:
-    found = driver_of(
+    result = driver_of(
         grouped_counts({"a": 200, "b": 400}), grouped_counts({"a": 100, "b": 400}), additive=True, ratio=0.0
     )
-    assert (found.groups, found.verdict, found.mixed) == (["a"], "clear", False)
+    assert (result.groups, result.verdict, result.mixed) == (["a"], "clear", False)
 
 
 @pytest.mark.parametrize("side", [{}, {"a": (10.0, 0.5)}])

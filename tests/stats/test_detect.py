@@ -75,8 +75,8 @@ def test_arbitrary_time_series_give_valid_findings(
         bool(merges),
     )
     outcome = detect(made, made if scale == "count" and None not in values else None)
-    for found in outcome.findings or []:
-        assert found.verdict in {"clear", "possible"}
+    for finding in outcome.findings or []:
+        assert finding.verdict in {"clear", "possible"}
 
 
 def time_series(
@@ -90,7 +90,7 @@ def time_series(
 
 def kinds(outcome: Outcome) -> list[str]:
     assert outcome.findings is not None
-    return [found.kind for found in outcome.findings]
+    return [finding.kind for finding in outcome.findings]
 
 
 def test_fewer_than_eight_buckets_are_reported_as_not_tested() -> None:
@@ -235,20 +235,20 @@ def test_hours_with_too_few_calls_yield_no_outlier() -> None:
 
 def weeks_of_calls(rng: random.Random, days: int, *, busy: int = 60) -> list[float | None]:
     """Calls per hour with nights, days and weekends."""
-    found = list[float | None]()
+    values = list[float | None]()
     for hour in range(24 * days):
         expected = (busy if 8 <= hour % 24 < 18 else 3) * (0.4 if hour // 24 % 7 >= 5 else 1)
-        found.append(float(max(0, round(rng.gauss(expected, math.sqrt(expected))))))
-    return found
+        values.append(float(max(0, round(rng.gauss(expected, math.sqrt(expected))))))
+    return values
 
 
 @pytest.mark.parametrize("days", [7, 14, 20, 28])
 def test_nights_and_weekends_yield_few_findings(days: int) -> None:
-    found = list[str]()
+    results = list[str]()
     for seed in range(20):
         calls = time_series(weeks_of_calls(random.Random(seed), days), HOUR, scale="count")  # noqa: S311 - no secret
-        found += kinds(detect(calls, calls))
-    assert len(found) <= 2
+        results += kinds(detect(calls, calls))
+    assert len(results) <= 2
 
 
 def test_a_custom_weekend_is_no_outlier() -> None:
@@ -262,7 +262,7 @@ def test_a_custom_weekend_is_no_outlier() -> None:
         detect(days, days, clock=Clock(weekend=weekend)) for weekend in (frozenset({4, 5}), frozenset({5, 6}))
     )
     assert kinds(theirs) == []
-    assert not [found for found in ours.findings or [] if found.kind == "outlier"], "it recurs, so it is a rhythm"
+    assert not [finding for finding in ours.findings or [] if finding.kind == "outlier"], "it recurs, so it is a rhythm"
 
 
 def test_only_unusual_hours_without_calls_are_an_outage() -> None:
@@ -272,7 +272,7 @@ def test_only_unusual_hours_without_calls_are_an_outage() -> None:
         for hour in range(24):
             values[24 * (7 * week + 6) + hour] = 0.0
     calls = time_series(values, HOUR, scale="count")
-    gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
+    gaps = [finding for finding in detect(calls, calls).findings or [] if isinstance(finding, Gap)]
     [(start, end, usual)] = [(gap.start, gap.end, gap.expected_calls) for gap in gaps]
     assert (start, end) == ("1971-01-13T10:00Z", "1971-01-13T12:00Z")
     assert usual == pytest.approx(120, abs=30)
@@ -293,7 +293,7 @@ def test_an_outage_of_days_ends_at_an_instant() -> None:
     values: list[float | None] = [100.0] * 28
     values[20] = values[21] = 0.0
     calls = time_series(values, DAY, scale="count")
-    gaps = [found for found in detect(calls, calls).findings or [] if isinstance(found, Gap)]
+    gaps = [finding for finding in detect(calls, calls).findings or [] if isinstance(finding, Gap)]
     assert [(gap.start, gap.end) for gap in gaps] == [("1971-01-24", "1971-01-26T00:00Z")]
 
 
@@ -314,5 +314,5 @@ def test_a_maximum_that_falls_with_fewer_calls_is_no_step() -> None:
         floats(times), floats(values), floats(sizes), DAY, "positive", is_mergeable=False, stable_from=math.inf
     )
     outcome = detect(highest)
-    assert not [found for found in outcome.findings or [] if found.kind in {"step", "trend or step", "trend"}]
+    assert not [finding for finding in outcome.findings or [] if finding.kind in {"step", "trend or step", "trend"}]
     assert any("depend on how many there are" in text for text in outcome.not_tested)

@@ -9,8 +9,8 @@ WITHOUT_ARITHMETIC = {"cekura_dashboards.stats", "cekura_dashboards.stats.findin
 
 def imported_with(*modules: str) -> set[str]:
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {*done.stdout.split()}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {*result.stdout.split()}
 
 
 def test_importing_all_tools_loads_no_numpy() -> None:
@@ -29,5 +29,5 @@ def test_linear_algebra_uses_one_thread_by_default() -> None:
     unset = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     for environment, threads in ((unset, "1"), (unset | {"OPENBLAS_NUM_THREADS": "3"}, "3")):
         command = [sys.executable, "-c", code]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert done.stdout.split() == [threads]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert result.stdout.split() == [threads]

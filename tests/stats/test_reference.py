@@ -65,9 +65,9 @@ def test_autocorrelation_is_estimated_from_four_weeks() -> None:
 
 
 def width(current: Sample, baseline: Sample, earlier: Sample) -> float:
-    found = compare("mean", current, baseline, VerdictTerms(earlier_days=earlier), ratio=1.0).ci95
-    assert found
-    return float(found[1] - found[0])
+    result = compare("mean", current, baseline, VerdictTerms(earlier_days=earlier), ratio=1.0).ci95
+    assert result
+    return float(result[1] - result[0])
 
 
 def test_autocorrelated_days_widen_the_interval() -> None:
@@ -88,8 +88,8 @@ def test_a_release_within_the_window_stays_clear() -> None:
     released = Sample(
         [cell._replace(value=cell.value - 0.15 * (i > 2)) for i, cell in enumerate(current.buckets)], 7 * DAY
     )
-    found = compare("mean", released, baseline, VerdictTerms(earlier_days=earlier), ratio=1.0)
-    assert found.verdict == "clear"
+    result = compare("mean", released, baseline, VerdictTerms(earlier_days=earlier), ratio=1.0)
+    assert result.verdict == "clear"
 
 
 def test_a_single_day_is_judged_by_its_own_daily_variation() -> None:
@@ -142,14 +142,14 @@ def test_events_in_earlier_days_hardly_widen_the_interval(kind: MeasureKind, eve
     for name in ("nothing", event):
         for seed in range(20):
             current, baseline, earlier = (with_event(name, side) for side in month(seed, 0.0, 0.02))
-            found = compare(kind, current, baseline, VerdictTerms(earlier_days=earlier)).ci95
-            assert found
-            widths[name] = widths.get(name, 0.0) + float(found[1] - found[0])
+            result = compare(kind, current, baseline, VerdictTerms(earlier_days=earlier)).ci95
+            assert result
+            widths[name] = widths.get(name, 0.0) + float(result[1] - result[0])
     assert widths[event] < 1.6 * widths["nothing"]
 
 
 def test_a_day_after_a_release_differs_clearly_from_a_week_before() -> None:
-    seen = list[str | None]()
+    observed = list[str | None]()
     for seed in range(20):
         _, _, earlier = month(seed, 0.0, 0.01)
         days = [
@@ -157,5 +157,5 @@ def test_a_day_after_a_release_differs_clearly_from_a_week_before() -> None:
             for i, cell in enumerate(earlier.buckets)
         ]
         sides = Sample(days[-1:], DAY), Sample(days[-8:-7], DAY)
-        seen.append(compare("mean", *sides, VerdictTerms(earlier_days=Sample(days[:-1], 0.0)), ratio=1.0).verdict)
-    assert seen.count("clear") >= 19
+        observed.append(compare("mean", *sides, VerdictTerms(earlier_days=Sample(days[:-1], 0.0)), ratio=1.0).verdict)
+    assert observed.count("clear") >= 19

@@ -31,10 +31,10 @@ numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 @given(st.integers(1_700_000_000, 1_800_000_000), st.integers(1, 800), st.sampled_from(ZONES))
 def test_calendar_arrays_match_single_instants(start: int, hours: int, zone: ZoneInfo) -> None:
     clock, times = Clock(zone), floats(float(start + i * HOUR) for i in range(hours))
-    found, each = calendar(times, clock), [clock.place(time) for time in times.tolist()]
-    assert (found.day - found.day[0]).tolist() == [place.day - each[0].day for place in each]
-    assert [*zip(found.weekday.tolist(), found.hour.tolist(), strict=True)] == [(p.weekday, p.hour) for p in each]
-    assert found.weekend.tolist() == [clock.kind(place.weekday) for place in each]
+    result, each = calendar(times, clock), [clock.place(time) for time in times.tolist()]
+    assert (result.day - result.day[0]).tolist() == [place.day - each[0].day for place in each]
+    assert [*zip(result.weekday.tolist(), result.hour.tolist(), strict=True)] == [(p.weekday, p.hour) for p in each]
+    assert result.weekend.tolist() == [clock.kind(place.weekday) for place in each]
 
 
 def test_days_start_at_local_midnight_across_clock_changes() -> None:

@@ -28,14 +28,14 @@ def summary(buckets: list[Bucket], span: Span = WEEK, function: str = "avg", **g
 
 def facts_of(summary: Summary) -> Json:
     """The facts as they are sent."""
-    found: Json = summary.facts.model_dump(mode="json", exclude_none=True)
-    return found
+    result: Json = summary.facts.model_dump(mode="json", exclude_none=True)
+    return result
 
 
 def test_averages_are_weighted_and_the_plain_mean_is_added_if_different() -> None:
-    found = summary([Bucket(START, 0.5, 900), Bucket(START + DAY, 1.0, 100)])
-    assert (found.n, facts_of(found)["overall"], facts_of(found)["mean_of_buckets"]) == (1000, 0.55, 0.75)
-    assert facts_of(found)["ci95"] == [0.519, 0.5806]
+    result = summary([Bucket(START, 0.5, 900), Bucket(START + DAY, 1.0, 100)])
+    assert (result.n, facts_of(result)["overall"], facts_of(result)["mean_of_buckets"]) == (1000, 0.55, 0.75)
+    assert facts_of(result)["ci95"] == [0.519, 0.5806]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_months_keep_their_own_buckets() -> None:
 
 def test_no_buckets_give_no_facts() -> None:
     for buckets in ([], days(None, None)):
-        found = summary(buckets)
-        assert (found.n, facts_of(found), found.series) == (0, {}, None)
+        result = summary(buckets)
+        assert (result.n, facts_of(result), result.series) == (0, {}, None)
 
 
 def test_one_bucket_has_no_extremes() -> None:
@@ -110,9 +110,9 @@ def test_one_bucket_has_no_extremes() -> None:
 
 
 def test_buckets_without_sample_counts_are_weighted_equally_with_a_note() -> None:
-    found = summary(days(0.2, 0.4, n=None))
-    assert (found.n, facts_of(found)["overall"]) == (None, 0.3)
-    assert any("no sample counts" in text for text in found.notes)
+    result = summary(days(0.2, 0.4, n=None))
+    assert (result.n, facts_of(result)["overall"]) == (None, 0.3)
+    assert any("no sample counts" in text for text in result.notes)
 
 
 def test_counts_stay_exact_and_others_have_four_digits() -> None:
@@ -130,9 +130,9 @@ def test_groups_are_sorted_by_size_and_the_rest_is_combined() -> None:
 
 
 def test_percentiles_of_groups_are_never_merged() -> None:
-    found = summary([Bucket(START, 5, 9, "a"), Bucket(START, 9, 9, "b")], function="p95", by="agent.id")
-    assert found.series is None
-    assert "highest" not in facts_of(found)
+    result = summary([Bucket(START, 5, 9, "a"), Bucket(START, 9, 9, "b")], function="p95", by="agent.id")
+    assert result.series is None
+    assert "highest" not in facts_of(result)
 
 
 buckets_of_time = st.lists(

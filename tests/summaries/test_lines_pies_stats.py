@@ -33,8 +33,8 @@ def drawn(points: list[Point], *, boolean: bool = False, most: int = 24) -> Summ
 
 def facts_of(summary: Summary) -> Json:
     """The facts as they are sent."""
-    found: Json = summary.facts.model_dump(mode="json", exclude_none=True)
-    return found
+    result: Json = summary.facts.model_dump(mode="json", exclude_none=True)
+    return result
 
 
 def calls(*values: float | None) -> list[Point]:
@@ -50,8 +50,8 @@ def test_a_line_reports_its_distribution_and_extreme_calls() -> None:
 
 
 def test_nulls_are_counted_and_excluded() -> None:
-    found = drawn(calls(1, None, 3))
-    assert (found.n, facts_of(found)["nulls"], facts_of(found)["mean"]) == (2, 1, 2)
+    result = drawn(calls(1, None, 3))
+    assert (result.n, facts_of(result)["nulls"], facts_of(result)["mean"]) == (2, 1, 2)
 
 
 def test_one_call_is_its_own_mean_and_percentiles() -> None:
@@ -72,9 +72,9 @@ def test_booleans_are_reported_as_a_rate() -> None:
 
 
 def test_a_series_counts_every_call_once_and_keeps_gaps() -> None:
-    found = drawn([Point(0, 2.0), Point(10, 4.0), Point(2 * HOUR, 9.0)])
-    assert found.series is not None
-    assert (found.series.step, found.series.value[:3], found.series.n) == ("1h", [3, None, 9], [2, 0, 1, *[0] * 21])
+    result = drawn([Point(0, 2.0), Point(10, 4.0), Point(2 * HOUR, 9.0)])
+    assert result.series is not None
+    assert (result.series.step, result.series.value[:3], result.series.n) == ("1h", [3, None, 9], [2, 0, 1, *[0] * 21])
 
 
 values = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=80)
@@ -114,9 +114,9 @@ def test_a_pie_reports_its_largest_slices_and_combines_the_rest() -> None:
 
 
 def test_wrong_percentages_are_recomputed_with_a_note() -> None:
-    found = pie([Slice("a", 75, 50.0), Slice("b", 25, 50.0)])
-    assert facts_of(found)["top"] == [["a", 75, 75.0], ["b", 25, 25.0]]
-    assert any("do not match" in text for text in found.notes)
+    result = pie([Slice("a", 75, 50.0), Slice("b", 25, 50.0)])
+    assert facts_of(result)["top"] == [["a", 75, 75.0], ["b", 25, 25.0]]
+    assert any("do not match" in text for text in result.notes)
 
 
 def test_labels_that_differ_in_case_or_spaces_are_noted() -> None:
@@ -134,11 +134,11 @@ def test_the_lead_of_the_largest_slice_has_an_interval() -> None:
 
 
 def test_grouped_slices_are_validated_per_group_and_summed() -> None:
-    found = pie([Slice("a", 1, 50.0, "x"), Slice("b", 1, 50.0, "x"), Slice("a", 2, 100.0, "y")], by="topic")
-    assert facts_of(found)["top"] == [["a", 3, 75.0], ["b", 1, 25.0]]
-    assert found.groups is not None
-    assert found.groups.top == [("x", 2, 2), ("y", 2, 2)]
-    assert found.notes == []
+    result = pie([Slice("a", 1, 50.0, "x"), Slice("b", 1, 50.0, "x"), Slice("a", 2, 100.0, "y")], by="topic")
+    assert facts_of(result)["top"] == [["a", 3, 75.0], ["b", 1, 25.0]]
+    assert result.groups is not None
+    assert result.groups.top == [("x", 2, 2), ("y", 2, 2)]
+    assert result.notes == []
 
 
 @given(st.lists(st.builds(Slice, st.none() | st.text(max_size=4), st.integers(0, 10**6)), max_size=40))
@@ -152,18 +152,20 @@ def test_slices_add_up_to_the_total(slices: list[Slice]) -> None:
 
 @pytest.mark.parametrize(("rate", "unit"), [(0.87, "ratio"), (87.0, "percent"), (1.0, "unknown"), (None, "unknown")])
 def test_a_stat_states_the_unit_of_each_figure(rate: float | None, unit: str) -> None:
-    found = stat({"total_calls": 123456, "success_rate": rate, "avg_duration": 61.234}, extra=[])
-    assert facts_of(found)["units"] == {"total_calls": "calls", "success_rate": unit, "avg_duration": "s"}
-    assert (found.n, facts_of(found)["total_calls"], facts_of(found)["avg_duration"]) == (123456, 123456, 61.23)
+    result = stat({"total_calls": 123456, "success_rate": rate, "avg_duration": 61.234}, extra=[])
+    assert facts_of(result)["units"] == {"total_calls": "calls", "success_rate": unit, "avg_duration": "s"}
+    assert (result.n, facts_of(result)["total_calls"], facts_of(result)["avg_duration"]) == (123456, 123456, 61.23)
 
 
 @given(st.permutations([Point(i * 900.0, float(i % 7), i, "ab"[i % 2]) for i in range(60)]))
 def test_call_values_are_independent_of_order(points: list[Point]) -> None:
-    found = calls_of(points)
+    result = calls_of(points)
     plain = calls_of(sorted(points))
-    assert (found.lowest, found.highest) == (plain.lowest, plain.highest) == (Point(0.0, 0.0, 0), Point(5400.0, 6.0, 6))
-    assert (found.times.tolist(), found.values.tolist()) == (plain.times.tolist(), plain.values.tolist())
-    assert {name: sorted(part) for name, part in found.groups.items()} == {
+    assert (
+        (result.lowest, result.highest) == (plain.lowest, plain.highest) == (Point(0.0, 0.0, 0), Point(5400.0, 6.0, 6))
+    )
+    assert (result.times.tolist(), result.values.tolist()) == (plain.times.tolist(), plain.values.tolist())
+    assert {name: sorted(part) for name, part in result.groups.items()} == {
         name: sorted(part) for name, part in plain.groups.items()
     }
-    assert sum(map(len, found.groups.values())) == len(found) == 60
+    assert sum(map(len, result.groups.values())) == len(result) == 60

@@ -25,11 +25,11 @@ async def browser() -> AsyncGenerator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(NO_BROWSER)
         pytest.skip(NO_BROWSER)
-    async with chromium() as found:
-        yield found
+    async with chromium() as result:
+        yield result
 
 
 @pytest.fixture(scope="module")
 async def host(browser: Browser) -> AsyncGenerator[Host]:
-    async with host_of(browser, shared_sandbox()) as found:
-        yield found
+    async with host_of(browser, shared_sandbox()) as result:
+        yield result

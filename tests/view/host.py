@@ -207,8 +207,8 @@ class Host:
         if call not in self._answers:
             result = await self.client.call_tool(tool, arguments)
             self._answers[call] = result.model_dump_json(by_alias=True, exclude_none=True)
-        found: Json = json.loads(self._answers[call])
-        return found
+        value: Json = json.loads(self._answers[call])
+        return value
 
     @asynccontextmanager
     async def show(
@@ -277,5 +277,5 @@ def numbers(value: Any) -> set[float]:
 def _numbers(value: Any) -> list[str]:
     items = [*value.values()] if is_object(value) else value if is_list(value) else []
     if items:
-        return [found for item in items for found in _numbers(item)]
+        return [entry for item in items for entry in _numbers(item)]
     return [json.dumps(value)] if isinstance(value, int | float) and not isinstance(value, bool) else []

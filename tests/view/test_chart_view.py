@@ -101,10 +101,10 @@ async def test_axe_reports_no_serious_violation(case: Shown) -> None:
         await case.change_theme(theme)
         options = f"{{ {rules}resultTypes: ['violations'] }}"
         await case.view.evaluate(SHORTEN)
-        found = await case.view.evaluate(f"axe.run({options}).then(result => result.violations)")
+        result = await case.view.evaluate(f"axe.run({options}).then(result => result.violations)")
         assert [
             (one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["failureSummary"])
-            for one in found
+            for one in result
             if one["impact"] in {"serious", "critical"}
         ] == []
 
@@ -115,8 +115,8 @@ async def test_headline_figures_and_verdicts_match_the_answer(host: Host) -> Non
         text = await shown.text()
         assert f"{100 * report['comparison']['current']['value']:g} % against" in text
         assert report["comparison"]["verdict"] in text
-        for found in report["findings"]:
-            assert f"{found['verdict']} {found['kind']}" in text.replace("\n", " ")
+        for finding in report["findings"]:
+            assert f"{finding['verdict']} {finding['kind']}" in text.replace("\n", " ")
 
 
 async def test_scores_of_0_and_5_are_drawn_as_a_rate(browser: Browser) -> None:

@@ -21,8 +21,8 @@ async def make(app: Any = None, *dashboards: int | str, window: str = "7d") -> R
 def data_of(report: Report) -> Json:
     match = re.search(r'id="data">(.*?)</script>', report.page, re.DOTALL)
     assert match is not None
-    found: Json = json.loads(match[1])
-    return found
+    result: Json = json.loads(match[1])
+    return result
 
 
 @pytest.mark.no_cover

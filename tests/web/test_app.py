@@ -59,8 +59,8 @@ async def test_completions_and_resources_use_the_key_of_each_request(era: Era) -
                 httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
                 Client(streamable_http_client(url, http_client=http), mode=era) as client,
             ):
-                found = await client.complete(reference, {"name": "dashboard", "value": "book"})
-                assert found.completion.values == expected
+                result = await client.complete(reference, {"name": "dashboard", "value": "book"})
+                assert result.completion.values == expected
                 if not expected:
                     with pytest.raises(MCPError, match="rejected the key"):
                         await client.read_resource("cekura://dashboards/12")
@@ -76,11 +76,11 @@ async def test_a_request_without_a_key_is_answered_with_403() -> None:
 @pytest.mark.parametrize("wants_progress", [True, False])
 async def test_answers_are_streamed_only_with_a_progress_token(wants_progress: bool) -> None:  # noqa: FBT001 - a parameter
     meta = {"_meta": {"progressToken": 7}} if wants_progress else {}
-    asked = {"name": "get_widgets_data", "arguments": {"dashboard_id": 11}, **meta}
+    arguments = {"name": "get_widgets_data", "arguments": {"dashboard_id": 11}, **meta}
     async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
         answer = await http.post(
             url,
-            json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked},
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments},
             headers={**HEADERS, "X-CEKURA-API-KEY": KEY, "MCP-Protocol-Version": "2025-11-25"},
         )
     kind = answer.headers["content-type"].partition(";")[0]

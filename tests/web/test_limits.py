@@ -107,17 +107,17 @@ async def test_probes_need_no_token_and_return_empty_bodies() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("status", "ready"), [(200, 200), (401, 200), (500, 503)])
 async def test_readiness_depends_on_the_api_and_is_cached(status: int, ready: int) -> None:
-    asked = list[str]()
+    requests = list[str]()
 
     async def projects(request: Request) -> Response:
-        asked.append(request.headers.get("x-cekura-api-key", ""))
+        requests.append(request.headers.get("x-cekura-api-key", ""))
         return Response(status_code=status)
 
     api = Starlette(routes=[Route("/user/v1/projects/", projects)])
     async with serving(lambda: api) as url, httpx.AsyncClient(**PLAIN) as http:
         answers = [(await http.get(f"{url}/readyz")).status_code for _ in range(3)]
     assert answers == [ready] * 3
-    assert asked == [""]
+    assert requests == [""]
 
 
 @pytest.mark.anyio
@@ -200,8 +200,8 @@ async def forget(_message: Any) -> None:
 
 
 def active_calls(limit: ConcurrencyLimit) -> int:
-    found: Counter[bytes] = vars(limit)["_under_way"]
-    return found.total()
+    result: Counter[bytes] = vars(limit)["_under_way"]
+    return result.total()
 
 
 @pytest.mark.anyio
@@ -501,8 +501,8 @@ def test_invalid_settings_prevent_the_start_of_workers(monkeypatch: pytest.Monke
 
 
 def test_workers_require_the_http_option() -> None:
-    done = typed("serve", "--workers", "2", "--sandbox")
-    assert (done.exit_code, "need --http" in done.stderr) == (2, True)
+    result = typed("serve", "--workers", "2", "--sandbox")
+    assert (result.exit_code, "need --http" in result.stderr) == (2, True)
 
 
 @contextmanager
@@ -529,11 +529,11 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 @posix
 @pytest.mark.anyio
 async def test_workers_share_connections_and_dead_ones_are_replaced() -> None:
-    seen = Counter[int]()
+    observed = Counter[int]()
 
     async def who(request: Request) -> Response:
         assert request.client is not None
-        seen[request.client.port] += 1
+        observed[request.client.port] += 1
         return JSONResponse({"count": 0, "next": None, "results": []})
 
     api = Starlette(routes=[Route("/dashboards/dashboards/", who)])
@@ -541,7 +541,7 @@ async def test_workers_share_connections_and_dead_ones_are_replaced() -> None:
         with workers(2, CEKURA_BASE_URL=upstream) as (process, url):
             answers = [await post(url) for _ in range(8)]
             assert {answer.status_code for answer in answers} == {200}
-            assert sorted(seen.values()) == [4, 4]  # each worker holds one connection to the API
+            assert sorted(observed.values()) == [4, 4]  # each worker holds one connection to the API
             before = children(process)
             os.kill(before[0], signal.SIGKILL)
             with anyio.fail_after(HANGS_S):

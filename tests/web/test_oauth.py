@@ -77,13 +77,13 @@ class Issuer:
         return {"issuer": self.name, "jwks_uri": f"{self.address}/keys"}
 
     async def _about(self, request: Request) -> Response:
-        found = (
+        documents = (
             {"/.well-known/oauth-authorization-server": self.default_metadata()}
             if self.metadata is None
             else self.metadata
         )
-        about = found.get(request.url.path)
-        return Response(status_code=404) if about is None else JSONResponse(self.default_metadata() | about)
+        document = documents.get(request.url.path)
+        return Response(status_code=404) if document is None else JSONResponse(self.default_metadata() | document)
 
     def published(self) -> Json:
         shown = list[Json]()
