@@ -4,13 +4,12 @@ import asyncio
 import gc
 import os
 import ssl
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
-from contextlib import asynccontextmanager, chdir, contextmanager
+from contextlib import asynccontextmanager, chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 import uvicorn
+from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner, Result
 from fastapi import FastAPI
 from mcp import Client
@@ -38,7 +38,7 @@ from cekura_dashboards.arguments.schema import input_schemas
 from cekura_dashboards_mcp.cli.main import main
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.server import create_server
-from cekura_sandbox import ApiVariant
+from cekura_sandbox import ApiVariant, create_app
 from cekura_sandbox.app import World, app_of
 from cekura_sandbox.faults import Faults
 from cekura_sandbox.store import Store
@@ -328,13 +328,11 @@ async def served(app: Any) -> AsyncGenerator[str]:
 
 
 @contextmanager
-def sandbox_process(calls: int) -> Generator[str]:
-    """The address of a sandbox that runs in a process of its own."""
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", str(calls)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
-        process.terminate()
+def sandbox_address(calls: int) -> Generator[str]:
+    """The address of a sandbox on the machine's clock, which a thread of this process serves."""
+    app = create_app(count=calls)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(app)) as address:
+        yield address
 
 
 @asynccontextmanager
@@ -415,6 +413,17 @@ def typed(
     with chdir(folder or Path()):
         runner = CliRunner(catch_exceptions=False)
         return runner.invoke(main, arguments, input=stdin, env={**dict.fromkeys(ours), **(environment or {})})
+
+
+def printed(program: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """The output of a Python program with these settings alone, run in this process."""
+    with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(StringIO()) as output:
+        for name in [name for name in os.environ if name.startswith("CEKURA_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        exec(program, {"__name__": "__main__"})  # noqa: S102 - the program is one of this repository's own pages
+    return output.getvalue()
 
 
 def text_of(result: CallToolResult) -> str:

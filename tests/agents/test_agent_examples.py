@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import BY_NAME, HANGS_S, Json, installed_apart
+from support import BY_NAME, HANGS_S, Json, installed_apart, printed, sandbox_address
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
@@ -49,16 +49,9 @@ def test_examples_call_the_server_through_their_framework(
 
 
 def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "sandbox", "--port", "0", "--calls", "2000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sandbox:
-        assert sandbox.stderr is not None
-        address = next(word.rstrip(".") for word in sandbox.stderr.readline().split() if word.startswith("http"))
-        result = subprocess.run(
-            [sys.executable, "-c", EXAMPLES[0]], capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S,
-            check=False, cwd=tmp_path, env={**KEPT, "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"},
-        )  # fmt: skip
-        sandbox.terminate()
-    assert result.returncode == 0, result.stderr
+    with sandbox_address(2000) as address:
+        settings = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
+        output = printed(EXAMPLES[0], tmp_path, settings)
     for said in (
         "This week at a glance ",
         'unsaved widget "Latency p95"',
@@ -66,5 +59,5 @@ def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> No
         'create 222 "Topics"',
         "No dashboard 99 for this key.",
     ):
-        assert said in result.stdout
-    assert result.stdout.count("Done. dashboard 11") == 2
+        assert said in output
+    assert output.count("Done. dashboard 11") == 2

@@ -13,7 +13,7 @@ from click.testing import Result
 from cekura_dashboards.boards import assert_board, read_board
 from cekura_dashboards.reports.expectations import NOT_YET
 from cekura_dashboards.stats.significance import wilson_interval
-from support import force, new_sandbox, open_tools, sandbox_process, typed
+from support import force, new_sandbox, open_tools, sandbox_address, typed
 
 NUMBERS = re.compile(r": ([\d.]+), 95 % interval ([\d.]+) to ([\d.]+), n (\d+)")
 RATE = "Success rate"
@@ -21,7 +21,7 @@ RATE = "Success rate"
 
 @pytest.fixture(scope="module")
 def address() -> Generator[str]:
-    with sandbox_process(12000) as address:
+    with sandbox_address(12000) as address:
         yield address
 
 

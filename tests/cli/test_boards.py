@@ -1,8 +1,6 @@
 """Dashboards as files, on the command line with a long-running sandbox."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -10,21 +8,16 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.boards import Board
-from support import PIE, typed
+from support import PIE, sandbox_address, typed
 
 FROM_STDIN = (["plan", "-"], ["apply", "-"], ["undo", "-"])
 LONG = "1" * 5000
-COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 
 @pytest.fixture(scope="module")
 def address() -> Generator[str]:
-    with subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0", "--calls", "500"], stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        yield next(word.rstrip(".") for word in process.stderr.readline().split() if word.startswith("http"))
-        process.terminate()
+    with sandbox_address(500) as address:
+        yield address
 
 
 @pytest.fixture

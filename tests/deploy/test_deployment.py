@@ -27,7 +27,7 @@ from cekura_dashboards import Settings
 from cekura_dashboards_mcp.protocol import calls
 from cekura_dashboards_mcp.web.middleware import KEEP_ALIVE_S
 from cekura_dashboards_mcp.web.settings import ServerSettings
-from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json
+from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json, sandbox_address
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -199,8 +199,8 @@ async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore)
 @pytest.fixture(scope="module")
 def api() -> Generator[str]:
     """A sandbox for all replicas."""
-    with program("sandbox", "--port", "0", "--calls", "500") as (_, url):
-        yield url
+    with sandbox_address(500) as address:
+        yield address
 
 
 @pytest.mark.anyio

@@ -27,7 +27,7 @@ from support import (
     connect,
     installed_apart,
     new_sandbox,
-    sandbox_process,
+    sandbox_address,
     shared_sandbox,
     text_of,
     typed,
@@ -136,7 +136,7 @@ async def test_invalid_calls_in_skill_steps_are_detected(step: str) -> None:
 
 @pytest.fixture
 def address() -> Generator[str]:
-    with sandbox_process(500) as address:
+    with sandbox_address(500) as address:
         yield address
 
 
