@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 PREFIX = "CEKURA_"
 MIN_KEY = 32
 CROSS_CHECKED = {"Settings": "projects", "ServerSettings": "oauth_issuer"}
-"""The variable to name in an error that concerns several."""
+"""The variable to name in errors that concern several."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 REFERENCE = re.compile(r"\$\w+|(\$|%)?\{[\w:.]+\}", re.ASCII)
-"""What chat clients pass for a variable that was not set when they were started."""
+"""The text that chat clients pass for a variable that was not set when they started."""
 NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 
 def usable_key(text: str) -> SecretStr:
-    """A key without surrounding white space.
+    """The key without surrounding white space.
 
     Raises:
         ValueError: if it cannot be sent in a header; the message does not contain it.
@@ -68,7 +68,7 @@ class Settings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _safe(cls, value: str) -> str:
-        """Where the key is sent; parsed as a URL, as ``http://localhost.example`` only looks like this machine."""
+        """The base URL if a key may be sent there; parsed, as ``http://localhost.example`` is not this machine."""
         value = value.strip()
         try:
             parts = urlsplit(value)
@@ -148,17 +148,17 @@ class Settings(BaseModel):
 
     @property
     def state_secrets(self) -> list[str]:
-        """The secrets that seal the state of a question to the user; the first one seals, all unseal."""
+        """The secrets that encrypt the state of a question to the user; the first one encrypts, all decrypt."""
         return _parts(self.state_keys)
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of a call; UTC where none is set and the project's is not known yet."""
+        """The time zone of a call; UTC if none is set and the project's is not known yet."""
         return self.zone_set or ZoneInfo("UTC")
 
     @property
     def zone_set(self) -> ZoneInfo | None:
-        """The time zone that was set; None: that of the project counts."""
+        """The configured time zone; None: use the project's."""
         return None if self.time_zone is None else ZoneInfo(self.time_zone)
 
     @property
@@ -174,10 +174,10 @@ def _parts(value: SecretStr | None) -> list[str]:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment; ``overrides`` ones take precedence.
+    """Settings from the environment; ``overrides`` take precedence.
 
     Raises:
-        SettingsError: with the first wrong variable, its value and what it may be.
+        SettingsError: with the first wrong variable, its value and the valid values.
     """
     return loaded(Settings, **overrides)
 

@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema, core_schema
 
 LABEL_LIMIT = 80
 MAX_NOTES, MAX_NOTE = 10, 400
-"""Of an answer; characters of a note. The longest of this program's own has 230: only names make one longer."""
+"""Maximum notes of an answer, and characters of a note: the longest has 230, unless it contains names."""
 _BLANKS, _ALIKE = re.compile(r"\A\s+|\s+\Z|\s{2,}"), re.compile(r"(\s)\1*")
 _USER = re.compile(r"(?:(?<=//)|^)[^/?#\s]*@")
 _PLACE = re.compile(r"\[\d+\]")
@@ -135,7 +135,7 @@ class UntrustedText(str):
 
 
 SafeText = Annotated[str, WrapValidator(lambda value, read: value if isinstance(value, UntrustedText) else read(value))]
-"""In an answer: this program's own text, or ``UntrustedText``."""
+"""Text in an answer: this program's own, or ``UntrustedText``."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[\dT:.Z+-]{0,24}", re.ASCII)
 
 
@@ -311,7 +311,7 @@ def plain(value: Any) -> str:
 
 
 MAX_DEPTH = 100
-"""Levels of nesting: more than any board or configuration has, fewer than Python's recursion limit."""
+"""Maximum levels of nesting: more than any board or configuration has, fewer than Python's recursion limit."""
 
 
 class NotJson(ValueError):
@@ -344,7 +344,7 @@ def read_json(text: str | bytes, *, duplicates: bool = False) -> Any:
         raise NotJson("is not UTF-8, UTF-16 or UTF-32 text") from None
     except RecursionError:
         raise _too_deep() from None
-    except ValueError:  # the only other one
+    except ValueError:  # the only other case
         raise NotJson(f"has a number of more than {sys.get_int_max_str_digits()} digits") from None
     level: list[Any] = [parsed]
     for _ in range(MAX_DEPTH):

@@ -1,4 +1,4 @@
-"""What a tool is: its models and the marks of their fields, its description, and the functions that run it."""
+"""The type of a tool: its models and the marks of their fields, its description, and the functions that run it."""
 
 import types
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ def annotation(info: FieldInfo) -> Any:
 
 
 def plain_type(kind: Any) -> tuple[Any, Reference | None]:
-    """The type without ``| None`` and marks; and its ``Reference`` mark, if any."""
+    """The type without ``| None`` and marks, and its ``Reference`` mark, if any."""
     if get_origin(kind) in {Union, types.UnionType}:
         options = [option for option in get_args(kind) if option is not type(None)]
         kind = options[0] if len(options) == 1 else Any
@@ -48,7 +48,7 @@ class Request(BaseModel):
 
 
 class Drawable(Protocol):
-    """What a chart view draws for an answer."""
+    """The data that a chart view draws for an answer."""
 
     def to_json(self, room: int, shorter: dict[str, Any]) -> dict[str, Any]:
         """The drawing in at most ``room`` bytes. ``shorter``: the structured answer, as a fallback."""

@@ -1,4 +1,4 @@
-"""Structs and arrays, cheap to import: ``replace`` of msgspec, type-checked, and NumPy when it is first used.
+"""Structs and arrays, cheap to import: msgspec's ``replace``, type-checked, and NumPy on first use.
 
 A ``msgspec.Struct`` takes a fortieth of a data class's time to define. Importing NumPy takes longer than starting the
 server: a server that lists its tools needs none, and one that reads charts imports it in a thread while its first
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
-    from dataclasses import replace  # type checkers take a Struct for a data class, and check what is put in its place
+    from dataclasses import replace  # type checkers treat a Struct as a data class, and check the replaced fields
 
     import numpy as np
     import numpy.typing as npt
@@ -30,7 +30,7 @@ else:
     Array = Places = Flags = Any
 
     class _Numpy:
-        """Stands for the module, and imports it when something of it is first used."""
+        """A proxy for the module, imported when an attribute is first used."""
 
         def __getattr__(self, name: str) -> Any:
             value = getattr(import_module("numpy"), name)

@@ -35,7 +35,7 @@ from cekura_dashboards.text import named, untrusted
 SAVE_ALERT = "save_alert"
 CHANGEABLE = ("name", "enabled", "source", "threshold", "notifications")
 NEEDED = {"name", "project", "source_id"}
-"""Without these there is no alert."""
+"""Fields that every alert needs."""
 NO_ROUTING = (
     "no notifications are set: it goes to every Slack workspace of the project, if there is one; else it is silent "
     "(the API's documents disagree). Ask the user for slack_workspace"
@@ -45,7 +45,7 @@ MAX_ALIKE = 3
 
 
 def _as_previewed(schema: JsonObject) -> None:
-    """What preview_alert describes is not described again."""
+    """Marks arguments that preview_alert describes already."""
     for name in AlertRequest.model_fields:
         schema["properties"][name].pop("description", None)
         schema["properties"][name]["known"] = True
@@ -87,10 +87,10 @@ class SaveAlertRequest(AlertRequest, PlannedRequest):
 
 
 class AlertEdit(Struct, frozen=True):
-    """One operation. ``fields``: to send, none of a delete; ``before``: the alert, None of a create.
+    """One operation. ``fields``: to send, empty for a delete; ``before``: the alert, None for a create.
 
-    ``existing_ids``: of the alerts of the project; ``old_id``: of the deleted one that this brings back; ``alike``:
-    the alerts that are left like one that is deleted.
+    ``existing_ids``: the ids of the project's alerts; ``old_id``: of the deleted one that this restores; ``alike``: the
+    alerts that remain with the name and metric of a deleted one.
     """
 
     before: Alert | None
@@ -138,7 +138,7 @@ async def plan_alert(context: ToolContext, request: SaveAlertRequest) -> Plan[Al
 
 
 def _filled(value: Any) -> Any:
-    """An object without its empty keys: a key that was taken away may stay as null."""
+    """An object without empty keys, because a removed key may remain as null."""
     parts = as_object(value)
     return value if parts is None else {name: part for name, part in parts.items() if or_none(part) is not None}
 
@@ -198,7 +198,7 @@ def _name(subject: AlertSubject, setting: AlertSetting) -> str:
 
 
 def _alike(alerts: Sequence[Alert], fields: JsonObject) -> list[str]:
-    """The alerts that watch the same metric already; whether one is the same."""
+    """Notes on alerts that already watch the same metric, and whether one is identical."""
     others = [alert for alert in alerts if alert.source_id == fields["source_id"]]
     texts = list[str]()
     for alert in others[:MAX_ALIKE]:
@@ -257,7 +257,7 @@ def _operation(
 
 
 def _merged(stored: Any, new: Any) -> Any:
-    """As the API merges it: key by key."""
+    """The stored object after the API has merged the new one, key by key."""
     old, changes = as_object(stored), as_object(new)
     return new if old is None or changes is None else {**old, **changes}
 
@@ -270,9 +270,9 @@ def _differs(stored: Any, new: Any) -> bool:
 
 
 def undo_update_arguments(before: Alert, sent: JsonObject) -> JsonObject:
-    """The call that puts back each field, and of objects each key, that was sent.
+    """The call that restores each sent field, and in objects each sent key.
 
-    A direction that is absent or null is put back as the empty text, which means the same and is accepted.
+    A direction that was absent or null is restored as the empty text, which means the same and is accepted.
     """
     back: JsonObject = {}
     for name, value in sent.items():
@@ -285,7 +285,7 @@ def undo_update_arguments(before: Alert, sent: JsonObject) -> JsonObject:
 
 
 def undo_delete_arguments(before: Alert) -> JsonObject:
-    """The call that creates the alert again. A null says no more than an absent key, and the API may refuse it."""
+    """The call that creates the alert again, without nulls, which equal absent keys and which the API may refuse."""
     fields = {name: _without_nulls(value) for name, value in before.fields().items() if value is not None}
     return {"restore": fields, "old_id": before.id}
 
@@ -300,13 +300,13 @@ def covered_alert(alert: Alert) -> Covered:
 
 
 def covered_like(alerts: Sequence[Alert], fields: Mapping[str, Any]) -> Covered:
-    """The alerts of this name on this metric: one more means that it was already created."""
+    """The alerts with this name on this metric: one more means that it was already created."""
     alike = [a.id for a in alerts if same(a.name, fields.get("name")) and a.source_id == fields.get("source_id")]
     return {f"alerts like it on metric {fields.get('source_id')}": {"alerts": sorted(alike)}}
 
 
 def alert_operation(edit: AlertEdit, stored: Alert | None) -> EditOperation:
-    """What was done, as a receipt lists it."""
+    """The operation as a receipt lists it."""
     if stored is None:
         done = _operation("delete", edit.before, {}, {})
         return done.model_copy(update={"fields": None})
@@ -316,7 +316,7 @@ def alert_operation(edit: AlertEdit, stored: Alert | None) -> EditOperation:
 
 
 def alert_differences(fields: JsonObject, stored: Alert) -> list[str]:
-    """Where the stored state differs from the request; of objects, in the keys that were sent."""
+    """Where the stored state differs from the request; in objects, only the sent keys are compared."""
     texts = list[str]()
     for name, value in fields.items():
         new, now = as_object(value), as_object(stored.stored(name)) or {}
@@ -331,7 +331,7 @@ def alert_differences(fields: JsonObject, stored: Alert) -> list[str]:
 
 
 async def send_alert(context: ToolContext, edit: AlertEdit) -> WriteResult[Alert | None]:
-    """Carry out an edit; what is stored then, None after a delete.
+    """Carry out an edit, and return the stored alert; None after a delete.
 
     Raises:
         EditFailed: when the response was lost and the edit was not applied, or that is unknown.
@@ -350,10 +350,10 @@ async def _create(api: CekuraClient, fields: JsonObject) -> Alert | None:
 
 
 def _whole(answer: Alert, fields: JsonObject) -> Alert:
-    """The answer to a write.
+    """The alert in the response to a write.
 
     Raises:
-        UnreadableAnswer: if it does not show every field that was sent, so that the alert is read.
+        UnreadableAnswer: if a sent field is missing, so that the alert has to be read.
     """
     if missing := {*fields} - answer.model_fields_set:
         raise UnreadableAnswer(f"it does not show {', '.join(sorted(missing))}")
@@ -366,7 +366,7 @@ async def _delete(api: CekuraClient, number: int) -> Alert | None:
 
 
 async def _update(api: CekuraClient, before: Alert, fields: JsonObject) -> Alert | None:
-    """The alert as the answer shows it; it need not name the metric and the project, which cannot be changed."""
+    """The alert in the response, which may omit the metric and the project: they cannot change."""
     answer = _whole(await api.update_alert(before.id, fields), fields)
     fixed = {name: getattr(before, name) for name in ("project", "source_id")}
     kept = {name: before.stored(name) for name in CHANGEABLE if name not in answer.model_fields_set}
@@ -386,7 +386,7 @@ def _look_for_new(edit: AlertEdit) -> Any:
 
 def _look_for_none(edit: AlertEdit) -> Any:
     async def look(api: CekuraClient) -> ReadBack[Alert | None]:
-        """By the list: a deleted alert may still be read by its id, as its history stays."""
+        """Check the list, because a deleted alert may still be readable by its id."""
         number = edit.before.id if edit.before else None
         is_there = number in {alert.id for alert in await api.alerts(edit.project)}
         return ReadBack({edit.what: "not applied" if is_there else "applied"}, None)

@@ -20,7 +20,7 @@ MOST_SHOWN = 120
 
 
 class EditOperation(BaseModel):
-    """One operation on a widget, or on a thing of another kind. ``fields`` maps a field to ``[before, after]``."""
+    """One operation on a widget, a dashboard or an alert. ``fields`` maps a field to ``[before, after]``."""
 
     op: Literal["create", "update", "delete"]
     kind: Literal["dashboard", "alert", "project"] | None = None

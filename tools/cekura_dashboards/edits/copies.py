@@ -30,7 +30,7 @@ NAMED: dict[str, EntityKind] = {"agent.agent_name": "agent", "metric_evaluations
 
 
 class Translation(Struct, frozen=True):
-    """``value`` with the ids of another project. ``matched``: replaced ids; ``missing``: what that project lacks."""
+    """``value`` with the ids of another project. ``matched``: replaced ids; ``missing``: unmatched names."""
 
     value: Any
     matched: dict[str, None] = field(default_factory=dict[str, None])
@@ -135,7 +135,7 @@ def _names_in(value: JsonObject | None) -> list[tuple[EntityKind, str]]:
 
 
 def _unknown(names: Iterable[tuple[EntityKind, str]], names_by_kind: Names) -> list[tuple[EntityKind, str]]:
-    """The names that nothing has, ignoring case."""
+    """The names that do not exist, ignoring case."""
     folded = {kind: {title.casefold() for title in titles.values()} for kind, titles in names_by_kind.items()}
     return [(kind, name) for kind, name in names if name.casefold() not in folded[kind]]
 

@@ -22,7 +22,7 @@ from cekura_dashboards.text import noun_and_names
 MetadataPath = tuple[str, ...]
 EDGES = ("x", "y", "w", "h")
 COLUMNS = 12
-"""Of an unknown grid. A grid with narrower contents may still be this wide."""
+"""Columns of an unknown grid. A grid with narrower contents may still be this wide."""
 
 
 @dataclass
@@ -122,13 +122,13 @@ class Grid:
         return Box(0, 0, w, h)
 
     def put(self, key: int, box: Box) -> None:
-        """Put it there; ``settle`` moves others out of the way."""
+        """Place it there; ``settle`` moves others out of the way."""
         box.x = max(0, min(box.x, self.columns - box.w))
         self.boxes[key] = box
         self.moved[key] = None
 
     def put_last(self, key: int, box: Box) -> None:
-        """Put it beside the last one if there is room, else below all."""
+        """Place it beside the last one if there is room, else below all."""
         others = self._others(key)
         last = max(others, key=lambda other: (other.y, other.x), default=Box(0, 0, 0, 0))
         if not self._fits(key, box, last.right, last.y):
@@ -136,14 +136,14 @@ class Grid:
         self.boxes[key] = box
 
     def put_on_top(self, key: int, box: Box) -> None:
-        """Put it in a row of its own above all."""
+        """Place it in a row of its own above all."""
         self.boxes.pop(key, None)
         self._make_room(0, box.h)
         box.x, box.y = 0, 0
         self.boxes[key] = box
 
     def put_after(self, key: int, after: int, box: Box) -> None:
-        """Put it to the right of another if there is room, else in a row of its own below."""
+        """Place it to the right of another if there is room, else in a row of its own below."""
         self.boxes.pop(key, None)
         anchor = self.boxes[after]
         if not self._fits(key, box, anchor.right, anchor.y):

@@ -1,4 +1,4 @@
-"""Plans: what an edit would do, from reads alone; the tools that carry plans out; the plan of a bulk edit."""
+"""Plans: what an edit would do, from reads only; the tools that carry out plans; the plan of a bulk edit."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -45,8 +45,8 @@ MAX_LISTED = 12
 class Plan(Struct, Generic[W], frozen=True, kw_only=True):
     """What an edit would do, and the stored state when it was planned. Planning writes nothing.
 
-    ``work``: what the tool's commit carries out; ``changes``: the same as a receipt lists it. A plan_id signs
-    ``operations`` and ``covered``; that of an undo signs ``covered_by_undo`` instead, if given: only what the edit
+    ``work``: the input of the tool's commit; ``changes``: the same as a receipt lists it. A plan_id signs
+    ``operations`` and ``covered``; for an undo it signs ``covered_by_undo`` instead, if given: only what the edit
     made, so that edits by others do not block the undo. ``stamps``: when the covered things were last changed.
     ``drops_range``: charts lose their date range. ``origin``: of the request's plan_id, if any; ``approved``: the user
     agreed.
@@ -124,7 +124,7 @@ def checked(context: ToolContext, plan: Plan[W], request: PlannedRequest) -> Pla
 
 
 def not_yet(context: ToolContext, plan: Plan[Any]) -> Receipt | None:
-    """The answer to a plan that is empty or needs consent; None for one to carry out."""
+    """The answer to a plan that is empty or needs consent; None if the plan can be carried out."""
     if plan.is_empty:
         outcome = "nothing_to_do"
     elif plan.needs_plan(context.settings.confirm):

@@ -30,7 +30,7 @@ DETAILED = 6
 """Up to this many covered things, the digests are per field."""
 
 Covered = Mapping[str, Mapping[str, Any]]
-"""What must not change: stored fields by name (``widget 12``)."""
+"""The state that must not change: stored fields by name (``widget 12``)."""
 
 
 class Signer(Struct, frozen=True):
@@ -112,7 +112,7 @@ def _digests(covered: Covered) -> str:
 
 
 def _moved_fields(digests: str, covered: Covered) -> list[str]:
-    """What differs from the digested state, with its new value."""
+    """The differences from the digested state, with the new values."""
     if len(covered) > DETAILED:
         expected = [(name, "", _digest(covered[name], 4)) for name in sorted(covered)]
     else:

@@ -150,12 +150,12 @@ class ReadMetricTypes(NamedTuple):
 
 
 async def metric_types(context: ToolContext, project: int | None, *configs: WidgetConfig) -> ReadMetricTypes:
-    """The types of a project's metrics; None if no metric is plotted, no project is known, or they cannot be read.
+    """The types of a project's metrics; None if no metric is plotted, the project is unknown, or they cannot be read.
 
     A warning says if they cannot be read.
 
     Raises:
-        KeyRejected: as nothing else can be read either.
+        KeyRejected: because nothing else can be read either.
     """
     if project is None or not any(config.field == METRIC_VALUE for config in configs):
         return ReadMetricTypes(None, [])
@@ -172,9 +172,9 @@ async def metric_types(context: ToolContext, project: int | None, *configs: Widg
 async def why_refused(
     context: ToolContext, refusal: Refused, config: WidgetConfig, path: str, project: int | None = None
 ) -> DashboardsError:
-    """Why the API refused a chart, if the metrics that its metric is one of tell; else what the API said.
+    """Why the API refused a chart, according to the types of the project's metrics; otherwise the API's own reason.
 
-    ``project``: that of the chart, if known.
+    ``project``: the project of the chart, if known.
     """
     if config.field != METRIC_VALUE:
         return refusal
@@ -239,7 +239,7 @@ def doubts(config: WidgetConfig, path: str, metrics: MetricTypes | None) -> list
 
 
 def combinations(config: WidgetConfig, metrics: MetricTypes | None) -> tuple[str, Combinations | None]:
-    """What is plotted, in words, and its valid combinations; None if unknown."""
+    """The plotted field or metric in words, and its valid combinations; None if unknown."""
     field = config.field or ""
     if field == METRIC_VALUE:
         kind = metrics.types.get(config.metric or 0) if metrics else None

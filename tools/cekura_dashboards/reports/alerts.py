@@ -1,4 +1,4 @@
-"""What an alert would have done over the past month: its firings beside the changes that this product's tests find."""
+"""An alert replayed over the past month: its firings, and the changes that this product's tests find."""
 
 import math
 from collections import Counter
@@ -39,19 +39,19 @@ from cekura_dashboards.values import Array, np, replace
 
 ALL_AGENTS = "all agents"
 TESTS = 4
-"""Kinds of findings looked for in one series, as ``find_changes`` counts them."""
+"""The number of tests of one series, as counted in ``find_changes``."""
 MAX_CALLS, MAX_AGENTS, MAX_CHANGES = 6, 7, 6
-"""Listed; the rest is counted."""
+"""Maximum listed; the rest is counted."""
 MONTH = 28 * DAY
-"""A span of at least this may hold the one firing that a month may have."""
+"""The minimum span for which one firing, the allowance of a month, is accepted."""
 MOST_DEVIATIONS = 10.0
-"""A larger multiplier is no setting that anybody would use."""
+"""The largest multiplier that is suggested."""
 TENTHS = 10
 """Suggested multipliers are rounded up to a tenth."""
 
 
 class SettingResult(BaseModel):
-    """How often one setting would have fired, and within what."""
+    """How often one setting would have fired, within changes and without."""
 
     setting: str
     fired: int
@@ -86,7 +86,7 @@ class ReplayedAlert(BaseModel):
 
 
 class Interval(Struct, frozen=True):
-    """A change, and when it holds. ``agent``: whose it is, as it is shown; ``whole``: of all agents together."""
+    """A change and its time. ``agent``: as shown; ``whole``: of all agents together."""
 
     agent: str | None
     whole: bool
@@ -98,9 +98,9 @@ class Interval(Struct, frozen=True):
 
 
 def find_intervals(scores: Scores, clock: Clock, names: Mapping[str, str]) -> tuple[list[Interval], str | None]:
-    """The changes of the metric's daily means, of each agent and of all together, corrected together; or why none.
+    """The changes in the metric's daily means, per agent and overall, corrected together; or why there are none.
 
-    A step holds until the next one of the same series, or until now.
+    A step lasts until the next one of the same series, or until now.
     """
     chart = scores.bars.chart
     if chart is None:
@@ -169,7 +169,7 @@ def _seconds(text: str | None) -> float:
 
 
 def _ended(intervals: Sequence[Interval]) -> list[Interval]:
-    """Each step ends where the next one of its series begins."""
+    """The steps, each ending where the next one of its series begins."""
 
     def later(step: Interval) -> list[float]:
         same = (one for one in intervals if one.is_step and (one.agent, one.whole) == (step.agent, step.whole))
@@ -179,7 +179,7 @@ def _ended(intervals: Sequence[Interval]) -> list[Interval]:
 
 
 class _Firing(Struct, frozen=True):
-    """A call at which an alert fires. ``verdict``: of the change that it lies within; empty for none."""
+    """A call at which an alert fires. ``verdict``: of the change around it; empty without one."""
 
     agent: AgentScores
     place: int
@@ -198,7 +198,7 @@ class Replay(Struct, frozen=True):
     names: dict[str, str]
 
     def firings(self, setting: AlertSetting) -> list[_Firing]:
-        """In order of time."""
+        """The firings in order of time."""
         firings = [
             _Firing(agent, place, self._verdict(agent, place))
             for agent in self.scores.agents
@@ -211,16 +211,16 @@ class Replay(Struct, frozen=True):
 
     @property
     def is_month(self) -> bool:
-        """Whether the scores cover a month, in which one firing may be."""
+        """Whether the scores cover a month, for which one firing is accepted."""
         return (self.scores.end - self.scores.start).total_seconds() >= MONTH
 
     @property
     def allowed(self) -> int:
-        """The firings without a change that a quiet setting may have."""
+        """The number of firings without a change that is accepted of a quiet setting."""
         return int(self.is_month)
 
     def unready(self, setting: AlertSetting) -> int:
-        """The calls of a trend that come before each agent's first full window."""
+        """The calls before each agent's first full window, at which a trend cannot fire."""
         if not isinstance(setting, Trend):
             return 0
         return sum(min(setting.window, len(agent.scores)) for agent in self.scores.agents)
@@ -251,10 +251,10 @@ class Replay(Struct, frozen=True):
         )
 
     def quieter(self, setting: AlertSetting) -> AlertSetting | None:
-        """The most sensitive setting like this one that fires at most once without a change; None if there is none.
+        """The most sensitive similar setting that fires at most once without a change; None if there is none.
 
-        Of a trend the multiplier is raised, of a threshold the breaches. A failure alert has nothing to raise, so a
-        trend that watches for a fall takes its place, with no smaller multiplier than the presets have.
+        For a trend the multiplier is raised, for a threshold the breaches. A failure alert has neither, so a
+        trend that watches for a fall replaces it, with at least the smallest multiplier of the presets.
         """
         allowed = self.allowed
         if isinstance(setting, Threshold):
@@ -272,7 +272,7 @@ class Replay(Struct, frozen=True):
         return replace(trend, multiplier=max(multiplier, lowest))
 
     def _heights(self, of_agent: Callable[[Array], Array]) -> list[float]:
-        """How far calls without a change go beyond what is usual, in ascending order; only those that do."""
+        """The distances beyond the limits of calls without a change, in ascending order."""
         heights = list[float]()
         for agent in self.scores.agents:
             measured = of_agent(agent.scores)
@@ -286,7 +286,7 @@ def _day(firing: _Firing) -> str:
 
 
 def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | None]) -> ReplayedAlert:
-    """What a setting would have done. ``link``: of a call, by its id."""
+    """The replay of a setting. ``link``: returns the address of a call by id."""
     scores, firings = replay.scores, replay.firings(setting)
     by_day = Counter(map(_day, firings))
     by_agent = Counter(str(plain(replay.name(firing.agent))) for firing in firings)
@@ -319,7 +319,7 @@ def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | 
 
 
 def _presets(setting: AlertSetting) -> list[Trend]:
-    """The presets, which watch the same way."""
+    """The presets, with the direction of this setting."""
     direction = setting.direction if isinstance(setting, Trend) else "both"
     return [replace(preset, direction=direction) for preset in PRESETS.values()]
 

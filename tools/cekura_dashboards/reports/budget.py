@@ -1,8 +1,8 @@
-"""How reports fit their budget: detail is omitted first, nothing is cut in the middle, and reports say what is missing.
+"""Fits reports into their budget: detail goes first, nothing is cut in the middle, and reports name what is missing.
 
-Several reports share one pool: what one does not need, another gets. Never omitted: what is plotted, of which calls,
-over which window, the headline value with n, every finding with its verdict, the verdict of a comparison. Tables, as
-aligned text or as CSV, get what is left.
+Several reports share one pool: room that one does not need goes to others. Never omitted: what is plotted, which calls
+and window, the headline value with n, every finding with its verdict, the verdict of a comparison. Tables, as aligned
+text or as CSV, get the rest.
 """
 
 import json
@@ -41,7 +41,7 @@ ALONE = "request the widget alone"
 COUNTS = "n per bucket"
 FINER = "a finer series"
 SEVERAL = 3
-"""A note that this many widgets share is listed once."""
+"""A note shared by this many widgets is listed once."""
 HEADLINES = (
     "overall", "total", "rate", "mean", "total_calls", "success_rate", "min", "max", "p50", "p95", "p99",
     "typical_bucket_p50", "typical_bucket_p95", "typical_bucket_p99", "ci95", "first", "last",
@@ -77,7 +77,7 @@ def size_of(report: WidgetReport) -> float:
 
 
 class CommonParts(Struct, frozen=True):
-    """What reports share: the window and calls of all, and notes, each with its widgets."""
+    """Common parts of reports: the window and calls of all, and notes, each with its widgets."""
 
     window: WindowShown | None
     where: str | None
@@ -127,7 +127,7 @@ def _without(item: WidgetReport, repeated: Collection[str]) -> WidgetReport:
 
 
 def _leave_out(item: WidgetReport, what: str, **changes: Any) -> WidgetReport:
-    """The report with a note on what it omits, and how to get that."""
+    """The report with a note on what it omits and how to get it."""
     earlier = [text for text in item.omitted or [] if text != ALONE]
     left_out = [*earlier, *([what] if what not in earlier else []), ALONE]
     return item.model_copy(update={**changes, "omitted": left_out})
@@ -191,7 +191,7 @@ def _groups_to(item: WidgetReport, most: int) -> WidgetReport:
 
 
 def _fewer_changes(item: WidgetReport) -> WidgetReport:
-    """Of the changed groups, the two most significant."""
+    """The two most significant of the changed groups."""
     group_changes = item.group_changes
     if group_changes is None or len(group_changes.top) <= FEWER:
         return item
@@ -209,7 +209,7 @@ def _short_profile(item: WidgetReport) -> WidgetReport:
 
 
 def _bare_profile(item: WidgetReport) -> WidgetReport:
-    """A profile without its values: only what stands out."""
+    """A profile without its values: only the slots that stand out."""
     profile = item.profile
     if profile is None or not profile.value:
         return item
@@ -312,7 +312,7 @@ def _short_names(item: WidgetReport) -> WidgetReport:
 
 
 def _without_all_calls(item: WidgetReport) -> WidgetReport:
-    """Only n, without how many calls there are in all, unless that share changed."""
+    """Only n, without the number of all calls, unless the share of calls evaluated changed."""
     if item.evaluated is None or item.evaluated.share_changes:
         return item
     return item.model_copy(update={"evaluated": None})
@@ -326,11 +326,11 @@ STEPS: tuple[Callable[[WidgetReport], WidgetReport], ...] = (
 
 
 MOST_ROWS = 1000
-"""More never fit into an answer: the shortest rows have nine characters."""
+"""The maximum that can fit into an answer: the shortest rows have nine characters."""
 FOR_REPORTS = WHOLE_ANSWER // 2
-"""Of the room of an answer with tables: what its reports may use."""
+"""The share of an answer with tables that its reports may use."""
 FOR_HEAD = 120
-"""What the line above a table may use."""
+"""Characters reserved for the line above a table."""
 FORMULA = frozenset("=+-@\t\r＝＋－＠")  # noqa: RUF001 - the full-width forms
 """First characters of a cell that a spreadsheet runs as a formula. Source: OWASP, CSV Injection."""
 CSV_LINE_END = "\r\n"
@@ -339,9 +339,9 @@ CSV_LINE_END = "\r\n"
 def fit_tables(
     reports: Sequence[WidgetReport], how: TableFormat, first_row: int, *, head: int = 0
 ) -> list[WidgetReport]:
-    """Fit the reports and, into the rest of the answer, the rows of their tables from ``first_row`` on.
+    """Fit the reports, and the rows of their tables from ``first_row`` on into the rest of the answer.
 
-    What a short table does not need, another gets. ``head``: characters of the answer that are used.
+    Room that a short table does not need goes to others. ``head``: characters of the answer already used.
     """
     bare = [report.model_copy(update={"table": None, "series": None}) for report in reports]
     fitted = fit(bare, head=head, most=FOR_REPORTS, charted=False)
@@ -356,12 +356,12 @@ def fit_tables(
 
 
 def without_table(report: WidgetReport) -> WidgetReport:
-    """For a drawing, which has series of its own."""
+    """The report for a drawing, which has its own series."""
     return report.model_copy(update={"table": None})
 
 
 def _cut_table(table: Table, how: TableFormat, first_row: int, room: float) -> tuple[Table, float]:
-    """As many rows as fit, and the room that they take."""
+    """As many rows as fit, and their size."""
     page = table.model_copy(
         update={"format": how, "first_row": first_row, "rows": table.rows[first_row - 1 : first_row - 1 + MOST_ROWS]}
     )
@@ -380,7 +380,7 @@ def _cut_table(table: Table, how: TableFormat, first_row: int, room: float) -> t
 
 
 def table_blocks(report: WidgetReport) -> list[str]:
-    """The table of a report: a line that says which rows these are, then the rows; empty without a table."""
+    """The table of a report: a line with the range of rows, then the rows; empty without a table."""
     table = report.table
     if table is None:
         return []
@@ -432,7 +432,7 @@ def csv_lines(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[st
     >>> print("; ".join(csv_lines(["group", "n"], [["=1+1", 0], ["a, b", None]])))
     "group","n"; "'=1+1",0; "a, b",
     """
-    head = [name.replace('"', "") for name in columns]  # names are quoted in text, and cells anyway
+    head = [name.replace('"', "") for name in columns]  # names are quoted in text, and cells in any case
     return [",".join(_csv_cell(cell) for cell in row) for row in [head, *rows]]
 
 

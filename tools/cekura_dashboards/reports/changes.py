@@ -1,4 +1,4 @@
-"""What changed anywhere: the measures to survey, the candidates of all, those to believe, and their reports."""
+"""Changes in all charts: the measures to test, the tests, the significant changes, and their reports."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,16 +47,16 @@ from cekura_dashboards.values import replace
 FALSE_DISCOVERY_RATE = 0.05
 """The false discovery rate of reported changes."""
 CLEAR_FALSE_DISCOVERY_RATE = 0.01
-"""The false discovery rate of those that are ``clear`` among all tests too."""
+"""The false discovery rate of those that remain ``clear`` among all tests."""
 TIMED = {"step", "outlier", "outage", "evaluated"}
 WHOLE: tuple[How, ...] = ("step", "trend", "comparison")
-"""Kinds of change of a measure as a whole, the most informative first: one is reported."""
+"""Kinds of change of a whole measure, the most informative first: one is reported."""
 TESTS_OF_A_SERIES = 4
-"""Steps, trends, outliers and outages."""
+"""The number of tests of a series: steps, trends, outliers and outages."""
 WEIGHTS: dict[How, float] = {"comparison": 1.5, "step": 2.0, "trend": 0.5, "outlier": 0.5, "outage": 0.5}
-"""Of the tests of one series, 1 on average: what is looked for is mostly a new level, and outages are certain anyway.
+"""Weights of the tests of one series, 1 on average: most changes of interest are new levels, and outages are certain.
 
-A choice, made before the data are seen. Source: Genovese, Roeder and Wasserman (2006), Biometrika 93. Measured: of
+A choice, fixed before seeing data. Source: Genovese, Roeder and Wasserman (2006), Biometrika 93. Measured: of
 changes of one agent in five of 29 days with p below 1e-4 by the calls alone, 58 % are listed instead of 52.
 """
 MAX_UNUSUAL = 1
@@ -106,7 +106,7 @@ Parts = Literal["", "groups", "labels"]
 
 
 class Survey(Struct, frozen=True):
-    """One measure of some calls, and the widgets that show it. ``parts``: what it is divided by, if anything."""
+    """One measure of some calls, and the widgets that show it. ``parts``: its groups or labels, if any."""
 
     target: Target
     widgets: tuple[Widget, ...]
@@ -119,18 +119,18 @@ class Survey(Struct, frozen=True):
 
     @property
     def calls_key(self) -> str:
-        """A key, equal for the same calls, whatever is measured of them."""
+        """A key, equal for the same calls, whatever the measure."""
         target = self.target
         return json.dumps([without_time(target.filters), target.project or target.dashboard], sort_keys=True)
 
     @property
     def whole(self) -> str:
-        """A key, equal for the same measure by the same step, whatever it is grouped by."""
+        """A key, equal for the same measure and step, whatever the grouping."""
         return _key(self.target, None)
 
     @property
     def measure(self) -> str:
-        """A key, equal for the same measure, by whatever step and group."""
+        """A key, equal for the same measure, whatever the step and grouping."""
         config = self.target.config.model_copy(update={"time_period": None})
         return _key(replace(self.target, config=config), None)
 
@@ -167,7 +167,7 @@ def surveys(
 
 
 def _is_indirect(widget: Widget) -> bool:
-    """Whether a widget shows a measure among others, or not over time: other widgets come first."""
+    """Whether a widget shows several measures, or none over time, so that other widgets have priority."""
     return widget.chart_type not in {"bar", "line"}
 
 
@@ -181,7 +181,7 @@ def _key(bar: Target, group_by: Any) -> str:
 
 
 def _measures(widget: Widget, step: str) -> list[tuple[Parts, dict[str, Any]]]:
-    """The bars over time of what a chart shows; none if it cannot be shown over time."""
+    """The bars over time of a chart's measures; empty if they have none."""
     field = widget.field or ""
     if widget.chart_type == "stat":
         figures = {"count": "agent_id"} | {name: name for name in FIELDS_OF_FIGURES.values()}
@@ -209,12 +209,12 @@ def _bar(field: str, function: str | None, period: str) -> dict[str, Any]:
 
 
 class ComparedSpans(Struct, frozen=True):
-    """The window and its baseline, if any, each from the start of a step to the start of another."""
+    """The window and its baseline, if any, both in whole steps."""
 
     current: Window
     baseline: Window | None
     until: datetime
-    """Later calls are not tested."""
+    """The end of the tested time."""
 
     @property
     def span(self) -> Span:
@@ -234,7 +234,7 @@ def whole_steps(window: Window, step: str, now: datetime) -> Window:
 
 
 class MeasureTests(Struct, frozen=True):
-    """The candidates of one measure, how many tests were made on it, and notes on how."""
+    """The changes in one measure, the number of its tests, and notes."""
 
     survey: Survey
     candidates: list[Change]
@@ -245,7 +245,7 @@ class MeasureTests(Struct, frozen=True):
 def run_tests(
     survey: Survey, reading: ChartReading, times: ComparedSpans, clock: Clock, names: dict[str, str], *, whole: bool
 ) -> MeasureTests:
-    """Test one measure. ``whole``: as a whole too, not only its groups."""
+    """Test one measure. ``whole``: test it as a whole, besides its groups."""
     chart = reading.chart
     if chart is None:
         raise ValueError("a reading that failed has nothing to test")
@@ -282,7 +282,7 @@ def run_tests(
     share = share_over_time(reading, clock)
     if share is not None:
         findings, over_time = share.limit_all(findings), share.limit_all(over_time)
-    if times.baseline and (measures[0].kind != "total" or not differ):  # else only their seasonality would show
+    if times.baseline and (measures[0].kind != "total" or not differ):  # otherwise only their seasonality would show
         before = days_before(sides[0], measures[0].sample, reading, {}, names, clock)
         gaps = [item for item in findings if isinstance(item, Gap)]
         terms = replace(terms, earlier_days=before, clock=measures[0].clock, changes=[*over_time, *gaps])
@@ -299,7 +299,7 @@ def run_tests(
 
 
 def _in_or_since_before(candidates: Sequence[Change], times: ComparedSpans) -> list[Change]:
-    """Without steps older than the window, but for the last step if the level has stayed since shortly before."""
+    """Without steps before the window, except the last one if it is recent and the level has stayed since."""
     steps = sorted((item for item in candidates if item.how == "step"), key=lambda item: item.at or "")
     shortly = iso(times.current.start.timestamp() - SHORTLY)[:10]
     last = steps[-1:] if steps and shortly <= (steps[-1].at or "") < iso(times.current.start.timestamp())[:10] else []
@@ -307,7 +307,7 @@ def _in_or_since_before(candidates: Sequence[Change], times: ComparedSpans) -> l
 
 
 def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[Change]:
-    """Without steps older than the window: both windows have the new level."""
+    """Without steps before the window, because both windows have the new level."""
     start = iso(times.current.start.timestamp())
     steps = {"step", "share", "evaluated"}
     return [item for item in candidates if item.how not in steps or item.at is None or item.at >= start[:10]]
@@ -316,7 +316,7 @@ def _within_window(candidates: Iterable[Change], times: ComparedSpans) -> list[C
 class RankedChange(NamedTuple):
     """A change to report, and all the widgets that show it.
 
-    ``possible_among``: the tests of the list, if correcting for them leaves no more than ``possible`` of ``clear``.
+    ``possible_among``: the number of tests, if correction for them weakens ``clear`` to ``possible``.
     ``told_before``: by an earlier look of the same series.
     """
 
@@ -332,17 +332,17 @@ class RankedChange(NamedTuple):
 
     @property
     def goes_on(self) -> bool:
-        """Whether it is an outage that goes on."""
+        """Whether it is an ongoing outage."""
         return self.change.how == "outage" and self.change.still
 
     def is_early(self, times: ComparedSpans) -> bool:
-        """Whether it lies only in the time that is compared with."""
+        """Whether it lies only in the baseline."""
         item = self.change
         return item.how in TIMED and not item.still and (item.at or "") < iso(times.current.start.timestamp())[:10]
 
 
 def rank_changes(all_tested: Sequence[MeasureTests], times: ComparedSpans) -> list[RankedChange]:
-    """The significant changes, each event once: what goes on first, the baseline's last."""
+    """The significant changes, each event once: ongoing outages first, changes in the baseline last."""
     every = [(measure.survey, item) for measure in all_tested for item in measure.candidates if is_notable(item)]
     tests = sum(measure.tests for measure in all_tested)
     p_values = [_weighted(item) for _, item in every]
@@ -367,7 +367,7 @@ def _weighted(item: Change) -> float:
 
 
 def _one_for_each_outage(ranking: Sequence[RankedChange], times: ComparedSpans) -> list[RankedChange]:
-    """Outages at the same time are one, of all their widgets, as are the buckets of few calls that they leave."""
+    """Merge concurrent outages into one with all their widgets, with the buckets of few calls that they cause."""
     outages, others = list[RankedChange](), list[RankedChange]()
     for row in sorted(ranking, key=lambda row: -float(row.change.before or 0)):
         if row.change.how != "outage":
@@ -391,9 +391,9 @@ def _one_for_each_outage(ranking: Sequence[RankedChange], times: ComparedSpans) 
 
 
 def _is_left_by(outage: RankedChange, row: RankedChange, times: ComparedSpans) -> bool:
-    """Whether a change is of the same calls, and a bucket of few calls that the outage lies in or next to.
+    """Whether a change in the same calls is a bucket of few calls in or next to the outage.
 
-    Or a fall against the baseline of about as many as are missing.
+    Or a fall against the baseline by about the number of missing calls.
     """
     item, config = row.change, row.survey.target.config
     fewer = float(item.before or 0) - float(item.after or 0)
@@ -414,9 +414,9 @@ def _ends(item: Change, step: timedelta = timedelta(0)) -> tuple[datetime, datet
 
 
 def _without_repeats(accepted: Sequence[tuple[Survey, Change]]) -> list[tuple[Survey, Change]]:
-    """The most informative change of a measure as a whole, its largest outlier, and every share and group.
+    """The most informative change of each whole measure, its largest outlier, and every share and group.
 
-    A measure that is shown by the day and by the hour is one, with the widgets of both.
+    A measure shown both daily and hourly counts once, with the widgets of both.
     """
     distinct, places = list[tuple[Survey, Change]](), dict[tuple[str, str], list[int]]()
     order = {how: place for place, how in enumerate(WHOLE)}
@@ -493,7 +493,7 @@ def measure_word(config: WidgetConfig, survey: Survey) -> str:
 
 
 def interval_of(item: Change, step: timedelta) -> str | None:
-    """The time of a finding, as a window."""
+    """The time of a finding as a window."""
     if item.at is None:
         return None
     start = moment_of(item.at)

@@ -1,6 +1,6 @@
-"""From charts to reports: one path for saved widgets and unsaved ones, compared, as a profile, or empty.
+"""From charts to reports: one path for saved and unsaved widgets, compared or as a profile, with or without calls.
 
-An outage is reported once: of one chart, with the others of the same calls named.
+An outage is reported once, for one chart, which names the others of the same calls.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,14 +49,14 @@ from cekura_dashboards.values import replace
 
 GROUP_STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 MIN_STEPS = 3
-"""Whole steps in each half of a window whose groups are compared over time."""
+"""Minimum whole steps in each half of a window whose groups are compared over time."""
 
 
 class ChartQuery(Struct, frozen=True):
     """What to report of charts whose windows are resolved.
 
     ``compare_to``: another window, or ``compare_filters``: other calls. ``profile``: profiles instead. ``points``: the
-    maximum number of buckets in a series; None: as many as fit. ``project``: where to look up names. ``edits``: beside
+    maximum number of buckets in a series; None: as many as fit. ``project``: where to look up names. ``edits``: with
     the changes. ``tables``: of all rows, instead of a series.
     """
 
@@ -72,7 +72,7 @@ class ChartQuery(Struct, frozen=True):
 class ChartReports(Struct, frozen=True):
     """The report of each chart, in order, and its plot; ``plots`` None: the client draws nothing.
 
-    ``readings``: of each chart; none of profiles. ``reading_notes``: on histories that were not read; ``name_notes``:
+    ``readings``: of each chart; empty for profiles. ``reading_notes``: on histories that were not read; ``name_notes``:
     on names that could not be read.
     """
 
@@ -88,7 +88,7 @@ async def report_charts(context: ToolContext, targets: Sequence[Target], query: 
 
     Raises:
         DashboardsError: for a key that is not accepted, or if all charts failed alike.
-        InvalidArguments: if no chart can be compared as asked.
+        InvalidArguments: if no chart can be compared as requested.
     """
     clock = context.settings.clock
     calls = [node for target in targets for node in (target.calls, target.matching)]
@@ -145,7 +145,7 @@ def _with_comparison(report: WidgetReport, sides: ComparedReadings, tests: int, 
     result = compare_readings(sides, tests, options, report.changes)
     if not sides.targets.unasked:
         return report.model_copy(update={"comparison": result})
-    if not result.figures or not sides.baseline or not _calls_of(result):
+    if not result.figures or not sides.baseline or not _baseline_has_calls(result):
         why = result.not_compared or "the baseline has no data"
         return report.model_copy(update={"not_tested": [*(report.not_tested or []), f"change: {why}"]})
     change = StatChange(start=result.start or "", end=result.end or "", figures=result.figures)
@@ -193,13 +193,13 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
 
 
 def _of_other_calls(row: GroupChange) -> GroupChange:
-    """A group of a comparison with other calls of the same time: none is new or gone."""
+    """A group in a comparison with other calls of the same time, which is neither new nor gone."""
     if row.verdict == "new":
         return row.model_copy(update={"verdict": "only in current"})
     return row.model_copy(update={"verdict": "only in baseline"}) if row.verdict == "gone" else row
 
 
-def _calls_of(comparison: Comparison) -> bool:
+def _baseline_has_calls(comparison: Comparison) -> bool:
     """Whether the period before contains any call."""
     return any(row.figure == "total_calls" and row.baseline for row in comparison.figures or [])
 
@@ -255,10 +255,10 @@ def _floored(moment: datetime, step: timedelta) -> datetime:
 def by_halves(
     reading: ChartReading, options: ReportOptions, changed_at: datetime | None, history: ChartReading | None = None
 ) -> GroupChanges | None:
-    """The later half of the whole steps in the window against the earlier half; None if they are too few.
+    """The later half of the whole steps in the window compared with the earlier half; None if they are too few.
 
-    ``changed_at``: where the level changed, if it did: as many steps after it as before, as halves that do not meet
-    there would say that no group stands out. The step before it, in which the change may have begun, is left out.
+    ``changed_at``: where the level changed, if it did. Then as many steps after it as before are compared, because
+    halves that meet elsewhere would hide the group; the step before it, which may be mixed, is left out.
     ``history``: of the groups.
     """
     chart, step = reading.chart, GROUP_STEPS[reading.target.config.period]
@@ -292,7 +292,7 @@ HOUR_LONG, DAY_LONG = timedelta(hours=1), timedelta(days=1)
 
 
 def without_repeated_outages(targets: Sequence[Target], reports: Sequence[WidgetReport]) -> list[WidgetReport]:
-    """The reports; an outage of the same calls is told of one chart, a count if there is one, with the others named."""
+    """The reports, with each outage of the same calls in one chart, preferably a count, which names the others."""
     first, results = dict[str, int](), [*reports]
     for place in sorted(range(len(reports)), key=lambda i: targets[i].config.function != "count"):
         report, target = results[place], targets[place]
@@ -320,7 +320,7 @@ def without_repeated_outages(targets: Sequence[Target], reports: Sequence[Widget
 def _without_rest(
     target: Target, report: WidgetReport, results: Sequence[WidgetReport], first: Mapping[str, int]
 ) -> WidgetReport:
-    """A report of totals without the buckets of few calls that an outage of the same calls leaves in another chart."""
+    """A report of totals without the buckets of few calls that an outage of the same calls causes."""
     place = first.get(_key_of_calls(target))
     if place is None or results[place].widget.id == report.widget.id or target.config.function not in ADDITIVE:
         return report
@@ -342,7 +342,7 @@ def _key_of_calls(target: Target) -> str:
 
 
 def _told_with(gap: Gap, others: Sequence[Gap], widget: int) -> Gap:
-    """An outage with another widget that has it: by the hour, and from the last call, where either shows that."""
+    """An outage merged with that of another widget: by the hour, and from the last call, if either shows that."""
     same = [other for other in others if is_one_event(_ends(gap), _ends(other))]
     if not same:
         return gap

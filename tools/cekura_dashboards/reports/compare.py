@@ -1,4 +1,4 @@
-"""Comparisons of a chart with itself: over another window, or for other calls.
+"""Comparisons of a chart with another window, or with other calls.
 
 Each reading becomes a sample; ``stats.compare`` tests the difference between current and baseline.
 """
@@ -69,17 +69,17 @@ from cekura_dashboards.text import counted
 from cekura_dashboards.values import replace
 
 MIN_DAYS = 3
-"""The variance of a share needs at least this many whole days."""
+"""The minimum whole days for the variance of a share."""
 MAX_DIFFERENCE = 0.02
 KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
-"""By function; all others are percentiles."""
+"""The kinds of measures by function; all others are percentiles."""
 
 
 class Measurement(Struct, frozen=True):
     """The sample of one reading, and the kind of its measure.
 
-    ``scale``: the number that a rate of 100 % is written as, 0 for measures that are not rates. ``untested``: parts of
-    the window without data. ``clock``: by which its buckets are days. ``grouped``: the groups of a bar over time.
+    ``scale``: the number that a rate of 100 % is written as, 0 for other measures. ``untested``: parts of
+    the window without data. ``clock``: the clock of its days. ``grouped``: the groups of a bar over time.
     """
 
     kind: MeasureKind
@@ -97,9 +97,9 @@ def measure_of(
     daily_bars: Mapping[str, ChartReading] | None = None,
     clock: Clock = UTC_CLOCK,
 ) -> Measurement:
-    """The sample of a reading. ``daily_bars``: bars that show how figures or labels vary over time.
+    """The sample of a reading. ``daily_bars``: bars with the variation of figures or labels over time.
 
-    ``clock``: by which hours and calls make days; days of the API stay those of UTC.
+    ``clock``: the clock that groups hours and calls into days; days from the API stay as they are.
     """
     seconds = (reading.window.end - reading.window.start).total_seconds()
     if chart.chart_type == "stat":
@@ -117,12 +117,12 @@ def measure_of(
 
 
 def clock_of_api_days(clock: Clock) -> Clock:
-    """The clock of days that the API makes, whose times are of its own zone: what is a weekend is the user's."""
+    """The clock of days from the API: its time zone, with the user's weekend."""
     return replace(clock, zone=UTC)
 
 
 def labels_of(bar: ChartReading, names: dict[str, str]) -> Sample:
-    """The calls of each label in a bar by label, and its share by day."""
+    """The calls of each label in a bar by label, and the label's share by day."""
     buckets = bar_rows(bar, bar.chart, names).buckets if bar.chart is not None else []
     return _labels_sample(((b.group, b.value or 0.0) for b in buckets), bar.window, {LABELS: bar}, names)
 
@@ -158,7 +158,7 @@ def _figures_over_time(
 def _labels_over_time(
     window: Window, daily_bars: Mapping[str, ChartReading], labels: Iterable[str | None], names: dict[str, str]
 ) -> dict[str | None, Sequence[SampleBucket]]:
-    """The share of each label by day; empty with too few whole days, or with labels that the chart does not show."""
+    """The share of each label by day; empty with too few whole days, or if the labels differ from the chart's."""
     bar = daily_bars.get(LABELS)
     if bar is None or bar.chart is None:
         return {}
@@ -187,7 +187,7 @@ def _rate_over_time(
     unit = unit_of_rate(bar, rows)
     days = [
         SampleBucket(bucket.time, float(bucket.n), bucket.value / unit)
-        for bucket in merge_groups(bar.target.config.function, rows.buckets)  # a bar by group may take the bar's place
+        for bucket in merge_groups(bar.target.config.function, rows.buckets)  # a bar by group may replace the bar
         if bucket.value is not None and bucket.n and not is_partial(bucket.time, DAY, rows.span)
     ]
     if len(days) < MIN_DAYS:
@@ -199,7 +199,7 @@ def days_before(
     reading: ChartReading, side: Sample, history: ChartReading | None, daily_bars: Mapping[str, ChartReading],
     names: dict[str, str], clock: Clock = UTC_CLOCK,
 ) -> Sample:  # fmt: skip
-    """The whole days before a chart's window: of the chart, of its figures, or of its labels."""
+    """The whole days before a chart's window, for the chart, its figures, or its labels."""
     end, over_time = reading.window.start, dict[str | None, Sequence[SampleBucket]]()
     for name, bar in daily_bars.items():
         if name == LABELS:
@@ -215,7 +215,7 @@ def days_before(
 
 
 def _days_until(end: datetime, bar: ChartReading | None, names: dict[str, str], clock: Clock) -> list[SampleBucket]:
-    """The whole days of a bar until then, starting with the first that has calls."""
+    """The whole days of a bar up to an instant, from the first with calls."""
     if bar is None or bar.chart is None:
         return []
     part = whole_hours_of(bar, replace(bar.window, end=end))
@@ -231,7 +231,7 @@ def groups_before(
 ) -> BucketsByGroup:
     """The whole days of each group before current and baseline.
 
-    Empty unless the history is of days by the same groups, and counts the same calls.
+    Empty unless the history is daily, by the same groups, and counts the same calls.
     """
     if history is None or history.chart is None or (chart := sides[0].chart) is None:
         return NO_BUCKETS
@@ -280,7 +280,7 @@ def _bar_sample(
 
 
 def _over_time(function: str, observed: Iterable[Bucket]) -> dict[str | None, list[SampleBucket]]:
-    """The buckets of each group; of a count its own number of calls."""
+    """The buckets of each group; in a count, a bucket's value is its number of calls."""
     buckets_by_group = defaultdict[str | None, list[SampleBucket]](list)
     for bucket in observed:
         n = bucket.value if function == "count" else bucket.n
@@ -316,9 +316,9 @@ def _line_sample(
 
 
 class ComparedTargets(Struct, frozen=True):
-    """A chart and its baseline: another target, or why there is none. ``baseline`` None: no comparison.
+    """A chart and its baseline: another target, or the reason why there is none. ``baseline`` None: no comparison.
 
-    ``alike``: the chart read in the same way as the baseline, if the two ways differ. ``filters``: of a baseline of
+    ``alike``: the chart read in the same way as the baseline, if the ways differ. ``filters``: of a baseline with
     other calls; ``left_out``: conditions of the chart that they replace. ``unasked``: the default comparison of a stat
     with the period before.
     """
@@ -332,7 +332,7 @@ class ComparedTargets(Struct, frozen=True):
 
 
 class ComparedReadings(Struct, frozen=True):
-    """The readings of a chart, its baseline and its history, if requested; a history replaces ``alike``.
+    """The readings of a chart, its baseline and, if requested, its history, which replaces ``alike``.
 
     ``daily_bars``: of current and baseline, bars of figures or labels over time. ``groups``: the history of each group.
     """
@@ -435,7 +435,7 @@ async def read_compared(
                 targets[place, name] = target
     whole = {place: whole_window_bars(target) for place, target in targets.items()}
     targets |= {key_of_whole(bar): bar for bars in whole.values() for bar in bars}
-    for key, measure in measures.items():  # after the charts, as requests are limited
+    for key, measure in measures.items():  # after the charts, because requests are limited
         targets[key] = measure
     read = dict(zip(targets, await read_charts(context, [*targets.values()]), strict=True))
     for read_key, bars in whole.items():
@@ -464,14 +464,14 @@ async def read_compared(
 
 
 _Bars = tuple[dict[str, str], dict[str, str]]
-"""Of current and baseline, the keys of their daily bars by figure."""
+"""The keys of the daily bars of current and baseline, by figure."""
 _NO_BARS: _Bars = ({}, {})
 
 
 def _daily_bars_of(
     pairs: Sequence[ComparedTargets], measures: dict[str, Target], now: datetime
 ) -> tuple[list[_Bars], dict[str, Target]]:
-    """The daily bars of each compared chart, and all measures by key, these bars included."""
+    """The daily bars of each compared chart, and all targets by key, including these bars."""
     all_measures, room = {**measures}, MAX_HISTORIES - len(measures)
 
     def shared(target: Target) -> dict[str, str]:
@@ -499,7 +499,7 @@ def compare_readings(
 ) -> Comparison:
     """The comparison of one widget.
 
-    ``tests``: the number of comparisons in this answer. ``changes``: of the chart over time, which may explain it.
+    ``tests``: the number of comparisons in this answer. ``changes``: in the chart over time, which may explain it.
     """
     filters, names = sides.targets.filters, options.names
     if isinstance(sides.targets.baseline, InvalidArguments):
@@ -545,7 +545,7 @@ def compare_readings(
 
 
 def _replacement(current: Sample, baseline: Sample) -> list[str]:
-    """A note where calls of the current side begin as those of the baseline end, as with a release."""
+    """A note if the current calls begin when those of the baseline end, as with a release."""
     days = [[cell.time for cell in side.buckets if cell.n or cell.value] for side in (current, baseline)]
     if not all(days):
         return []
@@ -566,7 +566,7 @@ def has_no_calls(measure: Measurement) -> bool:
 
 
 def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str]:
-    """Notes on how the calls of current and baseline relate, if they differ by filters."""
+    """Notes on how current and baseline calls are related, if they differ by filters."""
     if pair.filters is None:
         return []
     if pair.left_out:

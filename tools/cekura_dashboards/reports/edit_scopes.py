@@ -1,6 +1,6 @@
-"""Which edits to look for beside a change: of whom, and when; and the reading of them.
+"""The edits to search for a change: whose, and when; and reading them.
 
-When a change can have begun follows from the buckets of the charts that show it.
+The time when a change can have begun follows from the buckets of the charts that show it.
 """
 
 from collections import Counter
@@ -49,39 +49,39 @@ MOVED = ("clear", "possible")
 UNDATED = "no edits are listed: the change is not clear as a whole, and may have begun at any time"
 OF_A_GROUP = ("group", "new group", "gone group")
 FEW_CHANGES, FEW_INTERVALS = 3, 2
-"""Changes of one answer, and times of one chart, that edits are looked for beside."""
+"""Maximum changes of one answer, and times of one chart, for which edits are searched."""
 AROUND = 14 * DAY
-"""How much of a series is looked at on each side of a step: other steps should lie beyond. A choice: two weeks."""
+"""The time on each side of a step that dates it, short enough to exclude most other steps. A choice: two weeks."""
 
 
 class Interval(NamedTuple):
-    """When a change can have begun."""
+    """The interval in which a change can have begun."""
 
     start: datetime
     end: datetime
 
     def dates(self, windows: Sequence[Window]) -> bool:
-        """Whether it says more than that something changed in the windows: it covers at most half of their time."""
+        """Whether it is informative: it covers at most half of the windows' time."""
         start, end = min(window.start for window in windows), max(window.end for window in windows)
         return self.end - self.start <= (end - start) / 2
 
 
 class WholeMeasure:
-    """In place of a group: all groups together."""
+    """All groups together, in place of a group."""
 
 
 WHOLE = WholeMeasure()
 
 
 class _Series(NamedTuple):
-    """Buckets in order of time, as the API dates them. ``shift``: seconds to add to their times for those of UTC."""
+    """Buckets in order of the API's times. ``shift``: seconds to add for UTC."""
 
     buckets: list[Bucket]
     step: float
     shift: float
 
     def interval(self, at: float | None = None) -> Interval | None:
-        """When the level changed, at a step that was found or anywhere; None without buckets."""
+        """When the level changed, at a given step or anywhere; None without buckets."""
         sizes = [bucket.n for bucket in self.buckets]
         weights = [1.0] * len(sizes) if any(n is None for n in sizes) else [float(n or 0) for n in sizes]
         if not any(weights):
@@ -94,7 +94,7 @@ class _Series(NamedTuple):
         return Interval(_instant(start + self.shift), _instant(end + self.shift))
 
     def around(self, at: float) -> Interval:
-        """When the step that was found can have begun."""
+        """When a given step can have begun."""
         near = [bucket for bucket in self.buckets if abs(bucket.time - at) <= AROUND]
         return self._replace(buckets=near).interval(at) or self.instants(at - self.step, at + self.step)
 
@@ -106,9 +106,9 @@ class _Series(NamedTuple):
 def interval_of_windows(
     readings: Sequence[ChartReading], names: dict[str, str], group: str | WholeMeasure | None = WHOLE
 ) -> Interval:
-    """When a level changed between current and baseline, from the bars of both, of one group or of all.
+    """When a level changed between current and baseline, from the bars of both, for one group or all.
 
-    What the charts do not show in bars may have changed at any time in both windows.
+    Without bars, the change may have begun at any time in both windows.
     """
     return _within(_series(readings, names, group).interval(), [reading.window for reading in readings])
 
@@ -116,7 +116,7 @@ def interval_of_windows(
 def interval_of_change(
     item: Change, reading: ChartReading, windows: Sequence[Window], names: dict[str, str]
 ) -> Interval:
-    """When a change that was found can have begun. ``windows``: current and baseline, if any."""
+    """When a change can have begun. ``windows``: current and baseline, if any."""
     part: str | WholeMeasure | None = item.part if item.how in {"group", "new group", "gone group"} else WHOLE
     series, whole, at = _series([reading], names, part), _within(None, windows), _seconds(item.at)
     if item.how == "evaluated":
@@ -142,7 +142,7 @@ def interval_of_change(
 
 
 def interval_of_share(readings: Sequence[ChartReading], names: dict[str, str]) -> Interval:
-    """When the share of calls that a metric was evaluated on changed between current and baseline."""
+    """When the share of calls evaluated changed between current and baseline."""
     series = _share_series(readings, _series(readings, names, WHOLE).shift)
     return _within(series.interval(), [reading.window for reading in readings])
 
@@ -150,7 +150,7 @@ def interval_of_share(readings: Sequence[ChartReading], names: dict[str, str]) -
 def interval_of_finding(
     finding: Finding, history: ChartReading, window: Window, names: dict[str, str], *, of_share: bool = False
 ) -> Interval:
-    """When what a chart shows can have begun. ``history``: the bars that were tested.
+    """When a finding of a chart can have begun. ``history``: the tested bars.
 
     ``of_share``: the finding is about the share of calls evaluated.
     """
@@ -168,9 +168,9 @@ def interval_of_finding(
 
 
 def _series(readings: Sequence[ChartReading], names: dict[str, str], group: str | WholeMeasure | None) -> _Series:
-    """The bars of one group or of all, of several windows together; none where the charts are no bars of hours or days.
+    """The bars of one group or all, over several windows; None unless the charts are hourly or daily bars.
 
-    Of counts and sums, buckets that a window cuts are left out, and buckets without a row are 0.
+    For counts and sums, buckets cut by a window are left out, and buckets without a row are 0.
     """
     buckets, shift, step = list[Bucket](), 0.0, float(DAY)
     for reading in readings:
@@ -203,7 +203,7 @@ def _share_series(readings: Sequence[ChartReading], shift: float) -> _Series:
 
 
 def _within(interval: Interval | None, windows: Sequence[Window]) -> Interval:
-    """The part of an interval in the time of the windows; all of that time without one."""
+    """The part of an interval within the windows; the whole windows without an interval."""
     start, end = min(window.start for window in windows), max(window.end for window in windows)
     if interval is None:
         return Interval(start, end)
@@ -222,7 +222,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 class Beside(Struct, frozen=True):
-    """What is told beside a change that is explained."""
+    """Edits and failure modes to report with an explained change."""
 
     edits: Edits | None = None
     failure_modes: FailureModes | None = None
@@ -238,9 +238,9 @@ async def beside_explanation(
     whole: Comparison,
     amount: Amount,
 ) -> Beside:
-    """The edits around a change that is explained, or of the share of calls evaluated; and the failure modes.
+    """The edits around an explained change, or a change of the share of calls evaluated; and the failure modes.
 
-    Nothing where nothing moved.
+    Empty if nothing changed.
     """
     base = split.charts[MEASURE]
     by, first = ranked[0] if ranked else ("", None)
@@ -282,7 +282,7 @@ async def beside_explanation(
 
 
 def has_moved(whole: Comparison, first: Dimension | None) -> bool:
-    """Whether there is a change to look for a cause of. ``first``: the dimension that differs most."""
+    """Whether something changed. ``first``: the dimension that differs most."""
     return whole.verdict in MOVED or (first is not None and first.verdict == "clear")
 
 
@@ -296,9 +296,9 @@ async def edit_scope(
     drivers: Sequence[int] = (),
     leading: Sequence[int] = (),
 ) -> EditScope:
-    """Whose edits matter: the agents that a chart is limited to or that drive its change, else the largest.
+    """The scope of edits: the agents that a chart is limited to or that drive its change, else the largest ones.
 
-    ``leading``: the agents with most calls, if known; else those of a project that has few.
+    ``leading``: the agents with most calls, if known; else those of a project with few agents.
     """
     own = [*drivers] or agents_in(calls)
     agents = own or [*leading]
@@ -317,7 +317,7 @@ async def edit_scope(
 
 
 async def agent_names(context: ToolContext) -> Mapping[int, str | None]:
-    """The names of agents by id; none if they cannot be read."""
+    """The names of agents by id; empty if they cannot be read."""
     try:
         return {agent.id: agent.name for agent in await context.lookups.agents()}
     except DashboardsError:
@@ -325,7 +325,7 @@ async def agent_names(context: ToolContext) -> Mapping[int, str | None]:
 
 
 def _agents(groups: Sequence[str | None]) -> list[int]:
-    """The agents that groups such as ``Booking (33)`` stand for."""
+    """The ids of agents in group names such as ``Booking (33)``."""
     matches = [NUMBERED.fullmatch(unquoted(group)) for group in groups if group is not None]
     return [int(match[1]) for match in matches if match]
 
@@ -346,9 +346,9 @@ async def edits_of_changes(
     names: dict[str, str],
     amount: Amount,
 ) -> tuple[list[Edits | None], int]:
-    """The edits beside each change that was found, and the number of requests; None beside one that has no date.
+    """The edits around each change, or None for a change without a date; and the number of requests.
 
-    ``windows``: current and baseline, if any. ``readings``: all that were tested, for the agents with most calls.
+    ``windows``: current and baseline, if any. ``readings``: all tested ones, to find the agents with most calls.
     """
     scopes = dict[int, EditScope]()
     for place, (row, reading) in enumerate(changes):
@@ -373,7 +373,7 @@ async def edits_of_reports(
     names: dict[str, str],
     amount: Amount,
 ) -> list[WidgetReport]:
-    """The reports; those of the first few charts that changed with the edits beside their changes."""
+    """The reports, with the edits around the changes of the first few charts that changed."""
     intervals = {
         place: _joined(_intervals_of(sides, report, names))
         for place, (sides, report) in enumerate(zip(readings, reports, strict=True))
@@ -414,7 +414,7 @@ async def _edits_in(
 
 
 def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str, str]) -> list[Interval]:
-    """When each change that a report tells of can have begun."""
+    """The intervals in which the changes of a report can have begun."""
     history = sides.history if sides.history is not None and sides.history.chart is not None else sides.current
     window = sides.current.window
     intervals = [interval_of_finding(finding, history, window, names) for finding in report.findings or []]
@@ -444,7 +444,7 @@ def _is_by_agent(reading: ChartReading) -> bool:
 
 
 def _most_calls(readings: Sequence[ChartReading], project: int | None, names: dict[str, str]) -> list[int]:
-    """The agents of a project with most calls, by the charts that are divided by agent."""
+    """The agents of a project with most calls, according to the charts by agent."""
     sizes = Counter[str | None]()
     for reading in readings:
         chart = reading.chart

@@ -1,6 +1,6 @@
-"""What was edited when a change began: the edits within the interval in which it can lie, and a day on each side.
+"""The edits around the start of a change: within the interval in which it can have begun, and a day on each side.
 
-Nothing here says that an edit made a change. What was not read is said; what lies outside the interval is not listed.
+No text claims that an edit caused a change. Unread sources are named; edits outside the interval are not listed.
 """
 
 import re
@@ -21,17 +21,17 @@ from cekura_dashboards.text import SafeText, UntrustedText, join_names, named, p
 
 Amount = Literal["brief", "full"]
 MeasureKind = Literal["metric", "success", "other"]
-"""Whether a chart shows a metric, the success of calls, or something that nobody can redefine."""
+"""Whether a chart shows a metric, the success of calls, or something with a fixed definition."""
 MARGIN = timedelta(days=1)
-"""On each side of the interval: an edit may take effect later than it is made, and dates of steps are of whole days."""
+"""Time on each side of the interval: an edit may take effect with a delay, and steps are dated to whole days."""
 SAME = timedelta(minutes=1)
-"""Between an edit in a history and its entry in the audit log."""
+"""Maximum time between an edit in a history and its entry in the audit log."""
 TOO_MANY = "too many to read"
 MAX_FIELDS, MAX_KINDS, FEW = 4, 4, 2
 OTHER_KINDS = ("scenario", "dashboard", "api_key")
-"""Kinds in the audit log that edits are only counted of."""
+"""Maximum kinds of other edits in the audit log that are counted by name."""
 SHORT_VALUE, PASSAGE = 40, 300
-"""Characters of a value that is shown whole, and of a changed passage that is quoted."""
+"""Maximum characters of a value shown in full, and of a quoted passage."""
 MEASURE_FIELDS = frozenset({
     "description", "type", "eval_type", "enum_values", "prompt", "function_name", "custom_code", "configuration",
     "audio_enabled", "llm_provider", "metric_description_variables", "vocera_defined_metric_code",
@@ -53,24 +53,24 @@ CHOICES = (
     "always", "automatic", "custom", "llm_judge", "custom_code", "custom_prompt", "basic", "binary", "numeric", "enum",
     "continuous_qualitative", "disabled", "normal", "significant_change", "enabled", "openai", "gemini",
 )  # fmt: skip
-"""The API's own words among the values."""
+"""Values that are the API's own words."""
 SETTINGS: dict[str, str] = {"success": "the rubric that decides on success", "metric": "the sample rate of metrics"}
-"""What an edit of the project may have changed, by the kind of measure."""
+"""What an edit of the project may have changed, by kind of measure."""
 
 
 class EditRoom(NamedTuple):
-    """How many edits of a change are shown, and how many characters of all changed passages that are quoted."""
+    """Maximum edits shown for a change, and characters of all quoted passages together."""
 
     edits: int
     passages: int
 
 
 OF_ONE, OF_SEVERAL = EditRoom(5, 1500), EditRoom(3, 450)
-"""Of the one change of an answer, and of each of several: within the 9,000 and 6,000 characters of these answers."""
+"""For an answer about one change, and for each of several: within the 9,000 and 6,000 characters of these answers."""
 
 
 class EditedField(BaseModel):
-    """One field. Of a long text, how many of its characters were replaced by how many; else both values."""
+    """One edited field: for a long text the numbers of characters replaced, otherwise both values."""
 
     field: SafeText
     before: SafeText | None = None
@@ -99,7 +99,7 @@ class EditShown(BaseModel):
 
 
 class Edits(BaseModel):
-    """The edits in an interval. None of them is known to have changed anything."""
+    """The edits in an interval; they coincide with the change and need not be its cause."""
 
     start: str = Field(serialization_alias="from", description="a day before the earliest possible start of the change")
     end: str = Field(serialization_alias="to", description="a day after")
@@ -115,14 +115,14 @@ class Edits(BaseModel):
 
 
 def measure_kind(config: WidgetConfig) -> MeasureKind:
-    """What can be edited of a measure itself: a metric, the rubric that decides on success, or nothing."""
+    """The editable definition of a measure: a metric, the rubric that decides on success, or none."""
     if config.field == METRIC_VALUE:
         return "metric"
     return "success" if config.field == "success" or config.chart_type == "stat" else "other"
 
 
 def metrics_of(config: WidgetConfig, rubric: Iterable[int]) -> tuple[int, ...]:
-    """The metrics that a chart's values come from: its own, or those of the rubric."""
+    """The metrics behind a chart's values: its own, or those of the rubric."""
     kind = measure_kind(config)
     if kind == "metric":
         return () if config.metric is None else (config.metric,)
@@ -130,7 +130,7 @@ def metrics_of(config: WidgetConfig, rubric: Iterable[int]) -> tuple[int, ...]:
 
 
 def agents_in(filters: JsonObject | None) -> list[int]:
-    """The agents that a filter limits calls to, by id; those of an ``or`` as well."""
+    """The ids of agents in a filter, including those in an ``or``."""
     if not filters or not {"agent.id", "agent_id", "agent"} & {*fields_of(filters)}:
         return []
     ids, open_nodes = list[int](), [filters]
@@ -144,7 +144,7 @@ def agents_in(filters: JsonObject | None) -> list[int]:
 
 
 class _Edit(NamedTuple):
-    """An edit with its time and the id of what was edited."""
+    """An edit with its time and the id of the edited thing."""
 
     at: datetime
     thing: str
@@ -200,7 +200,7 @@ def edits_within(
 
 
 def _with_short_passages(edits: list[EditShown], room: int) -> list[EditShown]:
-    """The edits, their quoted passages cut so that all fit into so many characters."""
+    """The edits with their quoted passages cut to fit into this many characters together."""
     quoted = [text for edit in edits for field in edit.fields or [] for text in (field.removed_text, field.added_text)]
     limit = room // max(1, sum(text is not None for text in quoted))
     if limit >= PASSAGE:
@@ -251,14 +251,14 @@ def _of_history(history: History, scope: EditScope, thing: str, number: int, amo
 
 
 def _effect_on_measure(version: Version, changed: list[str] | None) -> Literal["changed", "may have changed"] | None:
-    """Of an edit of a metric."""
+    """The effect of an edit of a metric on the measure."""
     if changed is None:
         return "may have changed" if version.operation == "changed" else "changed"
     return "changed" if MEASURE_FIELDS & {*changed} else None
 
 
 def _changed_names(older: Version, newer: Version) -> list[str]:
-    """The fields that differ, those of the measure first; a field that only one of them has is not known."""
+    """The names of differing fields, those of the measure first; a field that only one version has is ignored."""
     pairs = {name: {older.fields[name], newer.fields[name]} for name in newer.fields if name in older.fields}
     both = [name for name, values in pairs.items() if len(values - EMPTY) + bool(values & EMPTY) > 1]
     return sorted(both, key=lambda name: (name not in MEASURE_FIELDS, name not in WORDS, name))
@@ -304,7 +304,7 @@ def _text_of(value: bytes) -> str:
 
 
 def _common_ends(old: str, new: str) -> tuple[int, int]:
-    """How many characters both begin and end with, up to a blank, so that whole words are quoted.
+    """The lengths of the common prefix and suffix, cut at blanks so that whole words are quoted.
 
     >>> _common_ends("ask for the date", "ask for the exact date")
     (12, 4)
@@ -323,7 +323,7 @@ def _common_ends(old: str, new: str) -> tuple[int, int]:
 def _in_log(
     sources: EditSources, scope: EditScope, kind: MeasureKind, names: Mapping[int, str | None], known: Sequence[_Edit]
 ) -> tuple[list[_Edit], Counter[str]]:
-    """The edits that only the audit log has, and how many of other kinds; without it, the project's last edit."""
+    """The edits that only the audit log has, and counts of other kinds; without the log, the project's last edit."""
     edits, others = list[_Edit](), Counter[str]()
     if sources.audit is None:
         updated = moment(sources.project.updated_at) if sources.project else None
@@ -342,7 +342,7 @@ def _in_log(
 
 
 def _is_known(entry: AuditEntry, thing: str, known: Sequence[_Edit]) -> bool:
-    """Whether a history that was read has the edit."""
+    """Whether one of the histories read contains the edit."""
     same_thing = (edit.at for edit in known if (edit.thing, edit.number) == (thing, entry.number))
     return any(abs(at - entry.at) <= SAME for at in same_thing)
 
@@ -357,7 +357,7 @@ def _thing(kind: str) -> str:
 def _of_log(
     entry: AuditEntry, thing: str, scope: EditScope, kind: MeasureKind, names: Mapping[int, str | None]
 ) -> EditShown | None:
-    """An edit that the audit log names without saying what changed; None if it does not concern the chart."""
+    """An edit in the audit log, without its changes; None if it does not concern the chart."""
     at, number = format_instant(entry.at), entry.number
     if thing in {"project", "rubric"}:
         return _of_project(entry.at, number, kind, thing) if kind in SETTINGS else None
@@ -382,7 +382,7 @@ def _of_project(at: datetime, number: int | None, kind: MeasureKind, thing: str 
 
 
 def without_repeats(all_edits: Sequence[Edits]) -> list[Edits]:
-    """The same, each edit described once."""
+    """The same edits, each described once."""
     described, shorter = list[EditShown](), list[Edits]()
     for edits in all_edits:
         rows = [
@@ -397,7 +397,7 @@ def without_repeats(all_edits: Sequence[Edits]) -> list[Edits]:
 
 
 def measure_words(edits: Edits | None) -> str | None:
-    """That the measure itself was edited, or may have been; None if not."""
+    """The phrase that the measure itself was edited, or may have been; None if not."""
     kinds = {edit.measure for edit in edits.of_measure} if edits else set[str | None]()
     if not kinds:
         return None
@@ -405,7 +405,7 @@ def measure_words(edits: Edits | None) -> str | None:
 
 
 def measure_line(edits: Edits | None) -> str | None:
-    """The first line of an answer whose measure itself was edited."""
+    """The first line of an answer if the measure itself was edited."""
     words = measure_words(edits)
     if edits is None or words is None:
         return None
@@ -420,7 +420,7 @@ def edits_text(edits: Edits) -> str:
 
 
 def edit_lines(edits: Edits | None) -> list[str]:
-    """The interval, a line for each edit, and what was looked at and what was not."""
+    """The interval, a line for each edit, and the sources that were and were not read."""
     if edits is None:
         return []
     head = f"edited around the change, {edits.start} to {edits.end}:"

@@ -1,4 +1,4 @@
-"""Why a chart, a baseline or a list of calls is empty, found out by counting calls under each condition alone."""
+"""Why a chart, a baseline or a list of calls is empty, by counting the calls under each condition alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ LABELLED = {"string", "boolean"}
 """Types of fields whose values a pie counts."""
 AGENT_NAME, METRIC_NAME = "agent.agent_name", "metric_evaluations.metric.name"
 HEADS = {AGENT_NAME: "agents", METRIC_NAME: "metrics"}
-"""What possible values are called, where no pie counts them."""
+"""The nouns for possible values that no pie counts."""
 
 
 class CallsQuery(Struct, frozen=True):
@@ -84,7 +84,7 @@ class _Counts(Struct, frozen=True):
 async def explain_empty(
     context: ToolContext, sides: Sequence[ComparedReadings], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """The reports; those without calls, or without calls in the baseline, say why."""
+    """The reports, with the reason for those without calls, or without calls in the baseline."""
     readings = [pair.current for pair in sides]
     reports = await _explain_baselines(context, sides, reports, names)
     reports = await _with_left_out_counts(context, readings, reports)
@@ -103,7 +103,7 @@ async def explain_empty(
 
 
 def _without_calls(reading: ChartReading, report: WidgetReport) -> CallsQuery | None:
-    """The calls of which a chart has none, or of which its share is 0; None if there are some."""
+    """The query of a chart that has no calls, or whose share is 0; None for others."""
     query, matching = CallsQuery.of(reading), reading.target.matching
     if report.error is not None:
         return None
@@ -115,7 +115,7 @@ def _without_calls(reading: ChartReading, report: WidgetReport) -> CallsQuery | 
 async def _with_left_out_counts(
     context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport]
 ) -> list[WidgetReport]:
-    """The reports; a saved ``neq`` gets a note on how many calls have no value of its field."""
+    """The reports, with a note on how many calls a saved ``neq`` leaves out because they have no value."""
     wanted = dict[tuple[str, str], Target]()
     for reading in readings:
         for name in _neq_fields(reading) if reading.error is None else ():
@@ -143,7 +143,7 @@ async def _with_left_out_counts(
 
 
 def _neq_fields(reading: ChartReading) -> list[str]:
-    """The fields of a chart's ``neq`` conditions that stand alone."""
+    """The fields of a chart's ``neq`` conditions without an ``isnull``."""
     parts = [part for part in and_parts(reading.target.calls) if part.get("op") == "neq"]
     whole: JsonObject = {"operator": "and", "conditions": [*and_parts(reading.target.calls)]}
     alone = [*neq_alone(whole)]
@@ -153,7 +153,7 @@ def _neq_fields(reading: ChartReading) -> list[str]:
 async def _explain_baselines(
     context: ToolContext, sides: Sequence[ComparedReadings], reports: Sequence[WidgetReport], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """Why a baseline of other calls is empty: which condition excludes them."""
+    """The reports, with the condition that excludes all calls of an empty baseline."""
     empty = [
         (place, pair.baseline)
         for place, (pair, report) in enumerate(zip(sides, reports, strict=True))
@@ -171,7 +171,7 @@ async def _explain_baselines(
 
 
 def _key(query: CallsQuery) -> str:
-    """A key, equal for the same calls, wherever they are charted."""
+    """A key, equal for the same calls, whatever the chart."""
     return json.dumps([query.calls, str(query.window), query.project], sort_keys=True)
 
 
@@ -186,7 +186,7 @@ async def why_empty(context: ToolContext, query: CallsQuery, names: Mapping[str,
 
 
 async def _reason(context: ToolContext, query: CallsQuery) -> str | _Counts | None:
-    """The counts of calls under each condition alone; None if they cannot be read."""
+    """The reason, or the counts of calls under each condition alone; None if they cannot be read."""
     conditions = query.conditions
     try:
         agents = {agent.id: agent for agent in await context.lookups.agents()} if _agents_in(conditions) else {}
@@ -202,7 +202,7 @@ async def _reason(context: ToolContext, query: CallsQuery) -> str | _Counts | No
 
 
 async def _names(context: ToolContext, field_name: str, project: int | None) -> dict[str, float]:
-    """The names that a condition on names may mean; none if they cannot be read."""
+    """The names that a condition on names may mean; empty if they cannot be read."""
     try:
         if field_name == AGENT_NAME:
             known: Sequence[Agent | Metric] = await context.lookups.agents(project)
@@ -257,7 +257,7 @@ def _agents_in(conditions: Sequence[JsonObject]) -> set[int]:
 
 
 def _foreign_agents(conditions: Sequence[JsonObject], agents: Mapping[int, Agent], project: int | None) -> str | None:
-    """What is wrong with the agents of a condition, if none of them can have calls here."""
+    """The fault of a condition on agents, if none of them can have calls here."""
     for condition in conditions:
         ids = sorted(_agents_in([condition]))
         descriptions = [_foreign_agent(number, agents.get(number), project) for number in ids]
@@ -312,7 +312,7 @@ def _calls(stat: Chart) -> float:
 
 
 def _plain(label: str | None) -> str:
-    """A label for comparison, without its quotes."""
+    """A label for comparison, without quotes."""
     return NULL if label is None else unquoted(label)
 
 

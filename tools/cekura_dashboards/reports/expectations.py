@@ -1,6 +1,6 @@
-"""Expectations of charts, such as ``>= 0.85 over 7d`` or ``no outage``: how they are read, and whether they hold.
+"""Expectations of charts, such as ``>= 0.85 over 7d`` or ``no outage``: reading and checking them.
 
-A value fails only if its interval excludes what is expected; a value that is below, or above, by chance does not.
+A value fails only if its interval excludes what is expected, so chance alone seldom makes one fail.
 """
 
 import math
@@ -40,17 +40,17 @@ Operator = Literal[">=", ">", "<=", "<"]
 USUAL_WINDOW = "7d"
 CONFIDENCE = 0.95
 MIN_BUCKETS = 2
-"""Whole days or hours from which a spread, so an interval, can be estimated."""
+"""The minimum whole days or hours to estimate a spread, and so an interval, from."""
 FORMS = '">= 0.85 over 7d", "< 2 s over 24h", "no outage" or "no change over 14d"'
 _OPERATORS: dict[str, Operator] = {
     ">=": ">=", "=>": ">=", "≥": ">=", "at least": ">=", "minimum": ">=", "min": ">=", "<=": "<=", "=<": "<=",
     "≤": "<=", "at most": "<=", "maximum": "<=", "max": "<=", ">": ">", "above": ">", "more than": ">",
     "greater than": ">", "<": "<", "below": "<", "under": "<", "less than": "<", "fewer than": "<",
 }  # fmt: skip
-"""What people write, with what they mean."""
+"""Operators as people write them."""
 _OPPOSITE: dict[Operator, Operator] = {">": "<=", "<": ">=", ">=": "<", "<=": ">"}
 _NEGATION = re.compile(r"\b(?:not|no|never|cannot)(?: \w+)?\s*$")
-"""Before an operator: ``never below``, ``not be above``."""
+"""Words before an operator: ``never below``, ``not be above``."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 PERCENT, CALLS = "%", "calls"
 _UNITS = {
@@ -59,7 +59,7 @@ _UNITS = {
     "second": "s", "seconds": "s", "min": "min", "mins": "min", "minute": "min", "minutes": "min", "h": "h",
     "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
 }  # fmt: skip
-"""What may follow a number. Not ``m``, which may be minutes, metres or a million."""
+"""Units after a number; ``m`` is ambiguous: minutes, metres or a million."""
 _UNIT = "|".join(sorted(_UNITS, key=len, reverse=True))
 _BOUND = r"(>=|<=|>|<)\s*(-?(?:\d+(?:\.\d+)?|\.\d+))\s*"
 _OVER = r"(?:\s+over\s+(\S.*))?"
@@ -76,9 +76,9 @@ _SPAN = re.compile(r"\b(\d+)\s*(m|h|d|w)(?:in|ins|inutes?|ours?|ays?|eeks?)?\b",
 
 
 class Expectation(Struct, frozen=True):
-    """What a chart is expected to show. ``operator`` None: ``kind`` says what must not have happened.
+    """What a chart is expected to show. ``operator`` None: an event of this ``kind`` must not have happened.
 
-    ``unit``: of the value; empty: that of the chart.
+    ``unit``: of the value; empty: the unit of the chart.
     """
 
     widget: str
@@ -101,10 +101,10 @@ class Expectation(Struct, frozen=True):
 def read_expectations(
     texts: Mapping[str, str], widgets: Sequence[str] | None, now: datetime, zone: ZoneInfo
 ) -> list[Expectation]:
-    """The expectations by the names of charts. ``widgets``: the names there are; None: not known yet.
+    """The expectations by the names of charts. ``widgets``: the existing names; None: unknown yet.
 
     Raises:
-        InvalidArguments: naming each line that cannot be read, with the nearest valid form.
+        InvalidArguments: naming each malformed line, with the nearest valid form.
     """
     expectations, faults = list[Expectation](), list[Fault]()
     for name, text in texts.items():
@@ -149,7 +149,7 @@ def _read(name: str, text: str) -> Expectation:
 
 
 def nearest_form(text: str) -> str | None:
-    """The valid form that a text comes nearest to; None if it is none.
+    """The valid form nearest to a text; None if none is near.
 
     >>> nearest_form("at least 85% in the last 24 hours"), nearest_form("=> 0,85"), nearest_form("max 1,000 a day")
     ('>= 85 % over 24h', '>= 0.85 over 7d', '<= 1000 over 7d')
@@ -185,8 +185,8 @@ def nearest_form(text: str) -> str | None:
 class Measured(NamedTuple):
     """A chart's value over a window. ``n``: calls, if known. ``error``: the standard error; 0 where it has none.
 
-    ``scale``: what a rate of 100 % is written as; 0 for what is no rate. ``df``: degrees of freedom of the error.
-    ``per``: what it is counted by; ``lowest``: that it can be. ``unit``: of the chart, ``unknown`` if nothing says it.
+    ``scale``: what a rate of 100 % is written as; 0 for other measures. ``df``: degrees of freedom of the error.
+    ``per``: the bucket of a count; ``lowest``: the minimum possible. ``unit``: of the chart, or ``unknown``.
     """
 
     value: float
@@ -199,7 +199,7 @@ class Measured(NamedTuple):
     unit: str = "unknown"
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Of a rate Wilson's, else by Student's t over the whole buckets."""
+        """Wilson's interval for a rate, else Student's t over the whole buckets."""
         probability = two_sided(confidence)
         if self.scale:
             low, high = wilson_interval(self.value / self.scale, round(self.n or 0), NORMAL.inv_cdf(probability))
@@ -215,7 +215,7 @@ class Measured(NamedTuple):
 
 
 def measure(reading: ChartReading, names: dict[str, str], clock: Clock) -> Measured | str:
-    """The value of a chart over its window in its unit, or why there is none."""
+    """The value of a chart over its window in its unit, or the reason why there is none."""
     if reading.chart is None:
         return str(reading.error)
     measured = _measured(reading, reading.chart, names, clock)
@@ -236,7 +236,7 @@ def _measured(reading: ChartReading, chart: Chart, names: dict[str, str], clock:
         if df < 1:
             return f"{len(values)} whole {config.period}s, fewer than {MIN_BUCKETS}: use a longer window"
         lowest = 0.0 if config.function == "count" else -math.inf
-        if config.function == "count":  # alike by chance, a few would seem to have no spread: at least that of Poisson
+        if config.function == "count":  # a few buckets may be equal by chance: assume at least the Poisson variance
             error = max(error, math.sqrt(max(1.0, math.fsum(values))) / len(values))
         return Measured(math.fsum(values) / len(values), n, 0.0, error, df, f" per {config.period}", lowest)
     if measurement.kind == "extreme":
@@ -257,7 +257,7 @@ def _measured(reading: ChartReading, chart: Chart, names: dict[str, str], clock:
 
 
 def _whole_buckets(reading: ChartReading, names: dict[str, str]) -> list[float]:
-    """The totals of the buckets that neither the window nor now cuts; without a row 0."""
+    """The totals of the complete buckets; 0 for those without a row."""
     if reading.chart is None:
         return []
     rows, config = bar_rows(reading, reading.chart, names), reading.target.config
@@ -284,10 +284,10 @@ Status = Literal["ok", "fail", "not tested"]
 
 
 class Checked(NamedTuple):
-    """An expectation, whether it holds, and in words what was measured.
+    """An expectation, whether it holds, and the measured value in words.
 
-    ``told_before``: by an earlier look. ``must_last``: over looks it fails only once it has lasted, as a new level.
-    ``lasts``: it is such a level by the share of a daily look, though this look, soon after another, has less.
+    ``told_before``: reported by an earlier look. ``must_last``: in a series of looks it fails only once it has lasted,
+    as a new level must. ``lasts``: it is significant at the share of a daily look, if this look has a smaller one.
     """
 
     expectation: Expectation
@@ -298,7 +298,7 @@ class Checked(NamedTuple):
     lasts: bool = False
 
     def not_yet(self) -> "Checked":
-        """What fails to a single look, and not yet over the looks."""
+        """The check as not failed yet: it fails in this look, but not yet over the series."""
         return self._replace(status="ok", text=f"{self.text}: {NOT_YET}")
 
     def __str__(self) -> str:
@@ -308,7 +308,7 @@ class Checked(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """How sure a failure must be: by chance, so many tests together have one in this share of looks."""
+    """The significance that a failure needs: so that this share of looks with so many tests has one by chance."""
 
     share: float
     tests: int = 1
@@ -319,7 +319,7 @@ NOT_YET = "a failure in this look, not yet over the series"
 
 
 def check_value(expectation: Expectation, measured: Measured | str, limit: Limit) -> Checked:
-    """Whether a value is as expected, as far as its interval shows."""
+    """Whether a value is as expected, judged by its interval."""
     if isinstance(measured, str):
         return Checked(expectation, "not tested", f"not tested: {measured}")
     bound = _in_unit_of(measured, expectation)
@@ -338,7 +338,7 @@ def check_value(expectation: Expectation, measured: Measured | str, limit: Limit
 
 
 def _in_unit_of(measured: Measured, expectation: Expectation) -> float | str:
-    """The bound in the unit of the chart; or why it cannot be, and what to write instead."""
+    """The bound in the unit of the chart; or the reason why that is impossible, and what to write instead."""
     value, unit = expectation.value, expectation.unit
     if unit == PERCENT and not measured.scale:
         return f"{measured} is not a rate; write it without %"
@@ -379,7 +379,7 @@ def _excludes(measured: Measured, bound: float, confidence: float, *, is_low: bo
 
 
 def check_events(expectation: Expectation, report: WidgetReport, limit: Limit) -> Checked:
-    """Whether nothing happened: no outage in the window, or no clear change that began in it."""
+    """Whether the window has no outage, or no clear change that began in it."""
     if report.error is not None or report.findings is None:
         why = (
             report.error
@@ -430,7 +430,7 @@ def _change_text(item: Step | Trend | Unusual) -> str:
 async def check_charts(
     context: ToolContext, lines: Sequence[tuple[Expectation, Widget]], limits: Sequence[Limit], project: int | None
 ) -> list[Checked]:
-    """Each expectation of a widget, in order; values and events are read at once, each over its own window."""
+    """Check each expectation of a widget, in order; all are read concurrently, each over its own window."""
     values = [place for place, (expectation, _) in enumerate(lines) if expectation.kind == "value"]
     events = [place for place, (expectation, _) in enumerate(lines) if expectation.kind != "value"]
     without_history = replace(context, settings=context.settings.model_copy(update={"history": False}))
@@ -454,7 +454,7 @@ async def check_charts(
 
 
 def _target(context: ToolContext, expectation: Expectation, widget: Widget, project: int | None) -> Target:
-    """The chart over the window of its expectation; a pie of a rate as that rate by the day."""
+    """The chart over the window of its expectation; a pie of a rate becomes a daily bar of that rate."""
     now, zone = context.now(), context.settings.zone
     target = saved(widget, project)
     if widget.chart_type == "pie":

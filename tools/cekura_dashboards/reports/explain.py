@@ -1,4 +1,4 @@
-"""Where a change happened: the same measure in both windows, as a whole and by several fields."""
+"""Where a change happened: the measure in both windows, as a whole and by several fields."""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,19 +41,19 @@ OUTCOMES = ("call_ended_reason", "dropoff_point")
 VERDICTS: tuple[Verdict, ...] = ("clear", "possible", "not significant", "not tested")
 MAX_FIELDS = 3
 MIN_DAYS = 5
-"""In shorter windows groups are read by the hour."""
+"""Windows up to this length have hourly groups."""
 MAX_INSIDE = 3
-"""Fields of the drill-down into a group."""
+"""Maximum fields of the drill-down into a group."""
 MAX_ONE_SIDED = 3
 MAX_SHARES = 3
 MEASURE = "measure"
-"""The key of the measure itself, beside the fields that it is split by."""
+"""The key of the whole measure among the fields."""
 CURRENT, BASELINE, AS_SHOWN, PAST = "current", "baseline", "as shown", "past"
-"""The readings of a chart: current, baseline, current as its dashboard shows it, and its history."""
+"""The readings of a chart: current, baseline, current on its dashboard, and history."""
 
 
 class OneSidedGroup(BaseModel):
-    """A group that has calls in one window only."""
+    """A group with calls in one window only."""
 
     group: SafeText | None = None
     n: Number
@@ -96,7 +96,7 @@ class OutcomeShares(BaseModel):
 
 
 class ComparedMeasures(Struct, frozen=True):
-    """Current and baseline of one chart: readings, measurements, the days before, and what changed over time.
+    """Current and baseline of one chart: readings, measurements, the days before, and changes over time.
 
     ``groups_before``: the days before of each group.
     """
@@ -132,9 +132,9 @@ class ComparedMeasures(Struct, frozen=True):
 
 
 class Split(Struct, frozen=True):
-    """The measure and its splits by name, each compared or with its error.
+    """The measure and its splits by field, each compared or with its error.
 
-    ``lost``: how the calls differ from those of the chart itself, if they do. ``requests``: for chart data.
+    ``lost``: how the calls differ from those of the chart on its dashboard, if they do. ``requests``: for chart data.
     ``findings``: in the measure over time, in or shortly before the window, as ``get_widgets_data`` reports them.
     """
 
@@ -202,9 +202,9 @@ async def read_split(
 
 
 def _past_of_groups(history: Target, configs: Mapping[str, WidgetConfig]) -> dict[tuple[str, str], Target]:
-    """The daily histories of the measure by the fields that it is split by; none where groups are not tested so.
+    """The daily histories of the measure by field; empty if groups are not tested over days.
 
-    By the first field only where outcomes are read too, so that all calls make about as many requests.
+    By the first field only if outcomes are read too, to keep the number of requests about equal.
     """
     fields = [name for name, config in configs.items() if config.group_by]
     if history.config.period != "day" or not is_merged(history.config.function, "group"):
@@ -265,7 +265,7 @@ def fields_to_split(chart: RequestedChart, config: WidgetConfig, keys: MetadataK
 def fields_inside(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]) -> tuple[list[str], list[str]]:
     """The fields of the drill-down into the group that drives a change; and those beyond the limit.
 
-    First fields whose groups changed or whose mix shifted, then other metadata, then the other fields.
+    Fields whose groups changed or whose mix shifted come first, then other metadata, then other fields.
     """
     first, *looked_at = ranked
     moved = [name for name, row in looked_at if row.verdict in {"clear", "possible"}]
@@ -275,7 +275,7 @@ def fields_inside(ranked: Sequence[tuple[str, Dimension]], others: Sequence[str]
 
 
 def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions: int) -> Dimension:
-    """The change by one field, beside the change of the whole."""
+    """The change by one field, in relation to the overall change."""
     counted = sides.current.kind == "total"
     row = sides.compared(counted=counted)
     by = field_word(name)
@@ -312,7 +312,7 @@ def dimension(name: str, sides: ComparedMeasures, whole: Comparison, dimensions:
 
 
 def narrows_to(sides: ComparedMeasures, groups: Sequence[str | None]) -> bool:
-    """Whether these groups alone changed: the other calls did not."""
+    """Whether only these groups changed, and not the other calls."""
     return has_rest_stayed(
         sides.current.grouped,
         sides.baseline.grouped,
@@ -323,7 +323,7 @@ def narrows_to(sides: ComparedMeasures, groups: Sequence[str | None]) -> bool:
 
 
 def _on_one_side(there: Measurement, other: Measurement, *, since: bool) -> list[OneSidedGroup]:
-    """The larger groups that have calls here and none in the other window."""
+    """The larger groups with calls on this side and none on the other."""
     groups = [
         OneSidedGroup(
             group=name,
@@ -338,14 +338,14 @@ def _on_one_side(there: Measurement, other: Measurement, *, since: bool) -> list
 
 
 def _first_time(measure: Measurement, name: str | None) -> str | None:
-    """The first bucket with calls; None if that is the first of all: the group may be older than the window."""
+    """The first bucket with calls; None if it is the very first, because the group may be older than the window."""
     times = [cell.time for cell in measure.grouped.buckets.get(name, ()) if cell.n]
     first = min((cell.time for cells in measure.grouped.buckets.values() for cell in cells), default=0.0)
     return iso(min(times), step=DAY) if times and min(times) > first else None
 
 
 def rank_dimensions(dimensions: Sequence[tuple[str, Dimension]]) -> list[tuple[str, Dimension]]:
-    """By significance, then by the share of the change."""
+    """The dimensions by significance, then by the share of the change."""
     return sorted(dimensions, key=lambda row: (VERDICTS.index(row[1].verdict), -(row[1].share_pct or 0.0)))
 
 

@@ -1,4 +1,4 @@
-"""Failure modes that the API found earlier, counted in both windows. Nothing here has the API look for new ones."""
+"""Existing failure modes, counted in both windows. No request starts a new analysis."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from cekura_dashboards.stats.significance import NORMAL, share_score
 from cekura_dashboards.text import UntrustedText
 
 MOST_KEPT = 500
-"""The API keeps at most so many calls of a metric's failure modes, so of earlier windows some may be gone."""
+"""The API keeps at most this many calls of a metric's failure modes, so calls of earlier windows may be missing."""
 MAX_MODES, MAX_CALLS = 3, 5
-"""Modes that are counted, two requests each, and calls that are named of each."""
+"""Maximum modes to count, two requests each, and calls to name for each."""
 LEVEL = 0.05
 FAILURES = "failure modes"
 
@@ -37,7 +37,7 @@ class FailureModeShown(BaseModel):
 
 
 class FailureModes(BaseModel):
-    """Those that differ first. ``of``: the calls of both windows that they are counted among."""
+    """The modes, those that differ first. ``of``: the calls of both windows among which they are counted."""
 
     of: list[int] = Field(description="calls, current and baseline")
     modes: list[FailureModeShown]
@@ -49,7 +49,7 @@ class FailureModes(BaseModel):
 
 
 class FailureScope(Struct, frozen=True):
-    """Whose failure modes are counted. ``sizes``: the calls of current and baseline."""
+    """The metrics and agents whose failure modes are counted. ``sizes``: the calls of current and baseline."""
 
     project: int
     agents: list[int]
@@ -66,7 +66,7 @@ def failure_scope(
     windows: tuple[Window, Window],
     sizes: tuple[float, float],
 ) -> FailureScope | None:
-    """None for a measure that has no failure modes, or calls that they cannot be limited to."""
+    """None for a measure without failure modes, or a selection of calls that they cannot be limited to."""
     kind = measure_kind(config)
     if kind == "other" or project is None or {*fields_of(calls)} - AGENT_ID_FIELDS:
         return None
@@ -140,8 +140,8 @@ def _shown(
 def chance_of(current: int, baseline: int, share: float) -> float:
     """The two-sided p-value of two counts, if both have one rate among the calls of their windows.
 
-    ``share``: of all these calls, those of current. The calls of one day may be alike, which a count cannot show: so
-    what rests on this is at most ``possible``.
+    ``share``: the current calls as a share of all. A count cannot show how correlated the calls of a day are, so a
+    verdict based on it is at most ``possible``.
 
     Source: the conditional test of two Poisson counts, Przyborowski and Wilenski (1940), Biometrika 31.
 

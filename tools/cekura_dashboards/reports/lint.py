@@ -1,4 +1,4 @@
-"""The problems of a dashboard, each with the edit that fixes it. Pure: uses only what was read."""
+"""The problems of a dashboard, each with the edit that fixes it. Pure: makes no requests."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,7 +59,7 @@ class ChartObservation(Struct, frozen=True):
 
 @dataclass
 class Lint:
-    """Applies one rule after the other; a widget to be deleted is not checked again."""
+    """Applies the rules in turn; a widget to be deleted is not checked further."""
 
     dashboard: Dashboard
     observations: Mapping[int, ChartObservation]
@@ -75,7 +75,7 @@ class Lint:
         return [self._tested(draft) for look in looks for draft in look()]
 
     def _tested(self, draft: Draft) -> Draft:
-        """The draft, without its edit if that would break the same rules: applied to a copy first."""
+        """The draft, without its edit if a copy with that edit would break the same rules."""
         for fields in cast("list[JsonObject]", draft.edit.get("update") or []):
             stored = next((widget for widget in self._widgets() if widget.id == fields["id"]), None)
             if stored is None or not {*fields} - {"id", "name"}:
@@ -111,7 +111,7 @@ class Lint:
                 yield self._delete("broken", [widget], text)
 
     def _problem(self, widget: Widget) -> tuple[str | None, bool]:
-        """Why it cannot be drawn; and whether the rules say so: an error of the API alone may be temporary."""
+        """Why it cannot be drawn, and whether the rules forbid it; an error of the API alone may be temporary."""
         field_name = widget.field or ""
         if field_name and plotted_type(field_name) is None:
             return f"{named(field_name)} is not a field of calls", True
@@ -235,7 +235,7 @@ class Lint:
 
 
 def _plots(widget: Widget) -> str:
-    """What a widget shows, as a key that is equal for duplicates."""
+    """A key of what a widget shows, equal for duplicates."""
     plots = {name: value for name, value in widget.definition().items() if name not in {"name", "metadata"}}
     return repr(sorted(plots.items()))
 

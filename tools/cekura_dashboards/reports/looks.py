@@ -1,6 +1,6 @@
-"""Looks at the same dashboards, one after the other: what each tells as new, and the token between them.
+"""A series of looks at the same dashboards: what is new in each, and the token between them.
 
-The token holds no text of the account: the scope and what was told are digests.
+The token contains no text of the account: the scope and the reported changes are digests.
 """
 
 import base64
@@ -26,24 +26,24 @@ VERSION = "look1"
 MAX_TOKEN = 500
 """Characters of a token."""
 MAX_EVENTS = 32
-"""Of 14 characters each, beside at most 40 for the rest."""
+"""Maximum events in a token, of 14 characters each, besides at most 40 for the rest."""
 HOUR = timedelta(hours=1)
 CLOCK_ERROR = timedelta(minutes=10)
-"""By so much a look may seem to lie in the future, as clocks differ. A choice."""
+"""How far in the future a look may seem to be, because clocks differ. A choice."""
 MEMORY = 2 * LIMIT
-"""For how long a change is remembered that looks no longer find. A choice: it may come back."""
+"""How long a change is remembered after looks stop finding it. A choice: it may come back."""
 MAX_AGE = 36**2 - 1
-"""Hours, in two digits."""
+"""Hours, the most that two digits of base 36 can hold."""
 SAME_EVENT = 3 * HOUR
 """How far the start of an outage or outlier may move from look to look. A choice: nights are trimmed by hours."""
 SAME_STEP = timedelta(days=3)
-"""The same for whatever has a date otherwise. A choice: a step is dated to within a few days of 30."""
+"""The same for other changes with a date. A choice: a step among 30 days is dated to within a few days."""
 SAME_LEVEL = timedelta(days=14)
-"""The same for a difference between windows, which has none: it is that of the last look that told it. A choice."""
+"""The same for a difference between windows, which is dated by the last look that reported it. A choice."""
 PROMISE = "at most 5 % of series of 90 looks report any false new clear change"
 NOT_YET = "clear in this look, not yet over the series"
 EXACT: frozenset[How] = frozenset({"outage", "outlier", "new group", "gone group"})
-"""Kinds of change that need not last to be clear: they are over soon, and their p-values hold far out in the tail."""
+"""Kinds of change that are clear at once: they end soon, and their p-values are valid far out in the tail."""
 _EVENT = r"[a-zA-Z][\w-]{7}[0-9a-z]{6}"
 _TOKEN = re.compile(
     rf"{VERSION}\.([\w-]{{6}})\.([0-9a-z]{{1,6}})\.([0-9a-z]{{1,6}})\.((?:{_EVENT})*)\.([\w-]{{4}})", re.ASCII
@@ -51,9 +51,9 @@ _TOKEN = re.compile(
 
 
 class Event(NamedTuple):
-    """A change that was told. ``kind``: one letter, in capitals if it was told as clear. ``hour``: since 1970.
+    """A reported change. ``kind``: one letter, a capital if reported as clear. ``hour``: since 1970.
 
-    ``age``: for how many hours, up to the last look, each look has found it beyond chance; 0: that look did not.
+    ``age``: for how many hours, up to the last look, every look found it significant; 0: the last look did not.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class Event(NamedTuple):
         return f"{self.kind}{self.digest}{_base36(self.hour):0>4}{_base36(min(self.age, MAX_AGE)):0>2}"
 
     def is_same(self, other: "Event") -> bool:
-        """Whether a later look tells the same event, perhaps by another test."""
+        """Whether a later look reports the same event, perhaps by another test."""
         if self.digest != other.digest:
             return False
         kinds = {self.kind.lower(), other.kind.lower()}
@@ -86,11 +86,11 @@ _LETTERS = {
 }  # fmt: skip
 _UNDATED = {"t", "c", "g", "n", "x"}
 _LEVELS = {"step", "trend", "comparison"}
-"""Tests that may tell the same event, one better than the other."""
+"""Tests that may find the same event, one better than the other."""
 
 
 class LookToken(Struct, frozen=True):
-    """What a series of looks remembers. ``at``: when the last one was."""
+    """The state of a series of looks. ``at``: when the last one was."""
 
     scope: str
     looks: int
@@ -98,7 +98,7 @@ class LookToken(Struct, frozen=True):
     events: tuple[Event, ...] = ()
 
     def to_text(self) -> str:
-        """At most ``MAX_TOKEN`` characters; of more events than fit, the latest."""
+        """At most ``MAX_TOKEN`` characters; if not all events fit, the latest ones."""
         kept = sorted(self.events, key=lambda event: (-event.hour, event))[:MAX_EVENTS]
         events = "".join(event.to_text() for event in kept)
         minutes = int(self.at.timestamp() // 60)
@@ -117,7 +117,7 @@ class Look(BaseModel):
 
 
 def scope_of(*parts: object) -> str:
-    """A digest of what is looked at."""
+    """A digest of what a series covers."""
     return _digest(json_text([*parts]), 6)
 
 
@@ -152,7 +152,7 @@ def _refused(problem: str, anew: str) -> InvalidArguments:
 
 
 def told_line(line: str, now: datetime, earlier: Mapping[str, Event], pause: timedelta | None) -> Event:
-    """What a token remembers of an expectation that fails: ``is_clear`` if an earlier look told so.
+    """The event of a failing expectation for a token: ``is_clear`` if an earlier look reported it.
 
     ``earlier``: the events of the last look, by digest.
     """
@@ -166,10 +166,10 @@ def told_line(line: str, now: datetime, earlier: Mapping[str, Event], pause: tim
 def since_last_look(
     ranking: Sequence[RankedChange], tests: int, last: LookToken | None, scope: str, now: datetime
 ) -> tuple[list[RankedChange], Look]:
-    """The changes as a series of looks tells them, new ones first; and the look.
+    """The changes as this look of the series reports them, new ones first; and the look.
 
-    A change that is new is clear only if it is so over the looks, and else at most possible. For what was told as clear
-    before, the verdict is that of a single look.
+    A new change is clear only if it is clear over the series, otherwise possible at most. A change that was reported as
+    clear before keeps the verdict of this look.
     """
     pause = None if last is None else now - last.at
     share = share_of_look(pause)
@@ -204,21 +204,21 @@ def since_last_look(
 
 
 def goes_on(p_value: float, tests: int, same: Sequence[Event]) -> bool:
-    """Whether a change that the look before found beyond chance is so still, by the share of a daily look.
+    """Whether a change that the previous look found significant still is, at the share of a daily look.
 
-    A look soon after another has too small a share of its own to tell anything, and is no break either.
+    A look soon after another has too small a share to find anything, and must not interrupt the change.
     """
     return any(earlier.age for earlier in same) and is_beyond_chance(p_value, tests, share_of_look(None))
 
 
 def _age(same: Sequence[Event], pause: timedelta | None) -> int:
-    """For how many hours a change has been beyond chance, from 1: the pause too if the look before found it so."""
+    """For how many hours a change has been significant, from 1; with the pause if the previous look found it."""
     age = max((earlier.age for earlier in same), default=0)
     return age + round(pause / HOUR) if age and pause is not None else 1
 
 
 def look_line(look: Look) -> str:
-    """The line of an answer about its look."""
+    """The line of an answer about the look."""
     if look.last is None:
         head = f"look 1 of a series: {PROMISE}"
     else:
@@ -227,7 +227,7 @@ def look_line(look: Look) -> str:
 
 
 def event_of(row: RankedChange, now: datetime) -> Event:
-    """What a token remembers of a change: the measure, its part, its direction, and when it was."""
+    """The event of a change for a token: the measure, its part, its direction and its time."""
     item = row.change
     if item.how == "outage":
         what = ["outage", row.survey.calls_key]

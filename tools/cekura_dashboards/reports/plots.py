@@ -1,6 +1,6 @@
-"""The data of a chart view: the complete answer, and the series of its charts.
+"""The data of the chart view: the complete answer, and the series of its charts.
 
-No model reads it, so it has room for more points; every figure comes from the answer, or from the same rows.
+No model reads it, so it can have more points; every figure comes from the answer or the same rows.
 """
 
 import json
@@ -27,11 +27,11 @@ from cekura_dashboards.tool import Result
 from cekura_dashboards.values import replace
 
 FOR_ANSWER = 0.6
-"""The share of the room for the complete answer; if it is longer, the model's answer replaces it."""
+"""The share of the room for the complete answer; a longer one is replaced by the model's answer."""
 
 
 class Detail(Struct, frozen=True):
-    """How much detail is drawn of each chart."""
+    """The level of detail of each chart."""
 
     points: int
     groups: int
@@ -48,7 +48,7 @@ DETAILS = (
 class Plot(Struct, frozen=True):
     """One chart: its series, the arguments of ``list_calls`` for its calls, and its report before an edit.
 
-    ``unit``: of the series, if no report has it. ``title``: what is drawn, as people say it.
+    ``unit``: of the series, if no report has it. ``title``: what is drawn, in everyday words.
     """
 
     courses: Sequence[PlotSeries] = ()
@@ -70,13 +70,13 @@ class Plot(Struct, frozen=True):
 
 
 class Drawing(Struct, frozen=True):
-    """``answer``: complete, before it was cut to its budget. ``plots``: of its charts, in order."""
+    """``answer``: complete, before cuts to the budget. ``plots``: of its charts, in order."""
 
     answer: Result
     plots: Sequence[Plot] = field(default_factory=tuple[Plot, ...])
 
     def to_json(self, room: int, shorter: JsonObject) -> JsonObject:
-        """In at most ``room`` bytes, if possible. ``shorter``: the model's answer."""
+        """The data in at most ``room`` bytes, if possible. ``shorter``: the model's answer."""
         answer = self.answer.to_json()
         if _size(answer) > FOR_ANSWER * room:
             answer = shorter
@@ -111,11 +111,11 @@ def plot_series_of(reading: ChartReading, names: dict[str, str], role: Role = "c
 
 
 PERCENT = {"ratio": 1.0, "percent": 100.0}
-"""By unit of a rate, what all calls are."""
+"""The value of a rate of all calls, by unit."""
 
 
 def with_rate_interval(course: PlotSeries, unit: str | None) -> PlotSeries:
-    """A rate with the 95 % interval of each value; anything else, or a rate of unknown n, unchanged."""
+    """A rate with the 95 % interval of each value; other measures, and rates of unknown n, unchanged."""
     whole = PERCENT.get(unit or "")
     if whole is None or course.n is None or any(not 0 <= (value or 0) <= whole for value in course.value):
         return course
@@ -131,7 +131,7 @@ def with_rate_interval(course: PlotSeries, unit: str | None) -> PlotSeries:
 
 
 def title_of_reading(reading: ChartReading) -> str | None:
-    """What a chart plots, as people say it."""
+    """The title of a chart in everyday words."""
     chart, config = reading.chart, reading.target.config
     if chart is None:
         return None
@@ -176,9 +176,9 @@ def _plot_of_edit(before: ChartReading | None, after: ChartReading, names: dict[
 
 
 def calls_arguments(target: Target) -> JsonObject | None:
-    """The arguments of ``list_calls`` for the calls of a chart; None where its days are not those of UTC.
+    """The arguments of ``list_calls`` for the calls of a chart; None if its days are not UTC days.
 
-    The window is always included: a bucket that it cuts counts calls inside it only.
+    The window is always included, because a bucket that it cuts counts only calls inside.
     """
     if target.local_days:
         return None
@@ -199,7 +199,7 @@ def calls_arguments(target: Target) -> JsonObject | None:
 def group_plot_series(
     reading: ChartReading, group: str | None, names: dict[str, str], *, share: bool
 ) -> list[PlotSeries]:
-    """The series of one group of a bar; ``share``: of a count, its share of all calls in percent."""
+    """The series of one group of a bar; ``share``: the count as a share of all calls, in percent."""
     if reading.chart is None:
         return []
     config, rows = reading.target.config, bar_rows(reading, reading.chart, names)

@@ -1,4 +1,4 @@
-"""Charts folded by hour of the day or by weekday: each is read by the hour, and reported as its profile."""
+"""Charts folded by hour of the day or by weekday: each is read by the hour and reported as a profile."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -25,7 +25,7 @@ ODD_OFFSET = "hours are UTC hours: each starts up to half an hour before or afte
 
 
 class Folding(Struct, frozen=True):
-    """What to fold by, and in which time zone."""
+    """The period to fold by, and the time zone."""
 
     by: By
     clock: Clock
@@ -60,7 +60,7 @@ async def fold(context: ToolContext, targets: Sequence[Target], folding: Folding
 def named_reports(
     reports: Sequence[WidgetReport], targets: Sequence[Target], names: Mapping[str, str]
 ) -> list[WidgetReport]:
-    """The reports, each with the calls that it counts."""
+    """The reports, each with a description of the calls that it counts."""
     return [
         report.model_copy(update={"where": which_calls(target, dict(names))})
         for report, target in zip(reports, targets, strict=True)

@@ -42,7 +42,7 @@ from cekura_dashboards.summaries.profile import names_of
 from cekura_dashboards.text import counted, named, noun_and_names, plain
 
 DETAILS = "details"
-"""Omitted from every report of a large dashboard; the answer says so once."""
+"""Omitted from every report of a large dashboard, with one note in the answer."""
 LABELS = {
     "ci95": "95 % interval",
     "mean_of_buckets": "unweighted mean of buckets",
@@ -53,7 +53,7 @@ LABELS = {
 }
 """Labels of facts whose field name is unclear."""
 BY_THEMSELVES = {"top", "columns", "other", "lead_points", "lead_ci95", "units", "other_figures"}
-"""Facts rendered in a line of their own."""
+"""Facts that have their own line."""
 NAMES_OF_STEPS = {"1d": "day", "1h": "hour", "1w": "week", "1mo": "month"}
 HOURS = 24
 FLAT = {"not significant": "not significantly different from flat", "not tested": "not tested, too few days or calls"}
@@ -61,15 +61,15 @@ EIGHTHS = "▁▂▃▄▅▆▇█"
 LEFT_EIGHTHS = "▏▎▍▌▋▊▉█"
 MAX_LINE = 80
 CHART_ROWS, MAX_CHART_COLUMNS, MAX_COLUMN_WIDTH = 5, 60, 5
-"""Of a chart over time: lines, maximum columns, maximum columns of a bucket."""
+"""The size of a chart over time: lines, maximum columns, maximum columns of a bucket."""
 MAX_LABEL, MAX_PIE_BAR = 38, 20
-"""Of a pie: maximum characters of a label, else there is no chart, and of a bar."""
+"""The size of a pie: maximum characters of a label, beyond which there is no chart, and of a bar."""
 MIN_SHARE_FROM_ZERO = 0.4
 """The axis begins at 0 if the smallest value is below this share of the largest."""
 
 
 def render_report(item: WidgetReport) -> str:
-    """One widget: what it is, of which calls, the figures, a series, notes."""
+    """One widget: its title, calls, figures, series and notes."""
     return item.text_by(_rendered)
 
 
@@ -142,7 +142,7 @@ def title_of(widget: WidgetBrief) -> str:
 
 
 def _figures(facts: AnyFacts | None) -> list[str]:
-    """``name value`` for each figure that is known."""
+    """``name value`` for each known figure."""
     if facts is None:
         return []
     named_figures = [(name, value) for name, value in facts if value is not None and name not in BY_THEMSELVES]
@@ -225,7 +225,7 @@ def _difference(row: FigureChange) -> str:
 
 
 def verdict_words(verdict: str, possible_among: int | None) -> str:
-    """``clear, possible among 7 tests``: one that is only possible if corrected for all tests of an answer."""
+    """``clear, possible among 7 tests``: clear alone, but possible when corrected for all tests of an answer."""
     return verdict + (f", possible among {possible_among} tests" if possible_among else "")
 
 
@@ -291,7 +291,7 @@ def share_lines(shares: Shares) -> list[str]:
 
 
 def contributor_lines(contributors: Contributors) -> list[str]:
-    """How the change splits, then a table of the groups that brought most of it."""
+    """The parts of the change, then a table of the groups that contributed most."""
     lines = list[str]()
     if contributors.rate_effect is not None and contributors.mix_effect is not None:
         lines.append(
@@ -321,15 +321,15 @@ def _more(count: int | None) -> str:
 
 
 KINDS = {"trend": "trend", "steps": "step", "outliers": "outlier", "outages": "outage"}
-"""Of findings, by the words that begin what was not tested."""
+"""Names of kinds of findings, by the first words of notes on what was not tested."""
 
 
 def finding_lines(
     findings: Sequence[Finding] | None, not_tested: Sequence[str] | None = None, outage_of: int | None = None
 ) -> list[str]:
-    """One line each, the kind first; or one line with the kinds that were tested if there are none.
+    """A line for each finding, the kind first; without findings, one line with the tested kinds.
 
-    ``outage_of``: the widget that has an outage.
+    ``outage_of``: the widget that reports the outage.
     """
     if findings == []:
         untested = {kind for text in not_tested or [] for kind in text.partition(":")[0].split(", ")}
@@ -399,7 +399,7 @@ def _rows(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _series_lines(series: Series, drawn: Sequence[str]) -> list[str]:
-    """The values, counts and bounds. ``drawn``: a chart, which replaces the sparkline."""
+    """The values, counts and bounds. ``drawn``: a chart that replaces the sparkline."""
     head = f"{series.measure} every {series.step} from {series.start}: "
     lines = [head + " ".join("-" if v is None else plain(v) for v in series.value)]
     if series.n:
@@ -461,7 +461,7 @@ def _slot(slot: SlotShown) -> str:
 
 
 def _values(lead: str, slots: Sequence[str], values: Sequence[Number | None]) -> list[str]:
-    """From the first slot on; a week of hours has a line for each day."""
+    """The values from the first slot on; a week of hours has a line for each day."""
     texts = ["-" if value is None else repr(value) for value in values]
     step = min(len(values), HOURS)
     return [

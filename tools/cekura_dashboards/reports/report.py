@@ -1,4 +1,4 @@
-"""The report of one chart: from its rows and its history to a summary, findings and notes."""
+"""The report of one chart, from its rows and history to a summary, findings and notes."""
 
 import math
 from collections import defaultdict
@@ -82,13 +82,13 @@ from cekura_dashboards.text import SafeText, UntrustedText, counted, json_text, 
 from cekura_dashboards.values import replace
 
 FINE_SERIES, COARSE_SERIES = 31, 12
-"""Buckets of a series by default: every day of a month; fewer where several charts share the room."""
+"""Buckets of a series by default: every day of a month, or fewer if several charts share the room."""
 
 
 class ReportOptions(Struct, frozen=True):
     """What a report may contain.
 
-    ``points``: the maximum number of buckets in a series; ``coarse``: in the shorter one that replaces it if space is
+    ``points``: the maximum number of buckets in a series; ``coarse``: in the series that replaces it if space is
     short, 0 for none. ``names``: of agents and metrics, by id. ``clock``: the user's time zone.
     """
 
@@ -105,7 +105,7 @@ WHOLE_DAYS = ("d", "w", "mo")
 
 
 class WidgetBrief(BaseModel):
-    """Which widget, and what it plots."""
+    """A widget, and what it plots."""
 
     id: int | None = None
     name: UntrustedText | None = None
@@ -118,7 +118,7 @@ class WidgetBrief(BaseModel):
 
 
 class WindowShown(BaseModel):
-    """The half-open window, as instants in UTC."""
+    """The half-open window, in UTC."""
 
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
@@ -134,7 +134,7 @@ class StatChange(BaseModel):
 
 
 class WidgetReport(BaseModel):
-    """The facts of one widget over one window, or why there are none."""
+    """The facts of one widget over one window, or the reason why there are none."""
 
     widget: WidgetBrief
     where: str | None = Field(default=None, description="which calls it counts: all filters together")
@@ -164,7 +164,7 @@ class WidgetReport(BaseModel):
     _text: str | None = PrivateAttr(default=None)
 
     def text_by(self, render: Callable[["WidgetReport"], str]) -> str:
-        """Its text, rendered once: the text measured is the text sent."""
+        """Its text, rendered once, so that the measured text is the one sent."""
         if self._text is None:
             self._text = render(self)
         return self._text
@@ -192,7 +192,7 @@ class WidgetReport(BaseModel):
 
     @property
     def changes(self) -> list[Finding]:
-        """What explains a difference: the steps and trends of all the history, and the outages in the window."""
+        """Changes that may explain a difference: steps and trends in the whole history, outages in the window."""
         return [*self._changes, *(item for item in self.findings or [] if isinstance(item, Gap))]
 
     def with_changes(self, changes: Sequence[Finding]) -> "WidgetReport":
@@ -244,7 +244,7 @@ def report(reading: ChartReading, options: ReportOptions, history: ChartReading 
     config = reading.target.config
     about = brief(config, reading.chart.display_name if reading.chart else None)
     if reading.target.matching is not None:
-        about = about.model_copy(update={"field": config.field})  # a text of this program, so it is not quoted
+        about = about.model_copy(update={"field": config.field})  # this program's own text, so unquoted
     result = WidgetReport(
         widget=about, where=which_calls(reading.target, options.names), window=window_shown(reading.window)
     )
@@ -294,7 +294,7 @@ def _days_of(config: WidgetConfig, summary: Summary) -> str | None:
 async def report_readings(
     readings: Sequence[ChartReading], options: ReportOptions, histories: Sequence[ChartReading | None] = ()
 ) -> list[WidgetReport]:
-    """The report of each reading; ``histories``: of each, if any were read."""
+    """The report of each reading; ``histories``: one for each, if any were read."""
     beside = histories or [None] * len(readings)
     small = are_few([*readings, *(history for history in beside if history is not None)])
     return [
@@ -317,13 +317,13 @@ def with_intervals(report: WidgetReport) -> WidgetReport:
 
 
 NONE_FOR = 2 * DAY
-"""A window that begins with at least this many seconds without calls has a note."""
+"""A window that begins with at least this many seconds without calls gets a note."""
 
 
 def summarise(
     reading: ChartReading, options: ReportOptions, history: ChartReading | None = None
 ) -> tuple[Summary, list[str]]:
-    """The summary, and what was not tested. ``history``: the same measure over a longer time, for the tests."""
+    """The summary, and notes on omitted tests. ``history``: the measure over a longer time, for the tests."""
     chart, config = reading.chart, reading.target.config
     if chart is None:
         raise ValueError("a reading that failed has nothing to summarise")
@@ -384,7 +384,7 @@ def _times_with_calls(rows: BarRows, config: WidgetConfig) -> list[float]:
 
 
 def _none_before(times: Sequence[float], span: Span, history: ChartReading | None, names: dict[str, str]) -> list[str]:
-    """A note if the first call comes late in the window, as with a version released in it."""
+    """A note if the first call comes late in the window, as with a version released during it."""
     if history is not None and history.chart is not None:
         times = [*times, *_times_with_calls(bar_rows(history, history.chart, names), history.target.config)]
     first = min(times, default=span.start)
@@ -418,7 +418,7 @@ def _line(
 
 
 def _with_outage_now(findings: Sequence[Finding] | None, gaps: Sequence[Gap]) -> list[Finding] | None:
-    """The findings, those outages replaced that end where these begin, or later."""
+    """The findings, with these outages in place of those that end when they begin, or later."""
     if findings is None or not gaps:
         return None if findings is None else [*findings]
     starts_at = min(moment_of(gap.start) for gap in gaps)
@@ -427,7 +427,7 @@ def _with_outage_now(findings: Sequence[Finding] | None, gaps: Sequence[Gap]) ->
 
 
 def _since_last_call(findings: Sequence[Finding] | None, last: float) -> list[Finding] | None:
-    """The findings; an outage that goes on starts at the minute of the last call, if that is near."""
+    """The findings; an ongoing outage starts at the minute of the last call, if that is near."""
     if findings is None:
         return None
     minute = iso(floor_to(last, MINUTE))
@@ -471,7 +471,7 @@ def _with_notes(
 
 
 MIN_SHARE = 0.03
-"""The smallest share of all calls of a label that is tested."""
+"""The minimum share of all calls for a label to be tested."""
 
 
 def findings_over_history(
@@ -479,7 +479,7 @@ def findings_over_history(
 ) -> Outcome | None:
     """The findings of the tests on a history that lie in the chart's window.
 
-    None: there is no history, so the chart itself is tested. Nothing is tested if the two count different calls.
+    None without a history, so that the chart itself is tested. Nothing is tested if the two count different calls.
     """
     if history is None or history.chart is None:
         return None
@@ -506,7 +506,7 @@ def _tested(history: ChartReading, past: Past, unit: str, clock: Clock, window: 
 
 
 def _with_hours(outcome: Outcome, history: ChartReading, clock: Clock, window: Span, names: dict[str, str]) -> Outcome:
-    """The outcome for days; of days that were read by the hour, an outage until the last one is told by its hours."""
+    """The outcome for days; for days read by the hour, an outage up to the last one is dated by the hour."""
     if history.hours is None or outcome.findings is None:
         return outcome
     by_hour, config = history.by_hour(), history.target.config
@@ -533,7 +533,7 @@ def outcome_of(history: ChartReading, chart: Chart, clock: Clock, window: Span, 
 
 
 def outcome_of_calls(history: ChartReading, chart: Chart, clock: Clock, names: dict[str, str]) -> Outcome:
-    """The steps, trends and outages of the calls of a history, over all its time."""
+    """The steps, trends and outages in the number of calls of a history, over its whole time."""
     past, config = past_of(history, chart, names), history.target.config
     if not past.observed:
         return Outcome()
@@ -573,9 +573,9 @@ def label_outcomes(
 def changes_of_parts(
     daily_bars: Mapping[str, ChartReading], clock: Clock, window: Span, names: dict[str, str]
 ) -> dict[str | None, Sequence[Finding]]:
-    """The steps and trends of the figures of a stat, or of the labels of a pie, over all the time that is known.
+    """The steps and trends of the figures of a stat, or of the labels of a pie, over the whole known time.
 
-    ``window``: of the chart; what is tested for another chart of the same window is not tested again.
+    ``window``: of the chart; results are shared with other charts of the same window.
     """
     changes = dict[str | None, Sequence[Finding]]()
     for name, history in daily_bars.items():

@@ -1,4 +1,4 @@
-"""Charts as rows: every bucket of every group, every slice of every group, each with the calls that it rests on.
+"""Charts as rows: every bucket or slice of every group, each with its number of calls.
 
 Rows are in order of time; at one time, and in a pie, the largest group and slice come first. A value that is missing
 is None; a count of no calls is 0.
@@ -28,14 +28,14 @@ from cekura_dashboards.summaries.profile import names_of
 from cekura_dashboards.values import Array, np
 
 LINE_ROWS, GROUPED_LINE_ROWS = 170, FINE_SERIES
-"""The most buckets of a line, which has none of its own: the hours of a week; of each group the days of a month."""
+"""Maximum buckets of a line, which consists of calls: the hours of a week; for each group the days of a month."""
 PERIOD, CURRENT, BASELINE, INCOMPLETE = "period", "current", "baseline", "incomplete"
 NO_VALUE = "no value"
 """The group or slice of calls without a value of its field."""
 NO_TABLE = "no table, as the values of this chart are times or of an unknown kind"
 INTERVAL = ("95 % low", "95 % high")
 OPTIONAL = {"n", INCOMPLETE, *INTERVAL, "on weekdays", "on weekends"}
-"""Columns that a table lacks where they would hold nothing."""
+"""Columns that are omitted if empty."""
 
 
 class _Row(Struct, frozen=True):
@@ -78,7 +78,7 @@ def with_profile_table(report: WidgetReport) -> WidgetReport:
 
 
 def _table_of(sides: ComparedReadings, report: WidgetReport, options: ReportOptions) -> Table | None:
-    """All rows of a chart, and those of its baseline if a comparison was asked for; None where it has none."""
+    """All rows of a chart, and those of its baseline if a comparison was requested; None if it has none."""
     reading = sides.current
     if report.error is not None or reading.chart is None:
         return None
@@ -93,7 +93,7 @@ def _table_of(sides: ComparedReadings, report: WidgetReport, options: ReportOpti
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
-    """All rows, without columns that hold nothing."""
+    """All rows, without empty columns."""
     listed = [[*row] for row in rows]
     used = [i for i, name in enumerate(columns) if name not in OPTIONAL or any(row[i] is not None for row in listed)]
     return Table(
@@ -126,7 +126,7 @@ def _chart(reading: ChartReading, chart: Chart, report: WidgetReport, options: R
 
 
 def _of_unit(name: str, unit: str | None) -> str:
-    """``success rate (ratio)``; the unit where it is known and the name does not say it."""
+    """``success rate (ratio)``: with the unit if it is known and the name does not include it."""
     return name if unit in {None, "unknown", "calls"} else f"{name} ({unit})"
 
 
@@ -205,7 +205,7 @@ def _bounds(value: float | None, n: int | None) -> tuple[float, float] | None:
 
 
 def _line(reading: ChartReading, chart: Chart, report: WidgetReport, options: ReportOptions) -> Table:
-    """Of each bucket the mean of its calls, or of true and false the rate."""
+    """A row for each bucket: the mean of its calls, or the rate of booleans."""
     rows, config = line_rows(reading, chart, options.names), reading.target.config
     groups = rows.calls.by_group() or {None: rows.calls}
     name = choose_step(rows.span, LINE_ROWS if len(groups) == 1 else GROUPED_LINE_ROWS)
@@ -250,7 +250,7 @@ def _pie(slices: Sequence[Slice], config: WidgetConfig, chart: Chart) -> Table:
 
 
 def _stat(facts: StatFacts, report: WidgetReport) -> Table:
-    """Each figure in its own unit, with its baseline where there is one."""
+    """Each figure in its own unit, with its baseline if there is one."""
     figures: dict[str, float | int] = {name: value for name, value in facts if isinstance(value, int | float)} | {
         **(facts.other_figures or {})
     }

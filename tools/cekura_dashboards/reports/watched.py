@@ -1,4 +1,4 @@
-"""Which charts have an alert, which alerts watch what no chart shows, and what fired beside what changed."""
+"""The alerts on charts, the alerts on metrics that no chart shows, and the alerts that fired."""
 
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -16,16 +16,16 @@ from cekura_dashboards.context import ToolContext, gather_by_id
 from cekura_dashboards.text import SafeText, UntrustedText, clean, counted, join_names, named, noun_and_names, untrusted
 
 ALERT_HISTORY = timedelta(hours=168)
-"""How far back the API tells how often alerts fired, as documented."""
+"""How far back the API reports how often alerts fired, as documented."""
 HOUR = timedelta(hours=1)
 NOW = timedelta(minutes=1)
-"""A window that ends this shortly ago reaches to now."""
+"""A window that ended at most this long ago counts as reaching to now."""
 MAX_ALERTS, MAX_WIDGETS = 12, 6
-"""Listed; the rest is counted."""
+"""Maximum listed; the rest is counted."""
 
 
 class AlertShown(BaseModel):
-    """An alert beside the charts that show what it watches."""
+    """An alert, and the charts that show what it watches."""
 
     id: int
     name: UntrustedText | None = None
@@ -48,7 +48,7 @@ def metrics_of(widgets: Collection[Widget]) -> dict[int, list[int]]:
 def beside_charts(
     widgets: Collection[Widget], alerts: Sequence[Alert], elsewhere: Collection[Widget]
 ) -> list[AlertShown]:
-    """The alerts on what these widgets show, and those on what no widget shows, here or elsewhere."""
+    """The alerts on metrics of these widgets, and those on metrics that no widget shows, here or elsewhere."""
     here, others = metrics_of(widgets), metrics_of(elsewhere)
     listed = [alert for alert in alerts if alert.source_id in here or alert.source_id not in others]
     return [_shown(alert, here.get(alert.source_id or 0)) for alert in listed if alert.source_id is not None]
@@ -68,12 +68,12 @@ def _shown(alert: Alert, widgets: list[int] | None) -> AlertShown:
 
 
 def alert_lines(alerts: Sequence[AlertShown] | None, *, whole: bool = True) -> list[str]:
-    """A line for each alert. ``whole``: every chart of the project was looked at."""
+    """A line for each alert. ``whole``: every chart of the project was checked."""
     return [_line(alert, whole=whole) for alert in alerts or []]
 
 
 def omitted_alerts(alerts: Sequence[AlertShown]) -> list[str]:
-    """What is said of alerts beyond those that an answer lists."""
+    """The note on alerts beyond those that an answer lists."""
     more = len(alerts) - MAX_ALERTS
     return [f"{more} more alerts (look_up alerts lists them)"] if more > 0 else []
 
@@ -104,7 +104,7 @@ def _not_looked_at(error: DashboardsError) -> str:
 
 
 class Fired(NamedTuple):
-    """What fired, in a line, or why that is not known; and how many requests were made."""
+    """The alerts that fired, in a line, or the reason why that is unknown; and the number of requests."""
 
     notes: list[str]
     requests: int
@@ -113,7 +113,7 @@ class Fired(NamedTuple):
 async def fired_in(
     context: ToolContext, window: Window, projects: Collection[int], widgets: Collection[Widget]
 ) -> Fired:
-    """What fired in a window; no notes where there are no alerts."""
+    """The alerts that fired in a window; no notes without alerts."""
     alerts, notes = dict[int, Alert](), list[str]()
     for project in sorted(projects):
         listed, notes = await alerts_of(context, project)
@@ -158,7 +158,7 @@ def _of(alert: Alert, shown: Mapping[int, list[int]]) -> str:
 async def _counts(
     context: ToolContext, projects: Collection[int | None], first: int, last: int
 ) -> tuple[dict[int, int], DashboardsError | None]:
-    """How often each alert fired between so many hours ago and so many; the first error, if any."""
+    """How often each alert fired between two times, in hours ago; and the first error, if any."""
     numbers = sorted(project for project in projects if project is not None)
     asked = dict(enumerate((n, hours) for n in numbers for hours in (first, last) if hours))
 
@@ -175,7 +175,7 @@ async def _counts(
 
 
 class Beside(NamedTuple):
-    """The alerts beside the charts of a dashboard. ``whole``: every chart was looked at, where that decides."""
+    """The alerts for a dashboard. ``whole``: every chart was checked, if that matters."""
 
     alerts: list[AlertShown]
     notes: list[str]
@@ -185,9 +185,9 @@ class Beside(NamedTuple):
 async def alerts_beside(
     context: ToolContext, dashboard: Dashboard, read: Callable[[], Awaitable[tuple[list[Widget], bool]]]
 ) -> Beside:
-    """The alerts on the charts of a dashboard, and those on what no chart shows.
+    """The alerts on the charts of a dashboard, and those on metrics that no chart shows.
 
-    ``read``: reads the charts of all dashboards, and whether these are all; called only if that decides.
+    ``read``: returns the charts of all dashboards, and whether these are all; called only if that matters.
     """
     alerts, notes = await alerts_of(context, dashboard.project)
     here = metrics_of(dashboard.widgets)

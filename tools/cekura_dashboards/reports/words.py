@@ -1,4 +1,4 @@
-"""Names of charts and measures as people say them, for headers of tables and titles of drawings."""
+"""Everyday names of charts and measures, for headers of tables and titles of drawings."""
 
 from cekura_dashboards.api.models import METRIC_VALUE, Widget, WidgetConfig
 from cekura_dashboards.reports.report import group_name
@@ -39,7 +39,7 @@ def plotted_in_words(config: WidgetConfig, metric_name: str | None = None) -> st
 
 
 def measure_in_words(config: WidgetConfig, metric_name: str | None = None, unit: str | None = None) -> str:
-    """What the values of a bar or line are, without their unit.
+    """The measure of a bar or line, without its unit.
 
     >>> measure_in_words(WidgetConfig(chart_type="bar", field="success", aggregation_function="avg"), unit="ratio")
     'success rate'
@@ -60,7 +60,7 @@ def measure_in_words(config: WidgetConfig, metric_name: str | None = None, unit:
 
 
 def group_in_words(config: WidgetConfig) -> str | None:
-    """What a chart is grouped by; None for a chart without groups."""
+    """The grouping of a chart; None for a chart without groups."""
     group_by = config.group_by
     if not group_by:
         return None
