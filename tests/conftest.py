@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-from support import ERAS, Era, close_sandboxes, take_back_sandboxes  # noqa: E402 - see above
+from support import ERAS, Era, close_sandboxes, release_sandboxes  # noqa: E402 - see above
 
 for _profile, _examples in {"dev": 10, "ci": 25, "thorough": 5000}.items():
     _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -61,7 +61,7 @@ def _closed_at_the_end() -> Generator[None]:
 @pytest.fixture(autouse=True)
 def _sandboxes_go_back() -> Generator[None]:
     yield
-    take_back_sandboxes()
+    release_sandboxes()
 
 
 @pytest.fixture

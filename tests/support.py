@@ -51,19 +51,19 @@ ERAS: list[Era] = ["auto", "legacy"]
 BY_NAME: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in TOOLS}
 Json = dict[str, Any]
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
-MOST_REMEMBERED = 2**20
+MAX_CACHED_BYTES = 2**20
 """Larger answers of a shared sandbox are made anew."""
-TURNS = 5
+LOOP_TURNS = 5
 """Of the event loop, before an answer that was remembered is given again."""
-SAMPLE: Json = {
+SAMPLE_ARGUMENTS: Json = {
     "dashboard_id": 11, "dashboard_ids": [11], "widget_id": 203, "widget_ids": [203], "widget": PIE, "project_id": 1,
     "agent_id": 31, "metric": 501, "window": "7d", "name": "New", "search": "booking",
 }  # fmt: skip
 """A value on the sandbox for each argument that tools require by this name."""
-SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
-HANGS_S = 120
+LAST_3_DAYS: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
+TIMEOUT_S = 120
 """After so many seconds, what a test waits for is taken to hang. Far longer than a slow, busy machine needs."""
-PLAIN: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": HANGS_S}
+PLAIN_HTTP: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": TIMEOUT_S}
 """For clients of plain HTTP, each of which would read the certificates of all authorities first."""
 
 
@@ -71,7 +71,7 @@ def now() -> datetime:
     return NOW
 
 
-def installed_apart(variable: str, needed: str) -> str:
+def separate_install(variable: str, needed: str) -> str:
     """The place, named by an environment variable, of what a test needs but this project does not.
 
     Skips where there is none, but never in CI.
@@ -85,17 +85,17 @@ def installed_apart(variable: str, needed: str) -> str:
     pytest.skip(missing)
 
 
-def some(count: int) -> int:
+def scaled_examples(count: int) -> int:
     """So many where Hypothesis makes 100 examples, in proportion under its other profiles."""
     return max(1, count * hypothesis.settings().max_examples // 100)
 
 
 _databases = dict[tuple[Any, ...], duckdb.DuckDBPyConnection]()
-_lent, _free = list[FastAPI](), list[FastAPI]()
+_in_use, _available = list[FastAPI](), list[FastAPI]()
 _shared = dict[tuple[ApiVariant | None, int], FastAPI]()
 
 
-class LentWorld(World):
+class ReusedWorld(World):
     """A sandbox's data, whose calls are generated once in a process for all that have the same: tests only read them."""
 
     def generate(self) -> duckdb.DuckDBPyConnection:
@@ -116,9 +116,9 @@ class LentWorld(World):
 
 def _world(
     readings: ApiVariant | None, count: int, *, seed: int = 1, quiet: bool = False, time_zone: str = "UTC"
-) -> LentWorld:
+) -> ReusedWorld:
     given = readings or ApiVariant()
-    return LentWorld(now=now, seed=seed, count=count, key=KEY, readings=given, quiet=quiet, time_zone=time_zone)
+    return ReusedWorld(now=now, seed=seed, count=count, key=KEY, readings=given, quiet=quiet, time_zone=time_zone)
 
 
 def new_sandbox(
@@ -134,13 +134,13 @@ def new_sandbox(
     To make the routes takes 70 ms, so those of another test are lent again, with data as good as new.
     """
     world = _world(readings, count, seed=seed, quiet=quiet, time_zone=time_zone)
-    if _free:
-        app = _free.pop()
+    if _available:
+        app = _available.pop()
         app.state.world.renew(world)
         restore(app)
     else:
         app = app_of(world)
-    _lent.append(app)
+    _in_use.append(app)
     return app
 
 
@@ -148,17 +148,17 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> Fas
     """One for all tests that only read."""
     kind = readings, count
     if kind not in _shared:
-        _shared[kind] = only_read(app_of(_world(readings, count)))
+        _shared[kind] = read_only(app_of(_world(readings, count)))
     return _shared[kind]
 
 
-def only_read(app: FastAPI) -> FastAPI:
+def read_only(app: FastAPI) -> FastAPI:
     """The sandbox, which from now on gives a request that was made before the same answer."""
-    app.add_middleware(Remembering)
+    app.add_middleware(CachedAnswers)
     return app
 
 
-class Remembering:
+class CachedAnswers:
     """Gives a request that was made before the answer of then: what is shared is only read, and its clock stands."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -181,9 +181,9 @@ class Remembering:
                 answer.append(message)
 
             await self._app(scope, given, kept)
-            if sum(len(message.get("body", b"")) for message in answer) < MOST_REMEMBERED:
+            if sum(len(message.get("body", b"")) for message in answer) < MAX_CACHED_BYTES:
                 self._answers[key] = answer
-        for _ in range(TURNS):  # requests are under way at once, as where an answer takes its time
+        for _ in range(LOOP_TURNS):  # requests are under way at once, as where an answer takes its time
             await anyio.lowlevel.checkpoint()
         for message in answer:
             await send(message)
@@ -195,17 +195,17 @@ def restore(app: FastAPI) -> None:
     app.state.faults.__dict__ |= vars(Faults())
 
 
-def take_back_sandboxes() -> None:
+def release_sandboxes() -> None:
     """Bring back those that were lent."""
-    _free.extend(_lent)
-    _lent.clear()
+    _available.extend(_in_use)
+    _in_use.clear()
 
 
 def close_sandboxes() -> None:
     """Close every database, and forget the sandboxes."""
     for database in _databases.values():
         database.close()
-    for known in (_databases, _shared, _lent, _free):
+    for known in (_databases, _shared, _in_use, _available):
         known.clear()
     # FastAPI remembers the functions of all routes, and so each sandbox; freed only after the interpreter's end, their
     # databases are reported as leaks
@@ -361,7 +361,7 @@ ONE_OF: dict[str, Json] = {
 """By tool that takes one of several arguments: some that are enough."""
 
 
-def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE) -> list[tuple[str, Json]]:
+def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE_ARGUMENTS) -> list[tuple[str, Json]]:
     """A call with the required arguments alone, of each reading or writing tool that is not in ``without``.
 
     So a new tool has its row in every table of calls; a table that says more of it names it.
@@ -402,7 +402,7 @@ async def connect(app: Any, era: Era = "auto", client_name: str = "test", **give
         yield client
 
 
-def typed(
+def run_cli(
     *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "", folder: Path | None = None
 ) -> Result:
     """The command line with these settings alone, in this process: to start another takes longer than most commands.
@@ -432,9 +432,9 @@ def text_of(result: CallToolResult) -> str:
     return block.text
 
 
-GIVEN = {"id", "created_at", "updated_at"}
+ASSIGNED_FIELDS = {"id", "created_at", "updated_at"}
 ALERT_CONTENT = ("name", "enabled", "project", "source_id", "source", "threshold", "notifications")
-UNTOLD = {*GIVEN, "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
+IGNORED_FIELDS = {*ASSIGNED_FIELDS, "widgets", "widget_count", "dashboard", "effective_filters", "metric_name"}
 
 
 def content(app: FastAPI) -> list[Any]:
@@ -451,13 +451,13 @@ def content(app: FastAPI) -> list[Any]:
 
 
 def plain(record: Json) -> Json:
-    return {name: value or None for name, value in record.items() if name not in UNTOLD}
+    return {name: value or None for name, value in record.items() if name not in IGNORED_FIELDS}
 
 
 def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
     """The widgets as the sandbox holds them, without ids and times, in the order of their names."""
     widgets = app.state.world.store.dashboard(dashboard_id)["widgets"]
-    kept = [{k: (v or None) for k, v in widget.items() if k not in GIVEN} for widget in widgets]
+    kept = [{k: (v or None) for k, v in widget.items() if k not in ASSIGNED_FIELDS} for widget in widgets]
     return sorted(kept, key=lambda widget: str(widget["name"]))
 
 
@@ -470,7 +470,7 @@ async def undo(context: ToolContext, receipt: Json, *restored: str) -> Json:
     return answer
 
 
-async def carried_out(context: ToolContext, tool: str, arguments: Json) -> Json:
+async def apply_edit(context: ToolContext, tool: str, arguments: Json) -> Json:
     """The receipt of an edit, planned first where it must be."""
     _, receipt = await ask(context, tool, **arguments)
     if receipt["outcome"] == "needs_plan":
@@ -480,5 +480,5 @@ async def carried_out(context: ToolContext, tool: str, arguments: Json) -> Json:
     return receipt
 
 
-def on(path_end: str, outcome: Any) -> Fault:
+def on_write(path_end: str, outcome: Any) -> Fault:
     return lambda sent: outcome if sent.method != "GET" and sent.path.endswith(path_end) else None

@@ -21,7 +21,19 @@ from cekura_dashboards.boards import (
 from cekura_dashboards.reports.looks import read_token, scope_of
 from cekura_dashboards.values import replace
 from cekura_sandbox import ApiVariant
-from support import NOW, PIE, SINCE, Json, content, force, new_sandbox, on, open_tools, shared_sandbox, stored
+from support import (
+    LAST_3_DAYS,
+    NOW,
+    PIE,
+    Json,
+    content,
+    force,
+    new_sandbox,
+    on_write,
+    open_tools,
+    shared_sandbox,
+    stored,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +83,7 @@ async def test_a_board_resolves_names_in_the_target_project() -> None:
         board = Board(
             name="Latency",
             project="Northside Clinics",
-            filters=SINCE,
+            filters=LAST_3_DAYS,
             widgets=[{"name": "p95", "chart_type": "bar", "field": "metric_evaluations.value", "time_period": "day",
                       "metric": "Response latency", "aggregation_function": "p95"}],
         )  # fmt: skip
@@ -95,7 +107,7 @@ async def test_every_kind_of_board_edit_can_be_applied_and_undone() -> None:
         widgets[3] = {name: value for name, value in widgets[3].items() if name != "group_by"}
         widgets[5] = {**widgets[5], "name": "What callers want"}
         widgets[7:] = [PIE]
-        edited = changed(board, filters=SINCE, widgets=widgets)
+        edited = changed(board, filters=LAST_3_DAYS, widgets=widgets)
         plan = await plan_board(context, edited)
         assert content(app) == before
         assert [step.tool for step in plan.steps] == ["update_dashboard", "bulk_edit_dashboard"]
@@ -138,7 +150,7 @@ async def test_equally_named_widgets_are_matched_by_content() -> None:
             {**PIE, "name": "Same", "field": "call_ended_reason"},
             {**PIE, "name": "Same"},
         ]
-        board = Board(name="Twins", project=1, filters=SINCE, widgets=twins)
+        board = Board(name="Twins", project=1, filters=LAST_3_DAYS, widgets=twins)
         await applied(context, board)
         assert (await plan_board(context, changed(board, widgets=twins[::-1]))).steps == []
         [step] = (await plan_board(context, changed(board, widgets=twins[1:]))).steps
@@ -244,7 +256,7 @@ async def test_ambiguous_dashboard_names_are_rejected_with_all_ids() -> None:
 
 async def test_a_board_for_another_project_states_whose_names_it_uses() -> None:
     async with open_tools(new_sandbox()) as (context, _):
-        board = Board(name="Quick", project=1, filters=SINCE, widgets=[PIE])
+        board = Board(name="Quick", project=1, filters=LAST_3_DAYS, widgets=[PIE])
         plan = await plan_board(context, board, dashboard=13)
     assert plan.notes == ["dashboard 13 stays in project 2; its names are used"]
 
@@ -253,7 +265,7 @@ async def test_concurrent_changes_since_the_plan_are_not_overwritten() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
         board = await export_board(context, 11)
-        edited = changed(board, filters=SINCE, widgets=[*board.widgets[1:], PIE])
+        edited = changed(board, filters=LAST_3_DAYS, widgets=[*board.widgets[1:], PIE])
         plan = await plan_board(context, edited)
         force(app, 201, name="Mine")
         done = await apply_board(context, plan)
@@ -269,8 +281,8 @@ async def test_a_failed_step_keeps_the_receipts_of_earlier_steps() -> None:
     before = content(app)
     async with open_tools(app) as (context, recorder):
         board = await export_board(context, 11)
-        plan = await plan_board(context, changed(board, filters=SINCE, widgets=board.widgets[1:]))
-        recorder.fault = on("bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
+        plan = await plan_board(context, changed(board, filters=LAST_3_DAYS, widgets=board.widgets[1:]))
+        recorder.fault = on_write("bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         done = await apply_board(context, plan)
         assert len(done.receipts) == 1
         assert done.failed is not None

@@ -16,7 +16,7 @@ from cekura_dashboards.api.errors import Refused
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.settings import WEEKDAYS, SettingsError, load_settings, usable_key
-from support import KEY, Recorder, new_sandbox, no_wait, now, typed
+from support import KEY, Recorder, new_sandbox, no_wait, now, run_cli
 
 FOREIGN = [
     "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example",
@@ -59,7 +59,7 @@ def test_whitespace_around_the_key_is_stripped() -> None:
 
 @pytest.mark.parametrize("key", ["käy-1234", "key\n1234", "key 1234", "\u202ekey-1234"])
 def test_a_key_with_invalid_characters_is_rejected_without_showing_it(key: str) -> None:
-    result = typed("doctor", environment={"CEKURA_API_KEY": key})
+    result = run_cli("doctor", environment={"CEKURA_API_KEY": key})
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("cekura-dashboards: CEKURA_API_KEY contains characters")

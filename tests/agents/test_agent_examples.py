@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import BY_NAME, HANGS_S, Json, installed_apart, printed, sandbox_address
+from support import BY_NAME, TIMEOUT_S, Json, printed, sandbox_address, separate_install
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ KEPT = {name: value for name, value in os.environ.items() if not name.startswith
 @pytest.fixture(scope="module")
 def frameworks() -> str:
     """The Python that has them."""
-    return installed_apart("AGENTS_PYTHON", "docs/agents-requirements.txt")
+    return separate_install("AGENTS_PYTHON", "docs/agents-requirements.txt")
 
 
 def test_the_agents_page_has_an_example_for_each_framework() -> None:
@@ -37,7 +37,7 @@ def test_examples_call_the_server_through_their_framework(
     file.write_text(example, encoding="utf-8")
     result = subprocess.run(
         [frameworks, str(Path(__file__).with_name("scripted.py")), framework, str(file)], capture_output=True,
-        text=True, timeout=HANGS_S, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
+        text=True, timeout=TIMEOUT_S, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     summary: Json = json.loads(result.stdout.splitlines()[-1])

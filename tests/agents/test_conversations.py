@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards_mcp.protocol.tools import CORE
-from support import BY_NAME, HANGS_S, Json, installed_apart
+from support import BY_NAME, TIMEOUT_S, Json, separate_install
 
 HERE = Path(__file__).parent
 SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
@@ -33,11 +33,11 @@ def conversations(framework: str) -> dict[str, Json]:
     """Of each profile: the tools that the framework offered, and the answers as it gave them to its model."""
     variable = FRAMEWORKS[framework]
     in_node = variable == "AGENTS_NODE"
-    place = installed_apart(variable, NEEDED[variable])
+    place = separate_install(variable, NEEDED[variable])
     command = ["node", str(HERE / "conversation.mjs"), place] if in_node else [place, str(HERE / "conversation.py")]
     result = subprocess.run(
         [*command, framework, ",".join(PROFILES), *SERVER], capture_output=True, text=True, encoding="utf-8",
-        timeout=HANGS_S, check=False, env=ENVIRONMENT,
+        timeout=TIMEOUT_S, check=False, env=ENVIRONMENT,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     conversations: dict[str, Json] = json.loads(result.stdout.splitlines()[-1])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import HANGS_S, Json
+from support import TIMEOUT_S, Json
 
 HERE = Path(__file__).parent
 SERVER = f"{Path(sys.executable).parent / 'cekura-dashboards'} serve --sandbox"
@@ -32,17 +32,17 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.fail(NOT_HERE)
         pytest.skip(NOT_HERE)
     cache = tmp_path_factory.mktemp("tiktoken")
-    subprocess.run(["node", str(HERE / "vocabulary.mjs"), node, str(cache)], check=True, timeout=HANGS_S)  # noqa: S607 - as installed
+    subprocess.run(["node", str(HERE / "vocabulary.mjs"), node, str(cache)], check=True, timeout=TIMEOUT_S)  # noqa: S607 - as installed
     return cache
 
 
 def report(tools: str, vocabulary: Path) -> Json:
     """Of a server with these tools."""
     scorer = Path(os.environ["QUALITY_PYTHON"]).with_name("mcp-quality")
-    options = ["--security", "--safety", "--json", "--stdio-timeout", str(HANGS_S)]
+    options = ["--security", "--safety", "--json", "--stdio-timeout", str(TIMEOUT_S)]
     result = subprocess.run(
         [str(scorer), "run", f"env CEKURA_TOOLS={tools} {SERVER}", *options], capture_output=True, text=True,
-        encoding="utf-8", timeout=HANGS_S, check=False, env={**KEPT, "TIKTOKEN_CACHE_DIR": str(vocabulary)},
+        encoding="utf-8", timeout=TIMEOUT_S, check=False, env={**KEPT, "TIKTOKEN_CACHE_DIR": str(vocabulary)},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     scorecard: Json = json.loads(result.stdout)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support import BY_NAME, HANGS_S, Json, installed_apart
+from support import BY_NAME, TIMEOUT_S, Json, separate_install
 
 HERE = Path(__file__).parent
 SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
@@ -20,13 +20,13 @@ KEPT = {name: value for name, value in os.environ.items() if not name.startswith
 def converted(framework: str) -> Json:
     """The schemas by tool, and the answer of a call."""
     if framework in {"google-genai", "openai-agents"}:
-        python = installed_apart("AGENTS_PYTHON", "docs/agents-requirements.txt")
+        python = separate_install("AGENTS_PYTHON", "docs/agents-requirements.txt")
         command = [python, str(HERE / "conversions.py"), framework]
     else:
-        folder = installed_apart("AGENTS_NODE", "tests/agents/package.json")
+        folder = separate_install("AGENTS_NODE", "tests/agents/package.json")
         command = ["node", str(HERE / "conversions.mjs"), folder, framework]
     completed = subprocess.run(
-        [*command, *SERVER], capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False, env=KEPT
+        [*command, *SERVER], capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S, check=False, env=KEPT
     )
     assert completed.returncode == 0, completed.stderr[-2000:]
     result: Json = json.loads(completed.stdout.splitlines()[-1])

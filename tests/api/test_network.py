@@ -27,7 +27,7 @@ from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards_mcp.cli.doctor import examine
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.server import create_server
-from support import HANGS_S, KEY, NOW, Era, now, served, settings, text_of, typed
+from support import KEY, NOW, TIMEOUT_S, Era, now, run_cli, served, settings, text_of
 
 API = "https://api.cekura.ai"
 WRONG_PROXIES = [
@@ -255,7 +255,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_reports_the_invalid_variable_in_one_line(command: list[str], variable: str, value: str) -> None:
     stdin = '{"name": "x", "project": 1}'
-    result = typed(*command, stdin=stdin, environment={"CEKURA_API_KEY": "k", variable: value})
+    result = run_cli(*command, stdin=stdin, environment={"CEKURA_API_KEY": "k", variable: value})
     assert (result.exit_code, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()
     assert line.startswith(f'cekura-dashboards: {variable} is "{value}", which ')
@@ -267,7 +267,7 @@ def test_invalid_network_settings_stop_a_stdio_server_unless_sandboxed() -> None
     for arguments, code, message in (([], 2, "HTTPS_PROXY"), (["--sandbox"], 0, "")):
         result = subprocess.run(
             [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], env=environment, input="",
-            capture_output=True, text=True, timeout=HANGS_S, check=False,
+            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
         assert (result.returncode, result.stdout, result.stderr.count("\n")) == (code, "", code // 2)
         assert message in result.stderr

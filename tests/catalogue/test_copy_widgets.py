@@ -8,7 +8,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
-from support import SINCE, Json, ask, content, force, new_sandbox, on, open_tools, stored, undo
+from support import LAST_3_DAYS, Json, ask, content, force, new_sandbox, on_write, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +17,7 @@ async def test_a_partial_copy_reports_failed_dashboards_and_the_remaining_call()
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
+        recorder.fault = on_write("/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         _, receipt = await ask(context, "copy_widgets", widget_ids=[218], dashboard_ids=[11, 12])
         assert receipt["outcome"] == "partly_applied"
         assert [change["dashboard_id"] for change in receipt["changes"]] == [11]
@@ -34,7 +34,9 @@ async def test_a_partial_copy_reports_failed_dashboards_and_the_remaining_call()
 async def test_copies_to_twelve_dashboards_share_one_plan_and_one_undo() -> None:
     app = new_sandbox(count=10)
     store = app.state.world.store
-    targets = [store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": SINCE})["id"] for i in range(12)]
+    targets = [
+        store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": LAST_3_DAYS})["id"] for i in range(12)
+    ]
     before = content(app)
     async with open_tools(app, confirm="writes") as (context, recorder):
         arguments = {"widget_ids": [202, 203, 205], "dashboard_ids": targets}
@@ -104,7 +106,7 @@ AGENTS = agents(
 async def test_copied_filters_use_agents_of_the_same_name(value: Any, expected: Any) -> None:
     app = new_sandbox(count=10)
     own: Json = {"field": "agent.id", "op": "in" if isinstance(value, list) else "eq", "value": value}
-    app.state.world.store.update_widget(212, {"filters": {"operator": "or", "conditions": [own, SINCE]}})
+    app.state.world.store.update_widget(212, {"filters": {"operator": "or", "conditions": [own, LAST_3_DAYS]}})
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: AGENTS if sent.path.endswith("/aiagents/") else None
         if isinstance(expected, str):
@@ -114,7 +116,7 @@ async def test_copied_filters_use_agents_of_the_same_name(value: Any, expected: 
             return
         _, receipt = await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13])
         stored = app.state.world.store.widget(receipt["changes"][0]["id"])
-        assert stored["filters"]["conditions"] == [{**own, "value": expected}, SINCE]
+        assert stored["filters"]["conditions"] == [{**own, "value": expected}, LAST_3_DAYS]
         with pytest.raises(errors.InvalidArguments, match="a move cannot change the widget; omit move"):
             await ask(context, "copy_widgets", widget_ids=[212], dashboard_ids=[13], move=True)
 
@@ -134,7 +136,7 @@ async def test_copied_filters_use_agents_of_the_same_name(value: Any, expected: 
 )
 async def test_names_in_copied_filters_must_exist_in_the_target_project(condition: Json, missing: str | None) -> None:
     app = new_sandbox(count=10)
-    filters = {"operator": "and", "conditions": [condition, SINCE]}
+    filters = {"operator": "and", "conditions": [condition, LAST_3_DAYS]}
     app.state.world.store.update_widget(212, {"filters": filters})
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: AGENTS if sent.path.endswith("/aiagents/") else None
@@ -168,7 +170,9 @@ async def test_copies_are_removed_only_by_an_undo() -> None:
 async def test_project_metrics_are_read_once_for_many_dashboards() -> None:
     app = new_sandbox(count=10)
     store = app.state.world.store
-    targets = [store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": SINCE})["id"] for i in range(4)]
+    targets = [
+        store.create_dashboard({"name": f"Site {i}", "project": 1, "filters": LAST_3_DAYS})["id"] for i in range(4)
+    ]
     async with open_tools(app) as (context, recorder):
         _, receipt = await ask(context, "copy_widgets", widget_ids=[210, 211], dashboard_ids=targets)
         assert len(receipt["changes"]) == 8
@@ -285,8 +289,8 @@ async def test_a_partly_failed_move_reports_the_outcome_of_each_widget() -> None
     before = stored(app)
     arguments = {"widget_ids": [203, 205], "dashboard_ids": [12], "move": True}
     async with open_tools(app) as (context, recorder):
-        recorder.after = on("/widgets/203/", errors.ConnectionBroken("gone"))
-        recorder.fault = on("/widgets/205/", Response(400, b'{"dashboard": ["Locked."]}'))
+        recorder.after = on_write("/widgets/203/", errors.ConnectionBroken("gone"))
+        recorder.fault = on_write("/widgets/205/", Response(400, b'{"dashboard": ["Locked."]}'))
         _, receipt = await ask(context, "copy_widgets", **arguments)
         recorder.after = recorder.fault = None
         assert receipt["outcome"] == "partly_applied"
@@ -309,7 +313,7 @@ async def test_a_partly_failed_undo_can_be_completed(move: bool) -> None:  # noq
             else {"widget_ids": [205], "dashboard_ids": [12, 13]}
         )
         _, receipt = await ask(context, "copy_widgets", **arguments, move=move)
-        recorder.fault = on("/205/" if move else "/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
+        recorder.fault = on_write("/205/" if move else "/12/bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
         _, partly = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None

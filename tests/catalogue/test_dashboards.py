@@ -4,21 +4,37 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
-from support import PIE, SINCE, Json, Sent, ask, carried_out, content, new_sandbox, on, open_tools, plain, undo
+from support import (
+    LAST_3_DAYS,
+    PIE,
+    Json,
+    Sent,
+    apply_edit,
+    ask,
+    content,
+    new_sandbox,
+    on_write,
+    open_tools,
+    plain,
+    undo,
+)
 
 pytestmark = pytest.mark.anyio
 
 
 EDITS: list[tuple[str, Json]] = [
     ("create_dashboard", {"name": "New", "project_id": 1}),
-    ("create_dashboard", {"name": "New", "project_id": 2, "filters": SINCE, "widgets": [PIE, {"chart_type": "stat"}]}),
+    (
+        "create_dashboard",
+        {"name": "New", "project_id": 2, "filters": LAST_3_DAYS, "widgets": [PIE, {"chart_type": "stat"}]},
+    ),
     ("create_dashboard", {"name": "A copy", "copy_of": 12}),
-    ("create_dashboard", {"name": "A copy", "copy_of": 12, "filters": SINCE, "widgets": [PIE]}),
+    ("create_dashboard", {"name": "A copy", "copy_of": 12, "filters": LAST_3_DAYS, "widgets": [PIE]}),
     ("create_dashboard", {"name": "Operations overview", "copy_of": 11, "project_id": 1}),
     ("update_dashboard", {"dashboard_id": 11, "name": "Renamed"}),
-    ("update_dashboard", {"dashboard_id": 12, "filters": SINCE}),
+    ("update_dashboard", {"dashboard_id": 12, "filters": LAST_3_DAYS}),
     ("update_dashboard", {"dashboard_id": 12, "name": "Renamed", "clear": ["filters", "date_range"]}),
-    ("update_dashboard", {"dashboard_id": 13, "filters": SINCE, "clear": ["name"]}),
+    ("update_dashboard", {"dashboard_id": 13, "filters": LAST_3_DAYS, "clear": ["name"]}),
     ("delete_dashboard", {"dashboard_id": 12}),
     ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [12]}),
     ("copy_widgets", {"widget_ids": [203, 218], "dashboard_ids": [11, 12, 13]}),
@@ -30,7 +46,7 @@ async def test_dashboard_edits_can_be_undone_and_redone(tool: str, arguments: Js
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
-        receipt = await carried_out(context, tool, arguments)
+        receipt = await apply_edit(context, tool, arguments)
         after = content(app)
         assert after != before
         redo = await undo(context, receipt)
@@ -44,13 +60,13 @@ async def test_dashboard_edits_can_be_undone_and_redone(tool: str, arguments: Js
 async def test_a_copied_dashboard_has_all_widgets_and_the_new_name_and_filters() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        text, receipt = await ask(context, "create_dashboard", name="Mine", copy_of=12, filters=SINCE)
+        text, receipt = await ask(context, "create_dashboard", name="Mine", copy_of=12, filters=LAST_3_DAYS)
         assert [sent.path for sent in recorder.writes()] == [
             "/dashboards/dashboards/12/duplicate/",
             f"/dashboards/dashboards/{receipt['dashboard_id']}/",
         ]
     made = app.state.world.store.dashboard(receipt["dashboard_id"])
-    assert (made["name"], made["filters"]) == ("Mine", SINCE)
+    assert (made["name"], made["filters"]) == ("Mine", LAST_3_DAYS)
     assert [plain(w) for w in made["widgets"]] == [plain(w) for w in app.state.world.store.dashboard(12)["widgets"]]
     assert f"create dashboard {made['id']} " in text
 
@@ -89,8 +105,10 @@ async def test_a_dashboard_without_its_widgets_can_be_completed_or_undone() -> N
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", Response(500, b""))
-        text, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, filters=SINCE, widgets=[PIE])
+        recorder.fault = on_write("bulk_widgets/", Response(500, b""))
+        text, receipt = await ask(
+            context, "create_dashboard", name="Half", project_id=1, filters=LAST_3_DAYS, widgets=[PIE]
+        )
         assert receipt["outcome"] == "partly_applied"
         assert text.startswith("Partly done.")
         assert receipt["not_applied"][0].startswith("its 1 widget: ")
@@ -108,7 +126,7 @@ async def test_a_dashboard_without_its_widgets_can_be_completed_or_undone() -> N
 async def test_widgets_with_an_unknown_outcome_are_not_offered_for_retry() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", errors.DeadlinePassed(30))
+        recorder.fault = on_write("bulk_widgets/", errors.DeadlinePassed(30))
         _, receipt = await ask(context, "create_dashboard", name="Half", project_id=1, widgets=[PIE])
     assert receipt["outcome"] == "partly_applied"
     assert "create 1 unknown" in receipt["not_applied"][0]
@@ -119,11 +137,11 @@ async def test_a_copy_with_failed_filters_returns_the_call_that_sets_them() -> N
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(400, b'{"filters": ["No."]}') if sent.method == "PATCH" else None
-        _, receipt = await ask(context, "create_dashboard", name="C", copy_of=12, filters=SINCE)
+        _, receipt = await ask(context, "create_dashboard", name="C", copy_of=12, filters=LAST_3_DAYS)
     assert receipt["outcome"] == "partly_applied"
     number = receipt["dashboard_id"]
     assert receipt["remaining"] == [
-        {"tool": "update_dashboard", "arguments": {"dashboard_id": number, "filters": SINCE}}
+        {"tool": "update_dashboard", "arguments": {"dashboard_id": number, "filters": LAST_3_DAYS}}
     ]
 
 
@@ -140,7 +158,7 @@ async def test_a_delete_plan_is_rejected_after_a_concurrent_edit() -> None:
 async def test_undoing_dashboard_filters_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
-        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=SINCE)
+        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=LAST_3_DAYS)
         app.state.world.store.update_dashboard(11, {"filters": None})
         with pytest.raises(errors.PlanRefused, match="dashboard 11 changed: filters is now null"):
             await undo(context, receipt)
@@ -157,10 +175,10 @@ async def test_older_undo_calls_work_for_widgets_restored_under_new_ids() -> Non
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
-        renamed = await carried_out(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
+        renamed = await apply_edit(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
         mixed = {"dashboard_id": 13, "create": [PIE], "delete": [218]}
-        edited = await carried_out(context, "bulk_edit_dashboard", mixed)
-        deleted = await carried_out(context, "delete_dashboard", {"dashboard_id": 13})
+        edited = await apply_edit(context, "bulk_edit_dashboard", mixed)
+        deleted = await apply_edit(context, "delete_dashboard", {"dashboard_id": 13})
         back = await undo(context, deleted)
         assert back["restored"][0].startswith(f"dashboard 13 = {back['dashboard_id']} #")
         back_too = await undo(context, edited, *back["restored"])
@@ -174,7 +192,7 @@ async def test_older_undo_calls_work_for_widgets_restored_under_new_ids() -> Non
 async def test_restored_lines_are_accepted_only_verbatim_from_a_receipt() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
-        renamed = await carried_out(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
+        renamed = await apply_edit(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
         with pytest.raises(errors.PlanRefused, match="a line from no receipt for this key"):
             await undo(context, renamed, "widget 218 = 219 #AAAAAAAA")
         with pytest.raises(errors.InvalidArguments, match="restored: must contain lines exactly as in receipts"):
@@ -241,7 +259,7 @@ async def test_deleting_a_dashboard_of_the_daily_report_warns_first() -> None:
 
 async def test_a_copy_to_another_project_maps_metrics_and_lists_omissions() -> None:
     app = new_sandbox(count=10)
-    before, wanted = content(app), {"name": "Latency", "copy_of": 12, "project_id": 2, "filters": SINCE}
+    before, wanted = content(app), {"name": "Latency", "copy_of": 12, "project_id": 2, "filters": LAST_3_DAYS}
     missing = [
         'widget 211 "Appointments booked" is left out: no metric "Appointment booked" in project 2',
         'widget 213 "Customer satisfaction" is left out: no metric "Customer satisfaction" in project 2',
@@ -255,7 +273,7 @@ async def test_a_copy_to_another_project_maps_metrics_and_lists_omissions() -> N
         assert "warnings" not in receipt
         assert 'metric 501 "Response latency" was replaced by 506 of project 2' in receipt["notes"]
         made = app.state.world.store.dashboard(receipt["dashboard_id"])
-        assert (made["project"], made["filters"]) == (2, SINCE)
+        assert (made["project"], made["filters"]) == (2, LAST_3_DAYS)
         originals = {w["name"]: plain(w) for w in app.state.world.store.dashboard(12)["widgets"]}
         assert [plain(widget) for widget in made["widgets"]] == [
             {**held, "metric": 506 if held["metric"] else None}
@@ -307,7 +325,7 @@ async def test_failed_widgets_of_a_copy_can_be_created_in_batches() -> None:
     for index in range(61):
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 11})
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", Response(500, b""))
+        recorder.fault = on_write("bulk_widgets/", Response(500, b""))
         _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2)
         recorder.fault = None
         assert [len(call["arguments"]["create"]) for call in made["remaining"]] == [60, 9]

@@ -13,7 +13,7 @@ from cekura_dashboards.reports.changes import ComparedSpans, MeasureTests, rank_
 from cekura_dashboards.stats.change import Change, How
 from cekura_dashboards.stats.significance import benjamini_hochberg
 from cekura_sandbox import create_app
-from support import KEY, Json, ask, new_sandbox, now, on, open_tools, shared_sandbox, sql
+from support import KEY, Json, ask, new_sandbox, now, on_write, open_tools, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -191,7 +191,7 @@ async def test_failed_and_untestable_charts_are_counted_and_listed() -> None:
         text, answer = await ask(context, "find_changes", dashboard_ids=[11])
         assert (answer["charts"]["failed"], answer["charts"]["not_significant"]) == (7, 0)
         assert text.splitlines()[1] == "no chart could be tested"
-        recorder.fault = on("/preview_data/", Response(401, b"{}"))
+        recorder.fault = on_write("/preview_data/", Response(401, b"{}"))
         with pytest.raises(Exception, match="key"):
             await ask(context, "find_changes")
 

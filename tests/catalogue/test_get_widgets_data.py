@@ -8,7 +8,7 @@ from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_sandbox import ApiVariant
-from support import Json, Sent, ask, new_sandbox, on, open_tools, report_of, shared_sandbox, sql
+from support import Json, Sent, ask, new_sandbox, on_write, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 
@@ -197,12 +197,12 @@ async def test_a_stat_without_a_readable_baseline_omits_the_change() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         report = await report_of(context, widget_ids=[201], window="20d")
         assert "change" not in report
-        recorder.fault = on("preview_data/", Response(500, b"no"))
+        recorder.fault = on_write("preview_data/", Response(500, b"no"))
         report = await report_of(context, widget_ids=[201])
         assert report["n"]
         assert "change" not in report
         assert any(text.startswith("change: the baseline could not be read") for text in report["not_tested"])
-        recorder.fault = on("preview_data/", Response(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
+        recorder.fault = on_write("preview_data/", Response(200, b'{"data": {"total_calls": 0, "success_rate": null}}'))
         report = await report_of(context, widget_ids=[201])
         assert "change: the baseline has no data" in report["not_tested"]
 
@@ -244,7 +244,7 @@ async def test_only_the_window_is_tested_if_history_is_off_or_unreadable() -> No
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         tested = await report_of(context, widget_ids=[203])
         assert len(recorder.sent) > asked
-        recorder.fault = on("preview_data/", Response(500, b"no"))
+        recorder.fault = on_write("preview_data/", Response(500, b"no"))
         unread = await report_of(context, widget_ids=[203])
     assert "fewer than 8" in alone["not_tested"][0]
     [step] = tested["findings"]

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from cekura_dashboards.context import Memory
 from cekura_sandbox import create_app
-from support import KEY, Json, ask, now, only_read, open_tools, report_of, shared_sandbox, sql
+from support import KEY, Json, ask, now, open_tools, read_only, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -19,7 +19,7 @@ HOURS_AGO, TODAY, YESTERDAY = "2026-11-18 12:44:00", "2026-11-18 14:50:00", "202
 
 def without_calls(app: FastAPI, since: str, until: str = "2027-01-01") -> FastAPI:
     app.state.world.con.execute(f"DELETE FROM calls WHERE ts >= '{since}' AND ts < '{until}'")
-    return only_read(app)
+    return read_only(app)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def quiet_sandbox(*changes: str) -> FastAPI:
     store.bulk(dashboard["id"], {"create": [*charts, {"name": "stat", "chart_type": "stat"}]})
     for change in changes:
         app.state.world.con.execute(change)
-    return only_read(app)
+    return read_only(app)
 
 
 async def test_a_multi_day_outage_is_one_finding_even_without_calls() -> None:

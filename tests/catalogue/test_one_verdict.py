@@ -18,7 +18,7 @@ from cekura_dashboards.stats.findings import Step
 from cekura_dashboards_mcp.cli.calls import make_report
 from cekura_dashboards_mcp.connection import Connection
 from cekura_sandbox import create_app
-from support import KEY, Json, connect, now, only_read, settings, shared_sandbox
+from support import KEY, Json, connect, now, read_only, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 BY_AGENT = {"type": "field", "field": "agent.id"}
@@ -117,7 +117,7 @@ def sandbox_with(changes: list[str]) -> FastAPI:
     store.bulk(dashboard["id"], {"create": [chart for charts in CHARTS.values() for chart in charts]})
     for change in changes:
         app.state.world.con.execute(change)
-    return only_read(app)
+    return read_only(app)
 
 
 def measures_of(app: FastAPI) -> dict[int, str]:

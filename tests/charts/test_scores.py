@@ -18,7 +18,7 @@ from cekura_dashboards.charts.target import ChartReading, Target, Window
 from cekura_dashboards.pipeline import Answer as ToolAnswer
 from cekura_dashboards.values import replace
 from cekura_sandbox import ApiVariant
-from support import BY_NAME, NOW, Era, Json, ask, carried_out, connect, new_sandbox, open_tools, shared_sandbox, sql
+from support import BY_NAME, NOW, Era, Json, apply_edit, ask, connect, new_sandbox, open_tools, shared_sandbox, sql
 from support import text_of as said_by
 
 pytestmark = pytest.mark.anyio
@@ -149,7 +149,7 @@ async def test_the_pass_score_is_kept_in_shortened_reports() -> None:
     app = new_sandbox(SCORED_VARIANT)
     async with open_tools(app) as (context, _):
         many = [{**RATE, "name": f"chart {i}"} for i in range(30)]
-        await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": many})
+        await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": many})
         text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
     assert len(text) <= 9000
     assert text.count(PASS_IS_5) == [report.get("pass_score") for report in answer["widgets"]].count(PASS_IS_5) == 31
@@ -187,9 +187,7 @@ async def test_changes_of_scored_metrics_have_the_size_of_boolean_ones() -> None
     for readings in (ApiVariant(), SCORED_VARIANT):
         app = new_sandbox(readings, count=6000)
         async with open_tools(app) as (context, recorder):
-            await carried_out(
-                context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**RATE, "name": "Fell"}]}
-            )
+            await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 13, "create": [{**RATE, "name": "Fell"}]})
             one = 5 if readings is SCORED_VARIANT else 1
 
             def fallen(sent: Any, one: int = one) -> Response | None:

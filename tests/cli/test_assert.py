@@ -13,7 +13,7 @@ from click.testing import Result
 from cekura_dashboards.boards import assert_board, read_board
 from cekura_dashboards.reports.expectations import NOT_YET
 from cekura_dashboards.stats.significance import wilson_interval
-from support import force, new_sandbox, open_tools, sandbox_address, typed
+from support import force, new_sandbox, open_tools, run_cli, sandbox_address
 
 NUMBERS = re.compile(r": ([\d.]+), 95 % interval ([\d.]+) to ([\d.]+), n (\d+)")
 RATE = "Success rate"
@@ -29,7 +29,7 @@ def address() -> Generator[str]:
 def run(address: str, tmp_path: Path) -> Any:
     def run(*arguments: str, code: int = 0, **settings: str) -> Result:
         given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        result = typed(*arguments, folder=tmp_path, environment=given)
+        result = run_cli(*arguments, folder=tmp_path, environment=given)
         assert result.exit_code == code, result.output
         return result
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.boards import Board
-from support import PIE, sandbox_address, typed
+from support import PIE, run_cli, sandbox_address
 
 FROM_STDIN = (["plan", "-"], ["apply", "-"], ["undo", "-"])
 LONG = "1" * 5000
@@ -24,7 +24,7 @@ def address() -> Generator[str]:
 def run(address: str, tmp_path: Path) -> Any:
     def run(*arguments: str, stdin: str = "", code: int = 0, **settings: str) -> tuple[str, str]:
         given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        result = typed(*arguments, stdin=stdin, folder=tmp_path, environment=given)
+        result = run_cli(*arguments, stdin=stdin, folder=tmp_path, environment=given)
         assert result.exit_code == code, result.output
         return result.stdout, result.stderr
 

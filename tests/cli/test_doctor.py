@@ -17,7 +17,7 @@ from cekura_dashboards_mcp.cli.clients import CLIENTS, Machine
 from cekura_dashboards_mcp.cli.doctor import UNSETTLED, check_clock, examine, probe, report
 from cekura_dashboards_mcp.connection import Connection, caller_of
 from cekura_sandbox import ApiVariant
-from support import BY_NAME, KEY, NOW, Json, now, open_tools, settings, shared_sandbox, typed
+from support import BY_NAME, KEY, NOW, Json, now, open_tools, run_cli, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 TYPES = get_type_hints(ApiVariant)
@@ -194,7 +194,7 @@ async def test_comments_are_accepted_only_in_files_of_clients_that_allow_them(tm
 
 @pytest.mark.parametrize("name", ["codex", "opencode", "goose"])
 async def test_entries_in_other_formats_are_started_like_their_client_does(name: str, tmp_path: Path) -> None:
-    typed("install", name, "--sandbox", environment={"HOME": str(tmp_path), **person(tmp_path).environment})
+    run_cli("install", name, "--sandbox", environment={"HOME": str(tmp_path), **person(tmp_path).environment})
     [line] = await entries(tmp_path)
     assert line.startswith(f'ok   {CLIENTS[name].title}, "cekura-dashboards-sandbox": starts {VERSION}')
 
@@ -205,7 +205,7 @@ async def test_entries_in_other_formats_are_started_like_their_client_does(name:
 )
 async def test_an_entry_with_an_external_key_names_its_source(name: str, source: str, tmp_path: Path) -> None:
     shell = {"HOME": str(tmp_path), **person(tmp_path).environment, "CEKURA_API_KEY": "key-of-this-shell"}
-    typed("install", name, environment=shell)
+    run_cli("install", name, environment=shell)
     [line] = await entries(tmp_path)
     assert line == (
         f'?    {CLIENTS[name].title}, "cekura-dashboards": its key is not in the file: {source}; '
@@ -266,7 +266,7 @@ async def test_a_working_client_entry_makes_a_key_in_the_shell_optional(tmp_path
 
 def test_doctor_prints_json_and_sets_the_exit_code(tmp_path: Path) -> None:
     for arguments, code in (["--sandbox"], 0), ([], 1):
-        completed = typed("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
+        completed = run_cli("doctor", "--json", *arguments, environment={"HOME": str(tmp_path)})
         result = json.loads(completed.stdout)
         assert (completed.exit_code, result["passed"], completed.stderr) == (code, not code, "")
         assert {check["name"] for check in result["checks"]} >= {"settings", "key", "chat clients"}

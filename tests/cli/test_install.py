@@ -17,7 +17,7 @@ from cekura_dashboards_mcp.cli.clients import CLIENTS, Launch, Machine
 from cekura_dashboards_mcp.cli.jsonc import Jsonc
 from cekura_dashboards_mcp.cli.main import CHAT_CLIENTS
 from support import KEY as API_KEY
-from support import Json, served, shared_sandbox, text_of, typed
+from support import Json, run_cli, served, shared_sandbox, text_of
 
 NAMES = list(CLIENTS)
 KEY = "a-key-of-mine"
@@ -55,7 +55,7 @@ def path_of(name: str, home: Path) -> Path:
 
 def run(home: Path, *arguments: str, command: str = "install", **settings: str) -> Result:
     ours = {**dict.fromkeys(LOCATION_VARIABLES, ""), **machine(home).environment, "HOME": str(home), **settings}
-    return typed(command, *arguments, environment=ours)
+    return run_cli(command, *arguments, environment=ours)
 
 
 def parsed(name: str, text: str) -> Json:

@@ -22,7 +22,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards_mcp.cli.main import main
 from cekura_dashboards_mcp.cli.terminal import waiting
-from support import BY_NAME, HANGS_S, PLAIN, Era, text_of, typed
+from support import BY_NAME, PLAIN_HTTP, TIMEOUT_S, Era, run_cli, text_of
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
@@ -35,7 +35,7 @@ def environment(**given: str) -> dict[str, str]:
 
 def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S,
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S,
         env=environment(**settings), check=False,
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_a_missing_key_is_reported_with_both_alternatives() -> None:
     ],
 )
 def test_invalid_settings_are_reported_in_one_line_by_name(name: str, value: str, message: str) -> None:
-    result = typed("call", "list_dashboards", environment={"CEKURA_API_KEY": "k", name: value})
+    result = run_cli("call", "list_dashboards", environment={"CEKURA_API_KEY": "k", name: value})
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
     assert line.startswith(f'cekura-dashboards: {name} is "{value}"')
@@ -74,19 +74,19 @@ def test_invalid_settings_are_reported_in_one_line_by_name(name: str, value: str
 
 
 def test_tools_are_listed_without_a_key() -> None:
-    result = typed("tools")
+    result = run_cli("tools")
     assert result.exit_code == 0
     assert all(f"\n{name}  (" in "\n" + result.stdout for name in BY_NAME)
-    listed = json.loads(typed("tools", "--json").stdout)
+    listed = json.loads(run_cli("tools", "--json").stdout)
     assert [tool["name"] for tool in listed] == list(BY_NAME)
 
 
 @pytest.mark.no_cover
 def test_call_prints_the_answer_of_one_tool() -> None:
-    result = typed("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
+    result = run_cli("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith('dashboard 11 "Operations overview"')
-    whole = json.loads(typed("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
+    whole = json.loads(run_cli("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
     assert whole["structuredContent"]["rows"] == [
         [1, "Northside Clinics", "UTC", 1.0],
         [2, "Harbour Telecom", "UTC", 1.0],
@@ -95,16 +95,16 @@ def test_call_prints_the_answer_of_one_tool() -> None:
 
 def test_csv_prints_all_rows_of_one_widget_and_rejects_several() -> None:
     hours = '{"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}, "window": "29d"}'
-    result = typed("call", "preview_widget", hours, "--csv", "--sandbox")
+    result = run_cli("call", "preview_widget", hours, "--csv", "--sandbox")
     assert (result.exit_code, result.stderr) == (0, "")
     head, *records = csv.reader(io.StringIO(result.stdout_bytes.decode(), newline=""), strict=True)
     assert (head, len(records)) == (["hour (UTC)", "calls", "incomplete"], 29 * 24 + 1)
     assert result.stdout_bytes.count(b"\r\n") == len(records) + 1
     assert [record[2] for record in records if record[2]] == ["yes", "yes"]
-    other = typed("call", "find_changes", "--csv", "--sandbox")
+    other = run_cli("call", "find_changes", "--csv", "--sandbox")
     assert (other.exit_code, other.stdout) == (1, "")
     assert other.stderr == "find_changes has no table; --csv is for get_widgets_data and preview_widget.\n"
-    several = typed("call", "get_widgets_data", '{"dashboard_id": 11}', "--csv", "--sandbox")
+    several = run_cli("call", "get_widgets_data", '{"dashboard_id": 11}', "--csv", "--sandbox")
     assert (several.exit_code, several.stdout) == (1, "")
     assert "this answer has 8: ask for one widget" in several.stderr
 
@@ -138,7 +138,7 @@ def test_csv_prints_all_rows_of_one_widget_and_rejects_several() -> None:
 )
 def test_failed_calls_print_an_error_and_set_the_exit_code(arguments: list[str], code: int, message: str) -> None:
     for command in ("call", "view"):
-        result = typed(command, *arguments, "--sandbox")
+        result = run_cli(command, *arguments, "--sandbox")
         assert result.exit_code == code
         assert message in result.output
         assert len(result.output) < 400
@@ -148,7 +148,7 @@ def test_failed_calls_print_an_error_and_set_the_exit_code(arguments: list[str],
     "address", ["nonsense", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.1:" + "1" * 5000, "x" * 5000]
 )
 def test_invalid_http_addresses_are_rejected(address: str) -> None:
-    result = typed("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
+    result = run_cli("serve", "--http", address, environment={"CEKURA_API_KEY": "k"})
     assert result.exit_code == 2
     assert result.stderr.startswith("cekura-dashboards: --http takes HOST:PORT")
     assert len(result.stderr) < 200
@@ -174,10 +174,10 @@ def test_a_stdio_server_stops_at_the_end_of_its_input(arguments: list[str]) -> N
 
 @pytest.mark.parametrize(("option", "message"), [("--http=nowhere", "--http takes HOST:PORT"), ("--htp=x", "--http")])
 def test_options_without_a_command_belong_to_serve(option: str, message: str) -> None:
-    result = typed(option, environment={"CEKURA_API_KEY": "k"})
+    result = run_cli(option, environment={"CEKURA_API_KEY": "k"})
     assert result.exit_code == 2
     assert message in result.stderr
-    assert typed("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == result.stderr
+    assert run_cli("serve", option, environment={"CEKURA_API_KEY": "k"}).stderr == result.stderr
 
 
 @pytest.mark.anyio
@@ -207,7 +207,7 @@ def started_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 async def test_the_sandbox_command_serves_http_with_key_and_variant() -> None:
     process, url = await anyio.to_thread.run_sync(started_sandbox, "--key", "abc", "--reading", "stat=array")
     try:
-        async with httpx.AsyncClient(**PLAIN, base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
+        async with httpx.AsyncClient(**PLAIN_HTTP, base_url=url, headers={"X-CEKURA-API-KEY": "abc"}) as http:
             answer = (await http.get("/dashboards/widgets/201/data/")).json()
             assert isinstance(answer["data"], list)
         done = await anyio.to_thread.run_sync(
@@ -220,25 +220,25 @@ async def test_the_sandbox_command_serves_http_with_key_and_variant() -> None:
         assert "cekura-dashboards:" in taken.stderr
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=HANGS_S)
+        process.communicate(timeout=TIMEOUT_S)
 
 
 def test_unknown_sandbox_readings_are_rejected() -> None:
-    assert 'no reading "colour"' in typed("sandbox", "--reading", "colour=red").stderr
+    assert 'no reading "colour"' in run_cli("sandbox", "--reading", "colour=red").stderr
     for reading in ("sample_rate=2", "sample_rate=nan", "evaluated_since_days=-1", "clock_ahead_s=soon"):
         name, _, value = reading.partition("=")
-        assert f"reading {name} is 0 to " in typed("sandbox", "--reading", reading).stderr
-        assert f'not "{value}"' in typed("sandbox", "--reading", reading).stderr
-    assert "replace or merge" in typed("sandbox", "--reading", "override=both").stderr
+        assert f"reading {name} is 0 to " in run_cli("sandbox", "--reading", reading).stderr
+        assert f'not "{value}"' in run_cli("sandbox", "--reading", reading).stderr
+    assert "replace or merge" in run_cli("sandbox", "--reading", "override=both").stderr
 
 
 @pytest.mark.no_cover
 def test_a_report_is_written_and_fails_on_an_error(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    result = typed("report", "--dashboard", "12", "--sandbox", "--out", str(out))
+    result = run_cli("report", "--dashboard", "12", "--sandbox", "--out", str(out))
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert "Booking agent" in out.read_text(encoding="utf-8")
-    refused = typed("report", "--window", "lastweek", "--sandbox")
+    refused = run_cli("report", "--window", "lastweek", "--sandbox")
     assert refused.exit_code == 1
     assert "window" in refused.stderr
 
@@ -253,7 +253,7 @@ def test_help_examples_of_every_command_are_valid(
     monkeypatch.chdir(tmp_path)
     for file in ("board.json", "receipts.json"):
         (tmp_path / file).touch()
-    result = typed(command, "--help")
+    result = run_cli(command, "--help")
     shown = re.findall(r"^ +cekura-dashboards (.*)$", result.output, re.MULTILINE)
     assert shown
     for example in shown:
@@ -312,7 +312,7 @@ def test_the_demo_ends_quietly_if_its_output_is_closed() -> None:
         demo.stdout.close()
         assert demo.stderr is not None
         assert demo.stderr.read() == ""
-        assert demo.wait(HANGS_S) == 1
+        assert demo.wait(TIMEOUT_S) == 1
 
 
 def test_the_demo_completes_its_conversation() -> None:

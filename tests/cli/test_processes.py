@@ -27,7 +27,7 @@ from cekura_dashboards_mcp.web.middleware import (
     RateLimitedLog,
     server_config,
 )
-from support import HANGS_S, PLAIN, Json, served, settings, shared_sandbox
+from support import PLAIN_HTTP, TIMEOUT_S, Json, served, settings, shared_sandbox
 
 INITIALIZE: Json = {
     "jsonrpc": "2.0", "id": 1, "method": "initialize",
@@ -65,7 +65,7 @@ def over_stdio() -> Generator[subprocess.Popen[bytes]]:
 
 
 def exit_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-    code = process.wait(HANGS_S)
+    code = process.wait(TIMEOUT_S)
     assert process.stderr is not None
     return code, process.stderr.read().decode()
 
@@ -136,14 +136,14 @@ async def test_active_calls_are_answered_before_the_server_stops() -> None:
     answers = list[httpx.Response]()
 
     async def call(url: str) -> None:
-        async with httpx.AsyncClient(**PLAIN, headers={**HEADERS, "X-CEKURA-API-KEY": "k"}) as http:
+        async with httpx.AsyncClient(**PLAIN_HTTP, headers={**HEADERS, "X-CEKURA-API-KEY": "k"}) as http:
             answers.append(await http.post(f"{url}/mcp", json=LIST))
 
     async with served(api) as base_url:
         with over_http(CEKURA_BASE_URL=base_url) as (process, url):
             async with anyio.create_task_group() as group:
                 group.start_soon(call, url)
-                with anyio.fail_after(HANGS_S):
+                with anyio.fail_after(TIMEOUT_S):
                     await requested.wait()
                 process.send_signal(signal.SIGTERM)
                 assert process.poll() is None
@@ -159,8 +159,8 @@ def test_the_server_recovers_from_running_out_of_file_descriptors() -> None:
         host, _, port = url.removeprefix("http://").rpartition(":")
         with ExitStack() as held:
             for _ in range(300):
-                held.enter_context(closing(socket.create_connection((host, int(port)), HANGS_S)))
-        answer = httpx.get(f"{url}/healthz", timeout=HANGS_S)
+                held.enter_context(closing(socket.create_connection((host, int(port)), TIMEOUT_S)))
+        answer = httpx.get(f"{url}/healthz", timeout=TIMEOUT_S)
         process.send_signal(signal.SIGINT)
         _, stderr = exit_of(process)
     assert answer.status_code == 200
@@ -177,7 +177,7 @@ async def test_connections_without_a_complete_request_head_are_closed(sent: byte
             async with await anyio.connect_tcp("127.0.0.1", listening.getsockname()[1]) as stream:
                 if sent:
                     await stream.send(sent)
-                with anyio.fail_after(HANGS_S), pytest.raises(anyio.EndOfStream):
+                with anyio.fail_after(TIMEOUT_S), pytest.raises(anyio.EndOfStream):
                     await stream.receive()
             server.should_exit = True
 
@@ -208,7 +208,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 async def first_bytes(stream: anyio.abc.SocketStream) -> bytes:
     """The first bytes of the answer to a request on a kept-alive connection."""
     await stream.send(HEALTH)
-    with anyio.fail_after(HANGS_S):
+    with anyio.fail_after(TIMEOUT_S):
         return await stream.receive()
 
 
@@ -254,7 +254,7 @@ async def test_connections_with_an_active_call_are_never_closed_for_new_ones() -
         for _ in range(3):
             streams.append(await held.enter_async_context(await anyio.connect_tcp(host, port)))
             await streams[-1].send(HEALTH)
-            with anyio.fail_after(HANGS_S):
+            with anyio.fail_after(TIMEOUT_S):
                 await arrived.acquire()
         async with await anyio.connect_tcp(host, port) as another:
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
@@ -269,7 +269,7 @@ async def test_a_trickling_request_does_not_delay_the_shutdown(caplog: pytest.Lo
     async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), LimitedProtocol) as (_, host, port):
         stream = await held.enter_async_context(await anyio.connect_tcp(host, port))
         await stream.send(head)
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
     assert caplog.records == []
 
@@ -288,7 +288,7 @@ async def test_clients_that_never_read_their_answer_are_disconnected() -> None:
 
     async with serving(large, ThreeConnections) as (_, host, port), await anyio.connect_tcp(host, port) as stream:
         await stream.send(HEALTH)
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             await finished.wait()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cekura_dashboards_mcp.cli.clients import CLIENTS, Machine
-from support import HANGS_S, Json, typed
+from support import TIMEOUT_S, Json, run_cli
 
 KEY = "a-key-that-stands-in-no-file"
 ENTRIES = ("cekura-dashboards", "cekura-dashboards-sandbox")
@@ -69,7 +69,7 @@ class Reader:
         path.write_text(before, encoding="utf-8")
         shell = {**dict.fromkeys(os.environ, ""), **self.environment, **dict.fromkeys(QUIET, "")}
         for option in ([], ["--sandbox"]):
-            result = typed("install", name, *option, environment=shell)
+            result = run_cli("install", name, *option, environment=shell)
             assert result.exit_code == 0, result.output
         assert KEY not in path.read_text(encoding="utf-8")
         return path
@@ -77,7 +77,7 @@ class Reader:
     def run(self, program: str, *arguments: str) -> str:
         result = subprocess.run(
             [str(self.programs / program), *arguments], cwd=self.folder, env=self.environment, capture_output=True,
-            text=True, encoding="utf-8", timeout=HANGS_S, check=False, stdin=subprocess.DEVNULL,
+            text=True, encoding="utf-8", timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         output = COLOURS.sub("", result.stdout + result.stderr)
         assert result.returncode == 0, output
@@ -166,7 +166,7 @@ def answer_with_enter(command: list[str], reader: Reader, *, question: bytes, an
     ) as process:
         os.close(theirs)
         try:
-            for _ in range(HANGS_S):
+            for _ in range(TIMEOUT_S):
                 readable, _, _ = select.select([ours], [], [], 1)
                 while readable:
                     screen += os.read(ours, 65536)

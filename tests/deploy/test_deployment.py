@@ -27,7 +27,7 @@ from cekura_dashboards import Settings
 from cekura_dashboards_mcp.protocol import calls
 from cekura_dashboards_mcp.web.middleware import KEEP_ALIVE_S
 from cekura_dashboards_mcp.web.settings import ServerSettings
-from support import ERAS, HANGS_S, PIE, PLAIN, SINCE, Era, Json, sandbox_address
+from support import ERAS, LAST_3_DAYS, PIE, PLAIN_HTTP, TIMEOUT_S, Era, Json, sandbox_address
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -45,7 +45,7 @@ def text_of_file(*parts: str) -> str:
 
 def checked(*command: str) -> None:
     result = subprocess.run(
-        [str(HERE / command[0]), *command[1:]], capture_output=True, text=True, timeout=HANGS_S, check=False
+        [str(HERE / command[0]), *command[1:]], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -79,7 +79,7 @@ def test_the_kustomization_lists_every_manifest_and_the_version() -> None:
             [kubectl, "kustomize", str(DEPLOY / "kubernetes")],
             capture_output=True,
             text=True,
-            timeout=HANGS_S,
+            timeout=TIMEOUT_S,
             check=True,
         )
         kinds = [item["kind"] for item in yaml.safe_load_all(built.stdout)]
@@ -143,7 +143,7 @@ def balanced(addresses: list[str], folder: Path) -> Generator[str]:
     config = folder / "nginx.conf"
     config.write_text(text, encoding="utf-8")
     command = ["nginx", "-p", str(folder), "-c", str(config), "-e", "stderr"]
-    assert subprocess.run([*command, "-t"], capture_output=True, timeout=HANGS_S, check=False).returncode == 0
+    assert subprocess.run([*command, "-t"], capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0
     with subprocess.Popen([*command, "-g", "daemon off;"], stderr=subprocess.DEVNULL) as process:
         try:
             yield f"http://127.0.0.1:{port}"
@@ -171,12 +171,14 @@ async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore)
         board = f"{name}-{number}"
         writes = number % 4 == 3
         arguments: Json = (
-            {"name": board, "project_id": 1, "widgets": [PIE], "filters": SINCE} if writes else {"dashboard_id": 12}
+            {"name": board, "project_id": 1, "widgets": [PIE], "filters": LAST_3_DAYS}
+            if writes
+            else {"dashboard_id": 12}
         )
         for _ in range(1 if writes else 4):
             try:
                 async with (
-                    httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "sandbox"}) as http,
+                    httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": "sandbox"}) as http,
                     Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
                 ):
                     result = await client.call_tool("create_dashboard" if writes else "get_dashboard", arguments)
@@ -215,7 +217,7 @@ async def test_stopping_one_of_two_replicas_loses_no_call_and_doubles_no_write(
         replicas = [running.enter_context(program("serve", "--http", "127.0.0.1:0", **given)) for _ in range(2)]
         addresses = [url.removeprefix("http://").removesuffix("/mcp") for _, url in replicas]
         url = running.enter_context(balanced(addresses, tmp_path))
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             async with anyio.create_task_group() as group:
                 for number in range(CLIENTS):
                     group.start_soon(work, url, f"{mine} {number}", ERAS[number % 2], load, tick)
@@ -223,7 +225,7 @@ async def test_stopping_one_of_two_replicas_loses_no_call_and_doubles_no_write(
                     await tick.acquire()
                 replicas[0][0].send_signal(sign)
         headers = {"X-CEKURA-API-KEY": "sandbox"}
-        async with httpx.AsyncClient(**PLAIN, headers=headers) as http:
+        async with httpx.AsyncClient(**PLAIN_HTTP, headers=headers) as http:
             rows: list[Json] = (await http.get(f"{api}/dashboards/dashboards/?page_size=500")).json()["results"]
     there = Counter(str(row["name"]) for row in rows if str(row["name"]).startswith(mine))
     assert load.wrong == []

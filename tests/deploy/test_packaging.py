@@ -15,7 +15,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards import Settings
-from support import BY_NAME, HANGS_S, Json
+from support import BY_NAME, TIMEOUT_S, Json
 
 ROOT = Path(__file__).parents[2]
 SCHEMA: Json = json.loads((ROOT / "tests" / "facts" / "server_json_schema.json").read_text(encoding="utf-8"))
@@ -25,7 +25,7 @@ SCHEMA: Json = json.loads((ROOT / "tests" / "facts" / "server_json_schema.json")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all of it."""
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, str(ROOT / "deploy" / "package.py"), str(folder)], check=True, timeout=HANGS_S)
+    subprocess.run([sys.executable, str(ROOT / "deploy" / "package.py"), str(folder)], check=True, timeout=TIMEOUT_S)
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support import HANGS_S, Json, installed_apart
+from support import TIMEOUT_S, Json, separate_install
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "skills.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plugin of nothing but what is generated."""
     folder = tmp_path_factory.mktemp("plugin")
     command = [sys.executable, str(ROOT / "deploy" / "package.py"), "plugins", str(folder)]
-    subprocess.run(command, check=True, timeout=HANGS_S)
+    subprocess.run(command, check=True, timeout=TIMEOUT_S)
     return folder
 
 
@@ -105,7 +105,7 @@ class Clients:
         """What a command printed."""
         result = subprocess.run(
             [str(self.programs / program), *arguments], cwd=folder, env=self.environment, input=stdin,
-            capture_output=True, text=True, encoding="utf-8", timeout=HANGS_S, check=False,
+            capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
@@ -113,7 +113,7 @@ class Clients:
 
 @pytest.fixture
 def clients(tmp_path: Path) -> Clients:
-    return Clients(installed_apart("CLIENTS_NODE", "tests/clients/package.json"), tmp_path)
+    return Clients(separate_install("CLIENTS_NODE", "tests/clients/package.json"), tmp_path)
 
 
 @pytest.mark.parametrize("name", [".claude-plugin/plugin.json", ".claude-plugin/marketplace.json"])

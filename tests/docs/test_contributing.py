@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from support import HANGS_S
+from support import TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def run(folder: Path, *command: str) -> str:
     environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")  # where its tables of characters are
     result = subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
-        timeout=HANGS_S, check=False,
+        timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     assert result.returncode == 0, (command, result.stdout, result.stderr)
     return result.stdout

@@ -18,7 +18,7 @@ import yaml
 from cekura_dashboards import TOOLS
 from cekura_dashboards.boards import plan_board, read_board
 from cekura_dashboards_mcp.cli.main import main
-from support import HANGS_S, Json, new_sandbox, open_tools, printed, sandbox_address, typed
+from support import TIMEOUT_S, Json, new_sandbox, open_tools, printed, run_cli, sandbox_address
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -111,14 +111,14 @@ def _ends_well(line: str, environment: dict[str, str], folder: Path) -> None:
     """Run what ends by itself: one of this program's commands in this process, others by the reader's shell."""
     if line.startswith("cekura-dashboards "):
         command, _, file = line.partition(" > ")
-        result = typed(*shlex.split(command)[1:], folder=folder, environment=environment)
+        result = run_cli(*shlex.split(command)[1:], folder=folder, environment=environment)
         assert result.exit_code == 0, (line, result.output)
         if file:
             (folder / file).write_bytes(result.stdout_bytes)
         return
     completed = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",  # noqa: S607 - the reader's shell
-        timeout=HANGS_S, check=False, stdin=subprocess.DEVNULL,
+        timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert completed.returncode == 0, (line, completed.stdout, completed.stderr)
 
@@ -164,7 +164,7 @@ def test_documented_pipelines_are_valid_and_their_commands_succeed(
     file.write_text(block, encoding="utf-8")
     checked = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(file)],
-        capture_output=True, text=True, timeout=HANGS_S, check=False,
+        capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
     boards = tmp_path / "boards"
@@ -174,7 +174,7 @@ def test_documented_pipelines_are_valid_and_their_commands_succeed(
     steps = [step["run"] for step in yaml.safe_load(block)["jobs"]["boards"]["steps"] if "run" in step]
     for line in [step for step in steps if not step.startswith("pipx")]:
         result = subprocess.run(
-            ["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGS_S,  # noqa: S607 - the runner's shell
+            ["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S,  # noqa: S607 - the runner's shell
             check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import HANGS_S, Json
+from support import TIMEOUT_S, Json
 
 ROOT = Path(__file__).parents[2]
 TRACKED = subprocess.run(
@@ -70,7 +70,9 @@ def test_hooks_are_local() -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_issue_forms_are_valid_and_ask_for_all_details(name: str) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-issue-forms"]
-    result = subprocess.run([*command, str(ROOT / name)], capture_output=True, text=True, timeout=HANGS_S, check=False)
+    result = subprocess.run(
+        [*command, str(ROOT / name)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
     assert result.returncode == 0, result.stdout
     form: Json = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
     assert {item.get("id") for item in form["body"]} >= {"version", "client", "doctor", "input", "output"}

@@ -7,7 +7,20 @@ from fastapi import FastAPI
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
-from support import SINCE, Era, Json, ask, connect, content, new_sandbox, on, open_tools, stored, text_of, undo
+from support import (
+    LAST_3_DAYS,
+    Era,
+    Json,
+    ask,
+    connect,
+    content,
+    new_sandbox,
+    on_write,
+    open_tools,
+    stored,
+    text_of,
+    undo,
+)
 
 pytestmark = pytest.mark.anyio
 PIE: Json = {"name": "New", "chart_type": "pie", "field": "topic"}
@@ -106,7 +119,7 @@ async def test_a_new_dashboard_can_be_laid_out_and_extended(era: Era) -> None:
             assert receipt["outcome"] == "applied"
             return receipt
 
-        made = await called("create_dashboard", name="New", project_id=1, filters=SINCE, widgets=first)
+        made = await called("create_dashboard", name="New", project_id=1, filters=LAST_3_DAYS, widgets=first)
         number = made["dashboard_id"]
         assert layouts(app, number) == {
             "Figures": {"x": 0, "y": 0, "w": 12, "h": 2},
@@ -126,7 +139,7 @@ async def test_a_narrow_dashboard_uses_the_width_of_the_others() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         _, made = await ask(
-            context, "create_dashboard", name="N", project_id=1, filters=SINCE, widgets=[{**PIE, "place": "top"}]
+            context, "create_dashboard", name="N", project_id=1, filters=LAST_3_DAYS, widgets=[{**PIE, "place": "top"}]
         )
         number = made["dashboard_id"]
         await ask(context, "bulk_edit_dashboard", dashboard_id=number, create=[{**STAT, "layout": {"w": 12}}])
@@ -160,7 +173,7 @@ async def test_a_copied_dashboard_makes_room_for_placed_widgets() -> None:
 async def test_a_copy_with_failed_widgets_can_be_completed_without_overlap() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        recorder.fault = on("bulk_widgets/", Response(500, b""))
+        recorder.fault = on_write("bulk_widgets/", Response(500, b""))
         new = [{**STAT, "place": "top"}]
         _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
         assert made["outcome"] == "partly_applied"
@@ -220,7 +233,7 @@ async def test_an_unverified_layout_format_is_warned_about(answered: bool) -> No
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: None if answered or sent.path != "/dashboards/widgets/" else Response(500, b"")
         _, made = await ask(
-            context, "create_dashboard", name="N", project_id=1, filters=SINCE, widgets=[{**STAT, "place": "top"}]
+            context, "create_dashboard", name="N", project_id=1, filters=LAST_3_DAYS, widgets=[{**STAT, "place": "top"}]
         )
         [warning] = made["warnings"]
         assert "they are written to metadata.layout in 12 columns; whether the web app reads them" in warning

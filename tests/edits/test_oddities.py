@@ -6,7 +6,7 @@ import pytest
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.wire import Response
-from support import PIE, Fault, Json, Sent, ask, carried_out, content, force, new_sandbox, open_tools, undo
+from support import PIE, Fault, Json, Sent, apply_edit, ask, content, force, new_sandbox, open_tools, undo
 
 pytestmark = pytest.mark.anyio
 
@@ -289,10 +289,10 @@ async def test_a_malformed_widget_hides_no_other_widget(problem: str) -> None:
         assert [report["widget"]["id"] for report in data["widgets"] if "error" in report] == [204]
         assert problem in data["widgets"][3]["error"]
         await ask(context, "check_dashboard", dashboard_id=11)
-        receipt = await carried_out(context, "update_widget", {"widget_id": 203, "changes": {"name": "Fine"}})
+        receipt = await apply_edit(context, "update_widget", {"widget_id": 203, "changes": {"name": "Fine"}})
         await undo(context, receipt)
         arguments: Json = {"dashboard_id": 11, "update": [{"id": 202, "name": "Fine"}], "create": [PIE]}
-        await undo(context, await carried_out(context, "bulk_edit_dashboard", arguments))
+        await undo(context, await apply_edit(context, "bulk_edit_dashboard", arguments))
     assert content(app) == before
 
 

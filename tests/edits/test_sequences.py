@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cekura_dashboards.context import ToolContext
-from support import Json, ask, content, new_sandbox, open_tools, some, take_back_sandboxes
+from support import Json, ask, content, new_sandbox, open_tools, release_sandboxes, scaled_examples
 
 pytestmark = pytest.mark.no_cover
 EDITS = 7
@@ -184,8 +184,8 @@ class Editing(RuleBasedStateMachine):
         finally:
             self.opened.__exit__(None, None, None)
             self.entered.__exit__(None, None, None)
-            take_back_sandboxes()
+            release_sandboxes()
 
 
 TestEditing = Editing.TestCase
-TestEditing.settings = settings(max_examples=some(200), stateful_step_count=EDITS)
+TestEditing.settings = settings(max_examples=scaled_examples(200), stateful_step_count=EDITS)

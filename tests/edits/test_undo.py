@@ -7,7 +7,7 @@ import pytest
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.errors import InvalidArguments
 from cekura_dashboards.api.wire import Response
-from support import PIE, Json, ask, carried_out, content, force, new_sandbox, on, open_tools, undo
+from support import PIE, Json, apply_edit, ask, content, force, new_sandbox, on_write, open_tools, undo
 
 pytestmark = pytest.mark.anyio
 
@@ -60,8 +60,8 @@ async def test_a_partly_restored_dashboard_can_be_completed() -> None:
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        gone = await carried_out(context, "delete_dashboard", {"dashboard_id": 13})
-        recorder.fault = on("bulk_widgets/", Response(500, b""))
+        gone = await apply_edit(context, "delete_dashboard", {"dashboard_id": 13})
+        recorder.fault = on_write("bulk_widgets/", Response(500, b""))
         _, partly = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
@@ -108,7 +108,7 @@ async def test_undo_restores_values_that_an_edit_could_not_set(number: int, forc
 async def test_restored_ids_of_an_undo_are_accepted_by_its_own_undo() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
-        deleted = await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]})
+        deleted = await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]})
         back = await undo(context, deleted)
         gone = await undo(context, back, *back["restored"])
         again = await undo(context, gone)
@@ -159,7 +159,7 @@ async def test_undo_keeps_changes_that_others_made_meanwhile(tool: str, argument
     app = new_sandbox(count=10)
     store, before = app.state.world.store, content(app)
     async with open_tools(app) as (context, _):
-        receipt = await carried_out(context, tool, arguments)
+        receipt = await apply_edit(context, tool, arguments)
         others = list[int]()
 
         def edit_as_others() -> None:
@@ -208,7 +208,7 @@ async def test_undoing_a_create_is_rejected_if_others_added_widgets(arguments: J
 async def test_a_repeated_undo_of_a_delete_is_rejected(tool: str, arguments: Json, change: Json) -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        receipt = await carried_out(context, tool, arguments)
+        receipt = await apply_edit(context, tool, arguments)
         if tool == "copy_widgets":
             receipt = await undo(context, receipt)
         back = await undo(context, receipt)
@@ -222,7 +222,7 @@ async def test_a_repeated_undo_of_a_delete_is_rejected(tool: str, arguments: Jso
 async def test_a_restored_widget_that_overlaps_another_is_warned_about() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
-        gone = await carried_out(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [208]})
+        gone = await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [208]})
         new = {**NEW_WIDGET, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
         number = app.state.world.store.create_widget(new)["id"]
         back = await undo(context, gone)

@@ -19,10 +19,10 @@ from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_dashboards_mcp.web.app import http_app
 from cekura_sandbox.faults import Fault
 from support import (
-    HANGS_S,
     KEY,
     PIE,
-    PLAIN,
+    PLAIN_HTTP,
+    TIMEOUT_S,
     Era,
     ask,
     new_sandbox,
@@ -35,7 +35,7 @@ from support import (
 )
 
 pytestmark = pytest.mark.anyio
-NEVER = "36000"  # seconds, far beyond HANGS_S
+NEVER = "36000"  # seconds, far beyond TIMEOUT_S
 SLOW = Fault("latency", NEVER, times=None)
 
 
@@ -84,7 +84,7 @@ async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
     async with served(app) as url:
         connection = Connection(settings().model_copy(update={"base_url": url}), now=now)
         async with Client(create_server(connection), mode=era) as client:
-            with anyio.fail_after(HANGS_S):
+            with anyio.fail_after(TIMEOUT_S):
                 async with anyio.create_task_group() as group:
                     group.start_soon(client.call_tool, "get_widgets_data", {"widget_ids": [201, 202]})
                     await until(lambda: len(app.state.faults.log) == 5)
@@ -159,7 +159,7 @@ async def test_health_checks_are_answered_while_a_large_answer_is_processed() ->
     connection = Connection(settings(), key_per_request=False, app_factory=lambda: app, now=now)
     answers = list[int]()
     done = anyio.Event()
-    async with served(http_app(connection)) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with served(http_app(connection)) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
 
         async def large() -> None:
             async with Client(f"{url}/mcp") as client:

@@ -17,7 +17,7 @@ from cekura_sandbox.faults import KINDS, Fault
 from support import (
     BY_NAME,
     KEY,
-    PLAIN,
+    PLAIN_HTTP,
     Json,
     ask,
     content,
@@ -250,7 +250,7 @@ async def test_faults_can_be_injected_by_route_and_by_header() -> None:
     app = new_sandbox(count=10)
     async with (
         served(app) as url,
-        httpx.AsyncClient(**PLAIN, base_url=url, headers={"X-CEKURA-API-KEY": KEY}) as http,
+        httpx.AsyncClient(**PLAIN_HTTP, base_url=url, headers={"X-CEKURA-API-KEY": KEY}) as http,
     ):
         await http.post("/sandbox/faults/", json={"kind": "rate_limited", "value": "7", "path": "/projects/"})
         first = await http.get("/user/v1/projects/")

@@ -22,7 +22,7 @@ from cekura_dashboards.api.transport import HttpTransport
 from cekura_dashboards.api.wire import Response, Transport
 from cekura_dashboards.context import ToolContext
 from cekura_dashboards.text import is_hidden
-from support import KEY, Json, ask, new_sandbox, no_wait, now, some
+from support import KEY, Json, ask, new_sandbox, no_wait, now, scaled_examples
 from support import settings as tool_settings
 
 MARK = "undo: delete_dashboard"
@@ -218,7 +218,7 @@ def without_notes(value: Any) -> Any:
 def test_no_tool_prints_a_live_link_from_the_api(call: tuple[str, Json]) -> None:
     app = new_sandbox()
     texts = [*LINKS, " ".join(LINKS[:6])]
-    for first in range(0, len(texts), len(texts) // some(16)):
+    for first in range(0, len(texts), len(texts) // scaled_examples(16)):
         for whole in (True, False):
             anyio.run(partial(assert_no_links, whole=whole), app, call, texts[first:] + texts[:first])
 
@@ -228,7 +228,7 @@ def test_no_tool_prints_a_live_link_from_the_api(call: tuple[str, Json]) -> None
 def test_no_tool_prints_a_forged_line_from_the_api(call: tuple[str, Json]) -> None:
     app = new_sandbox()
 
-    @settings(max_examples=some(15))
+    @settings(max_examples=scaled_examples(15))
     @given(
         st.sets(st.sampled_from(KEYS), min_size=1, max_size=4),
         st.sampled_from(BREAKS),

@@ -16,7 +16,7 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app, listening_on
 from cekura_dashboards_mcp.web.middleware import SHARE, LimitedProtocol, server_config
 from cekura_dashboards_mcp.web.settings import ServerSettings
-from support import ERAS, HANGS_S, KEY, PLAIN, settings, shared_sandbox, text_of
+from support import ERAS, KEY, PLAIN_HTTP, TIMEOUT_S, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 WAYS = ["stream", "idle", "unread", "head", "body", "leaves"]
@@ -65,12 +65,12 @@ async def hold(way: Held, host: str, port: int, connections: AsyncExitStack) -> 
 async def test_clients_are_answered_while_others_hold_connections_open(name: str, same_key: bool) -> None:  # noqa: FBT001 - a parameter
     async with AsyncExitStack() as connections, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
         way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[WAYS.index(name)]
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             for _ in range(MOST_CONNECTIONS + SHARE):
                 await hold(way, host, port, connections)
             for era in ERAS:
                 async with (
-                    httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,
+                    httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": KEY}) as http,
                     Client(streamable_http_client(f"http://{host}:{port}/mcp", http_client=http), mode=era) as client,
                 ):
                     answers = [await client.call_tool("list_dashboards", {}) for _ in range(3)]

@@ -30,9 +30,9 @@ from support import (
     restore,
     result_validator,
     sample_calls,
+    scaled_examples,
     settings,
     shared_sandbox,
-    some,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
@@ -211,7 +211,7 @@ def tries_of(readers: dict[FieldPath, list[Json]], turn: int) -> list[Try]:
     for place, field_path in enumerate(readers):
         ways = [*product(readers[field_path], WAYS)]
         first = (place + turn) % len(ways)
-        for arguments, way in [*ways[first:], *ways[:first]][: some(8)]:
+        for arguments, way in [*ways[first:], *ways[:first]][: scaled_examples(8)]:
             extensible = next((one for one in tries if one.has_room(arguments, way, field_path)), None)
             if extensible:
                 extensible.field_paths.append(field_path)

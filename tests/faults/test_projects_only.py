@@ -26,11 +26,11 @@ from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_sandbox import ApiVariant
 from support import (
     BY_NAME,
-    HANGS_S,
     KEY,
+    LAST_3_DAYS,
     PIE,
-    SAMPLE,
-    SINCE,
+    SAMPLE_ARGUMENTS,
+    TIMEOUT_S,
     Era,
     Json,
     Recorder,
@@ -80,7 +80,10 @@ def other_project(app: Any) -> tuple[int, int, list[str]]:
 
 def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
     other_agent_filter: Json = {"field": "agent.id", "op": "in", "value": [31, agent]}
-    deep: Json = {"operator": "and", "conditions": [{"operator": "or", "conditions": [other_agent_filter, SINCE]}]}
+    deep: Json = {
+        "operator": "and",
+        "conditions": [{"operator": "or", "conditions": [other_agent_filter, LAST_3_DAYS]}],
+    }
     measured: Json = {"field": "metric_evaluations.metric.id", "op": "eq", "value": metric}
     calls: list[tuple[str, Json]] = [
         ("list_dashboards", {"project_id": OTHER}),
@@ -131,7 +134,7 @@ def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
         "widget_ids": [OTHER_WIDGET], "project_id": OTHER, "agent_id": agent, "metric": metric,
     }  # fmt: skip
     attempted = [tool for tool, _ in calls]
-    others = [sample_calls(attempted, writes=writes, values=SAMPLE | theirs) for writes in (False, True)]
+    others = [sample_calls(attempted, writes=writes, values=SAMPLE_ARGUMENTS | theirs) for writes in (False, True)]
     return [*calls, *others[0], *others[1]]
 
 
@@ -370,7 +373,7 @@ async def test_a_slow_key_delays_no_other_key_and_reads_agents_once() -> None:
         await CekuraClient(transport=guard, key=SecretStr(key), now=now, sleep=no_wait).get_dashboard(11)
         answered.append(key)
 
-    with anyio.fail_after(HANGS_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(read, "slow")
             await gated.waiting.wait()
@@ -435,7 +438,9 @@ async def test_edits_in_allowed_projects_can_be_applied_and_undone() -> None:
         assert receipt["outcome"] == "applied"
         _, undone = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert undone["outcome"] == "applied"
-        _, made = await ask(context, "create_dashboard", name="New", project_id=ALLOWED, widgets=[PIE], filters=SINCE)
+        _, made = await ask(
+            context, "create_dashboard", name="New", project_id=ALLOWED, widgets=[PIE], filters=LAST_3_DAYS
+        )
         _, gone = await ask(context, made["undo"]["tool"], **made["undo"]["arguments"])
         assert gone["outcome"] == "applied"
         with pytest.raises(DashboardsError):

@@ -16,7 +16,7 @@ from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.transport import HttpTransport
 from cekura_sandbox.faults import KINDS, Fault
-from support import KEY, Json, ask, new_sandbox, no_wait, now, served, settings, some
+from support import KEY, Json, ask, new_sandbox, no_wait, now, scaled_examples, served, settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 WORKERS = 8
@@ -179,7 +179,7 @@ async def test_mixed_faults_cause_no_wrong_answer_and_no_duplicate_write() -> No
         truth = [await ask(context, tool, **arguments) for tool, arguments in READS]
         workers = [Worker(app, context, truth, number, counts) for number in range(WORKERS)]
         app.state.faults.add(*mixed_faults())
-        quarter = some(600) // 4 // WORKERS
+        quarter = scaled_examples(600) // 4 // WORKERS
         sizes = list[int]()
         tracemalloc.start()
         for _ in range(4):

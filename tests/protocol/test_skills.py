@@ -21,16 +21,16 @@ from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkil
 from cekura_dashboards_mcp.protocol.tools import names
 from support import (
     BY_NAME,
-    HANGS_S,
+    TIMEOUT_S,
     Era,
     Json,
     connect,
-    installed_apart,
     new_sandbox,
+    run_cli,
     sandbox_address,
+    separate_install,
     shared_sandbox,
     text_of,
-    typed,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,7 @@ def test_every_command_in_a_skill_succeeds(address: str, tmp_path: Path) -> None
         arguments, target = words[1:], ""
         if ">" in arguments:
             arguments, target = arguments[:-2], arguments[-1]
-        result = typed(*arguments, folder=tmp_path, environment=settings)
+        result = run_cli(*arguments, folder=tmp_path, environment=settings)
         assert result.exit_code == 0, (command, result.output)
         printed[arguments[0]] = result.stdout
         if target:
@@ -256,11 +256,11 @@ CLIENT = Path(__file__).parents[1] / "agents" / "fastmcp_client.py"
 
 
 def test_the_fastmcp_client_verifies_every_skill() -> None:
-    python = installed_apart("FASTMCP_PYTHON", "tests/agents/fastmcp-requirements.txt")
+    python = separate_install("FASTMCP_PYTHON", "tests/agents/fastmcp-requirements.txt")
     server = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
     result = subprocess.run(
         [python, str(CLIENT), "skills", *server], capture_output=True, text=True, encoding="utf-8",
-        timeout=HANGS_S, check=False,
+        timeout=TIMEOUT_S, check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]

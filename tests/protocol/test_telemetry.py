@@ -35,7 +35,7 @@ from support import (
     BY_NAME,
     KEY,
     PIE,
-    PLAIN,
+    PLAIN_HTTP,
     Era,
     Json,
     connect,
@@ -114,9 +114,9 @@ async def test_cached_names_and_retries_are_counted(lines: Any) -> None:
 async def test_prometheus_metrics_include_calls_and_requests() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     app = http_app(connection, with_metrics=True)
-    async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with served(app) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         async with (
-            httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as keyed,
+            httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": KEY}) as keyed,
             Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
         ):
             await client.call_tool("list_dashboards", {})
@@ -278,7 +278,7 @@ async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Clie
     connection = Connection(settings(tools=tools), key_per_request=True, app_factory=lambda: app, now=now)
     async with (
         served(http_app(connection)) as url,
-        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": key}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         yield client

@@ -16,7 +16,20 @@ from cekura_dashboards import TOOLS
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, CORE_CLIENTS
 from cekura_dashboards_mcp.web.app import http_app
-from support import BY_NAME, KEY, PLAIN, Era, Json, connect, new_sandbox, now, served, settings, shared_sandbox, text_of
+from support import (
+    BY_NAME,
+    KEY,
+    PLAIN_HTTP,
+    Era,
+    Json,
+    connect,
+    new_sandbox,
+    now,
+    served,
+    settings,
+    shared_sandbox,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 LISTED_CLIENT, OTHER_CLIENT = "LocalAI", "claude-code"
@@ -132,7 +145,7 @@ async def test_the_profile_is_decided_per_request_over_http(era: Era, name: str,
         connection = Connection(settings(tools="by-client"), key_per_request=True, app_factory=shared_sandbox, now=now)
         async with (
             served(http_app(connection)) as url,
-            httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": KEY}) as http,
+            httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": KEY}) as http,
             Client(
                 streamable_http_client(f"{url}/mcp", http_client=http),
                 mode=era,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.wire import Response
 from cekura_dashboards.reports.budget import ONE_WIDGET, STRUCTURED, WHOLE_ANSWER
-from support import Json, Sent, ask, open_tools, shared_sandbox, some
+from support import Json, Sent, ask, open_tools, scaled_examples, shared_sandbox
 
 pytestmark = pytest.mark.no_cover
 LONG = "label " * 1700
@@ -57,7 +57,7 @@ data: Drawn = st.one_of(
     st.just(many),
 )
 types = st.sampled_from(["numeric", "boolean", "string", "datetime", "dynamic"])
-few_examples = settings(max_examples=some(25))
+few_examples = settings(max_examples=scaled_examples(25))
 
 
 def fault_with(sides: list[Any], data_type: str) -> Callable[[Sent], Response | None]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cekura_dashboards.api.filters import Filter, filter_warnings, with_missing
-from support import Json, ask, carried_out, new_sandbox, open_tools, report_of, shared_sandbox, sql
+from support import Json, apply_edit, ask, new_sandbox, open_tools, report_of, shared_sandbox, sql
 
 pytestmark = pytest.mark.anyio
 NOT_RECALL: Json = {"field": "metadata.campaign", "op": "neq", "value": "recall"}
@@ -59,7 +59,7 @@ async def test_neq_counts_calls_without_a_value_in_every_tool() -> None:
 async def test_a_saved_neq_is_kept_and_the_calls_without_a_value_are_counted() -> None:
     app = new_sandbox(count=6000)
     async with open_tools(app) as (context, recorder):
-        receipt = await carried_out(
+        receipt = await apply_edit(
             context, "bulk_edit_dashboard", {"dashboard_id": 11, "create": [{**COUNT, "name": "x", "filters": NOT_RECALL}]}
         )  # fmt: skip
         number = receipt["changes"][0]["id"]

@@ -21,7 +21,7 @@ from hypothesis import settings
 from arbitrary import OPERATIONS, operation
 from cekura_dashboards import TOOLS
 from cekura_dashboards.api.models import is_list, is_object
-from support import KEY, Json, Sent, ask, new_sandbox, open_tools, sample_calls, shared_sandbox, some
+from support import KEY, Json, Sent, ask, new_sandbox, open_tools, sample_calls, scaled_examples, shared_sandbox
 
 STAT = "stat data is an object"
 QUERY_FILTERS = "filters in a query are JSON text"
@@ -284,7 +284,7 @@ def session() -> Generator[Any]:
 
 @OWN.parametrize()  # type: ignore[untyped-decorator]  # schemathesis types it loosely
 @pytest.mark.no_cover
-@settings(max_examples=some(25))
+@settings(max_examples=scaled_examples(25))
 def test_the_sandbox_conforms_to_its_own_openapi_document(session: Any, case: Any) -> None:
     answer = case.call(session=session, headers={"X-CEKURA-API-KEY": KEY})
     case.validate_response(answer, checks=CHECKS)

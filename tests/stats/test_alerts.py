@@ -21,7 +21,7 @@ from cekura_dashboards.stats.alerts import (
     distances,
     replay,
 )
-from support import some
+from support import scaled_examples
 
 Floats = npt.NDArray[np.float64]
 SEQUENCES = 2000
@@ -143,7 +143,7 @@ READINGS = [Reading(), *VARIANTS.values(), Reading(ties=True, resets="restart", 
 @pytest.mark.no_cover
 def test_replayed_alerts_fire_where_the_reference_does() -> None:
     rng, fired, compared = np.random.default_rng(7), 0, 0
-    for place in range(some(SEQUENCES)):
+    for place in range(scaled_examples(SEQUENCES)):
         scores = sequence(rng)
         for number, alert in enumerate(alerts(scores, rng, place)):
             readings = (

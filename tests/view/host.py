@@ -20,7 +20,7 @@ from playwright.async_api import Browser, Frame, Page, Route, async_playwright
 from cekura_dashboards.api.models import is_list, is_object
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.server import create_server
-from support import HANGS_S, Era, Json, now, settings
+from support import TIMEOUT_S, Era, Json, now, settings
 
 HEIGHT = 700
 """Of the chat, in pixels."""
@@ -100,7 +100,7 @@ class Shown:
 
     async def asked_host(self, method: str) -> list[Json]:
         """What the view sent to its host by this method: at least one message, which may still be under way."""
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             seen: list[Json] = await self.page.evaluate(
                 """method => new Promise(done => {
                   const look = () => {
@@ -116,7 +116,7 @@ class Shown:
 
     async def wait_for(self, condition: str) -> None:
         """Until this expression holds in the view; looked at when its document or size changes, as its CSP forbids eval."""
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             await self.view.evaluate(
                 """() => new Promise(done => {
                   const look = () => { if (CONDITION) done() }

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
 from cekura_dashboards_mcp.web.settings import ServerSettings
-from support import BY_NAME, HANGS_S, KEY, Json, now, served, settings, shared_sandbox
+from support import BY_NAME, KEY, TIMEOUT_S, Json, now, served, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 LIST_TOOLS = """async ([url, key]) => {
@@ -33,7 +33,7 @@ async def page(_request: Request) -> Response:
 async def answer_to_page(browser: Browser, origin: str, server: str, key: str) -> Json:
     """What a page of that origin reads of the server's answer."""
     context = await browser.new_context()
-    context.set_default_timeout(HANGS_S * 1000)
+    context.set_default_timeout(TIMEOUT_S * 1000)
     try:
         tab = await context.new_page()
         await tab.goto(origin)

@@ -13,7 +13,7 @@ from mcp.types import PromptReference
 
 from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app, parse_address
-from support import KEY, PLAIN, Era, now, served, settings, shared_sandbox, text_of
+from support import KEY, PLAIN_HTTP, Era, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -30,7 +30,7 @@ async def serving(*, per_request: bool = True) -> AsyncGenerator[str]:
 
 async def call(url: str, era: Era, key: str, tool: str, arguments: dict[str, Any]) -> Any:
     async with (
-        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": key}) as http,
         Client(streamable_http_client(url, http_client=http), mode=era) as client,
     ):
         return await client.call_tool(tool, arguments)
@@ -56,7 +56,7 @@ async def test_completions_and_resources_use_the_key_of_each_request(era: Era) -
     async with serving() as url:
         for key, expected in (KEY, ["Booking agent"]), ("another-key", list[str]()):
             async with (
-                httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}) as http,
+                httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": key}) as http,
                 Client(streamable_http_client(url, http_client=http), mode=era) as client,
             ):
                 result = await client.complete(reference, {"name": "dashboard", "value": "book"})
@@ -67,7 +67,7 @@ async def test_completions_and_resources_use_the_key_of_each_request(era: Era) -
 
 
 async def test_a_request_without_a_key_is_answered_with_403() -> None:
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=HEADERS)
     assert answer.status_code == 403
     assert "X-CEKURA-API-KEY" in answer.json()["error"]
@@ -77,7 +77,7 @@ async def test_a_request_without_a_key_is_answered_with_403() -> None:
 async def test_answers_are_streamed_only_with_a_progress_token(wants_progress: bool) -> None:  # noqa: FBT001 - a parameter
     meta = {"_meta": {"progressToken": 7}} if wants_progress else {}
     arguments = {"name": "get_widgets_data", "arguments": {"dashboard_id": 11}, **meta}
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         answer = await http.post(
             url,
             json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments},
@@ -95,7 +95,7 @@ async def test_a_sandbox_needs_no_key(era: Era) -> None:
 
 
 async def test_an_unknown_host_name_is_rejected() -> None:
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, "Host": "evil.invalid"}
         answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
     assert answer.status_code == 421
@@ -113,7 +113,7 @@ async def test_an_unknown_host_name_is_rejected() -> None:
     ],
 )
 async def test_hosts_and_origins_that_only_resemble_localhost_are_rejected(name: str, value: str, status: int) -> None:
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         headers = {**HEADERS, "X-CEKURA-API-KEY": KEY, name: value}
         answer = await http.post(url, json=LIST, headers=headers)
     assert answer.status_code == status
@@ -121,7 +121,7 @@ async def test_hosts_and_origins_that_only_resemble_localhost_are_rejected(name:
 
 
 async def test_a_key_with_invalid_characters_is_rejected() -> None:
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         answer = await http.post(url, json=LIST, headers={**HEADERS, "X-CEKURA-API-KEY": "two words"})
     assert answer.status_code == 403
     assert "contains characters that no key has" in answer.json()["error"]
@@ -161,7 +161,7 @@ async def test_malformed_requests_are_answered_without_a_traceback(
         r'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"list_dashboards","_meta":%s,"arguments":%s}}'
     )
     named = {"MCP-Protocol-Version": version, "Mcp-Method": "tools/call", "Mcp-Name": "list_dashboards"}
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         body = call % (envelope if version == "2026-07-28" else "{}", f'{{"search":{search}}}')
         answer = await http.post(url, content=body, headers={**HEADERS, **named, "X-CEKURA-API-KEY": KEY})
     assert answer.status_code in {200, 400}

@@ -33,7 +33,7 @@ from cekura_dashboards_mcp.web.app import http_app
 from cekura_dashboards_mcp.web.middleware import SHARE, ConcurrencyLimit
 from cekura_dashboards_mcp.web.serve import serve_http
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
-from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox, typed
+from support import KEY, PLAIN_HTTP, TIMEOUT_S, Era, Json, now, run_cli, served, settings, shared_sandbox
 
 OLD, NEW = "a-token-of-the-old-months", "a-token-of-the-new-months"
 LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
@@ -49,7 +49,7 @@ async def serving(api: Any = None, **given: Any) -> AsyncGenerator[str]:
 
 
 async def post(url: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(**PLAIN) as http:
+    async with httpx.AsyncClient(**PLAIN_HTTP) as http:
         return await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, **headers})
 
 
@@ -91,14 +91,14 @@ async def test_hosts_and_origins_must_match_exactly(name: str, value: str, statu
 async def test_metrics_require_the_server_token() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
     app = http_app(connection, ServerSettings(server_token=SecretStr(OLD)), with_metrics=True)
-    async with served(app) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with served(app) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         assert (await http.get(f"{url}/metrics")).status_code == 401
         assert (await http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {OLD}"})).status_code == 200
 
 
 @pytest.mark.anyio
 async def test_probes_need_no_token_and_return_empty_bodies() -> None:
-    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         for path in ("/healthz", "/readyz"):
             answer = await http.get(url + path, headers={"Host": "10.0.0.7:8000"})
             assert (answer.status_code, answer.content) == (200, b"")
@@ -114,7 +114,7 @@ async def test_readiness_depends_on_the_api_and_is_cached(status: int, ready: in
         return Response(status_code=status)
 
     api = Starlette(routes=[Route("/user/v1/projects/", projects)])
-    async with serving(lambda: api) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving(lambda: api) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         answers = [(await http.get(f"{url}/readyz")).status_code for _ in range(3)]
     assert answers == [ready] * 3
     assert requests == [""]
@@ -125,7 +125,7 @@ async def test_an_unreachable_api_makes_the_server_alive_but_not_ready() -> None
     nowhere = settings().model_copy(update={"base_url": "http://127.0.0.1:9"})
     async with (
         served(http_app(Connection(nowhere, key_per_request=True))) as url,
-        httpx.AsyncClient(**PLAIN) as http,
+        httpx.AsyncClient(**PLAIN_HTTP) as http,
     ):
         assert [(await http.get(f"{url}/{path}")).status_code for path in ("healthz", "readyz")] == [200, 503]
 
@@ -144,7 +144,7 @@ class Gate:
 
     async def next_key(self) -> str:
         """Of the next request that has come."""
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             return await self.arrived.get()
 
 
@@ -280,12 +280,12 @@ async def test_callers_that_disconnect_while_queued_are_never_run(cancelled: boo
 async def test_closed_connections_release_their_place_in_the_queue() -> None:
     gate = Gate()
     limit = ConcurrencyLimit(gate.app, 100, 50)
-    async with served(limit) as url, httpx.AsyncClient(**PLAIN) as http, anyio.create_task_group() as group:
+    async with served(limit) as url, httpx.AsyncClient(**PLAIN_HTTP) as http, anyio.create_task_group() as group:
 
         async def ask(key: str) -> None:
             await http.get(f"{url}/dashboards/dashboards/", headers={"X-CEKURA-API-KEY": key})
 
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             for key in ["modest", *["greedy"] * SHARE]:
                 group.start_soon(ask, key)
                 assert await gate.next_key() == key
@@ -305,12 +305,12 @@ async def test_closed_connections_release_their_place_in_the_queue() -> None:
 async def test_get_streams_of_legacy_clients_are_rejected_and_occupy_no_slot() -> None:
     streams = [KEY] * SHARE + ["another-key"]
     accept = {"Accept": "text/event-stream"}
-    async with serving() as url, httpx.AsyncClient(**PLAIN) as http, AsyncExitStack() as held:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http, AsyncExitStack() as held:
         for key in streams:
             headers = {**accept, "X-CEKURA-API-KEY": key, "MCP-Protocol-Version": "2025-11-25"}
             stream = await held.enter_async_context(http.stream("GET", f"{url}/mcp", headers=headers))
             assert (stream.status_code, stream.headers["allow"]) == (405, "POST")
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             assert "Operations overview" in (await post(url)).text
 
 
@@ -319,10 +319,12 @@ async def test_many_clients_of_several_keys_are_all_answered(era: Era) -> None:
     async with serving() as url, AsyncExitStack() as connected:
         clients = list[Client]()
         for key in [*[KEY] * (SHARE + 1), "another-key"]:
-            http = await connected.enter_async_context(httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": key}))
+            http = await connected.enter_async_context(
+                httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": key})
+            )
             client = Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era)
             clients.append(await connected.enter_async_context(client))
-        with anyio.fail_after(HANGS_S):
+        with anyio.fail_after(TIMEOUT_S):
             answers = [await client.call_tool("list_dashboards", {}) for client in clients]
     assert [answer.is_error for answer in answers] == [False] * (SHARE + 1) + [True]
 
@@ -335,7 +337,7 @@ async def test_methods_other_than_post_are_rejected_even_at_capacity(method: str
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
         group.start_soon(post, url)
         assert await gate.next_key() == KEY
-        async with httpx.AsyncClient(**PLAIN) as http:
+        async with httpx.AsyncClient(**PLAIN_HTTP) as http:
             headers = {**HEADERS, **({"MCP-Protocol-Version": version} if version else {})}
             answer = await http.request(method, f"{url}/mcp", headers=headers)
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
@@ -349,7 +351,7 @@ async def test_a_disconnected_event_stream_releases_its_slot(era: Era) -> None:
 
         async def listen_for_progress() -> None:
             async with (
-                httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "leaves"}) as http,
+                httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": "leaves"}) as http,
                 Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
             ):
                 await client.call_tool("list_dashboards", {}, progress_callback=forget_progress)
@@ -391,7 +393,7 @@ async def test_a_server_at_capacity_answers_any_body_with_429(body: bytes, numbe
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
         group.start_soon(post, url)
         assert await gate.next_key() == KEY
-        async with httpx.AsyncClient(**PLAIN) as http:
+        async with httpx.AsyncClient(**PLAIN_HTTP) as http:
             answer = await http.post(f"{url}/mcp", content=body, headers=HEADERS)
         assert (answer.status_code, answer.json()["id"]) == (429, number)
         gate.opened.set()
@@ -402,7 +404,7 @@ async def test_a_server_at_capacity_sends_a_message_that_clients_show(era: Era) 
     gate = Gate()
     async with (
         serving(lambda: gate.app, max_in_flight=1) as url,
-        httpx2.AsyncClient(**PLAIN, headers={"X-CEKURA-API-KEY": "b"}) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": "b"}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
         anyio.create_task_group() as group,
     ):
@@ -484,10 +486,10 @@ def test_public_addresses_require_all_protective_settings(monkeypatch: pytest.Mo
 def test_serve_exits_with_2_if_protective_settings_are_missing() -> None:
     environment = {"CEKURA_ALLOWED_HOSTS": "x.example"}
     with program("--http", "0.0.0.0:0", "--sandbox", **environment) as process:
-        _, stderr = process.communicate(timeout=HANGS_S)
+        _, stderr = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 2
     assert "so set CEKURA_SERVER_TOKEN" in stderr
-    without_key = typed("serve", "--http", "0.0.0.0:0", "--own-key", environment=environment)
+    without_key = run_cli("serve", "--http", "0.0.0.0:0", "--own-key", environment=environment)
     assert (without_key.exit_code, "No API key" in without_key.stderr) == (2, True)
 
 
@@ -501,7 +503,7 @@ def test_invalid_settings_prevent_the_start_of_workers(monkeypatch: pytest.Monke
 
 
 def test_workers_require_the_http_option() -> None:
-    result = typed("serve", "--workers", "2", "--sandbox")
+    result = run_cli("serve", "--workers", "2", "--sandbox")
     assert (result.exit_code, "need --http" in result.stderr) == (2, True)
 
 
@@ -544,7 +546,7 @@ async def test_workers_share_connections_and_dead_ones_are_replaced() -> None:
             assert sorted(observed.values()) == [4, 4]  # each worker holds one connection to the API
             before = children(process)
             os.kill(before[0], signal.SIGKILL)
-            with anyio.fail_after(HANGS_S):
+            with anyio.fail_after(TIMEOUT_S):
                 assert "starting another" in await anyio.to_thread.run_sync(next_line, process, abandon_on_cancel=True)
             assert {(await post(url)).status_code for _ in range(4)} == {200}
             assert len(children(process)) == 2
@@ -584,7 +586,10 @@ PREFLIGHT = {
 
 @pytest.mark.anyio
 async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> None:
-    async with serving(allowed_origins=PAGE, server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with (
+        serving(allowed_origins=PAGE, server_token=SecretStr(OLD)) as url,
+        httpx.AsyncClient(**PLAIN_HTTP) as http,
+    ):
         asked = await http.options(f"{url}/mcp", headers=PREFLIGHT)
         refused = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE})
         answered = await http.post(
@@ -609,7 +614,7 @@ async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> Non
     [(PAGE, "https://evil.example", 403), (PAGE, "http://localhost:5173", 400), ("", "http://localhost:5173", 403)],
 )
 async def test_cors_headers_are_omitted_for_other_origins(allowed: str, origin: str, status: int) -> None:
-    async with serving(allowed_origins=allowed) as url, httpx.AsyncClient(**PLAIN) as http:
+    async with serving(allowed_origins=allowed) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         asked = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Origin": origin})
         sent = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": origin})
     assert asked.status_code == status

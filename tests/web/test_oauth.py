@@ -35,7 +35,7 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
 from cekura_dashboards_mcp.web.oauth import KeyTimes, SignIn
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
-from support import HANGS_S, KEY, PLAIN, Era, Json, now, served, settings, shared_sandbox, text_of
+from support import KEY, PLAIN_HTTP, TIMEOUT_S, Era, Json, now, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 AUDIENCE = "https://mcp.team.example/mcp"
@@ -123,7 +123,7 @@ async def issuing(issuer: IssuerType) -> AsyncGenerator[IssuerType]:
 
 
 AT_ONCE = KeyTimes(refresh_s=0.01, again_s=0)
-ON_DEMAND = KeyTimes(refresh_s=HANGS_S, again_s=0, timeout_s=HANGS_S)
+ON_DEMAND = KeyTimes(refresh_s=TIMEOUT_S, again_s=0, timeout_s=TIMEOUT_S)
 
 
 @asynccontextmanager
@@ -138,14 +138,14 @@ async def signing_in(times: KeyTimes | None = None, **given: Any) -> AsyncGenera
 
 async def post(url: str, token: str | None, **headers: str) -> httpx.Response:
     sent = {**HEADERS, **({"Authorization": f"Bearer {token}"} if token else {}), **headers}
-    async with httpx.AsyncClient(**PLAIN) as http:
+    async with httpx.AsyncClient(**PLAIN_HTTP) as http:
         return await http.post(f"{url}/mcp", json=LIST, headers=sent)
 
 
 async def test_a_client_with_a_token_uses_the_key_of_its_user(era: Era) -> None:
     async with (
         signing_in() as (url, issuer),
-        httpx2.AsyncClient(**PLAIN, headers={"Authorization": f"Bearer {issuer.token()}"}) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, headers={"Authorization": f"Bearer {issuer.token()}"}) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         assert "Operations overview" in text_of(await client.call_tool("list_dashboards", {}))
@@ -155,7 +155,7 @@ ABOUT = 'resource_metadata="https://mcp.team.example/.well-known/oauth-protected
 
 
 async def test_a_request_without_a_token_is_directed_to_the_authorization_server() -> None:
-    async with signing_in() as (url, issuer), httpx.AsyncClient(**PLAIN) as http:
+    async with signing_in() as (url, issuer), httpx.AsyncClient(**PLAIN_HTTP) as http:
         for sent in ({}, {"Authorization": "Basic c29tZW9uZQ=="}, {"Authorization": "Bearer"}):
             refused = await post(url, None, **{"X-CEKURA-API-KEY": KEY}, **sent)
             assert refused.status_code == 401
@@ -204,7 +204,7 @@ async def test_malformed_unsigned_and_symmetric_tokens_are_rejected(token: str) 
 
 async def until(url: str, token: str, status: int) -> None:
     """Repeat the request until the answer has this status."""
-    with anyio.fail_after(HANGS_S):
+    with anyio.fail_after(TIMEOUT_S):
         while (await post(url, token)).status_code != status:
             pass
 
@@ -416,7 +416,7 @@ def provider_of(url: str) -> OAuthClientProvider:
     sent = dict[str, str]()
 
     async def redirect(address: str) -> None:
-        async with httpx.AsyncClient(**PLAIN) as http:
+        async with httpx.AsyncClient(**PLAIN_HTTP) as http:
             sent.update(httpx.URL((await http.get(address)).headers["location"]).params)
 
     async def callback() -> AuthorizationCodeResult:
@@ -440,7 +440,7 @@ async def with_authorization_server(**changes: Any) -> AsyncGenerator[tuple[str,
 async def test_a_client_completes_the_oauth_flow(era: Era) -> None:
     async with (
         with_authorization_server() as (url, signer),
-        httpx2.AsyncClient(**PLAIN, auth=provider_of(url)) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, auth=provider_of(url)) as http,
         Client(streamable_http_client(url, http_client=http), mode=era) as client,
     ):
         assert "Operations overview" in text_of(await client.call_tool("list_dashboards", {}))
@@ -450,7 +450,7 @@ async def test_a_client_completes_the_oauth_flow(era: Era) -> None:
 async def test_a_user_without_a_cekura_key_signs_in_only_once() -> None:
     async with (
         with_authorization_server(cekura_api_key=None) as (url, signer),
-        httpx2.AsyncClient(**PLAIN, auth=provider_of(url)) as http,
+        httpx2.AsyncClient(**PLAIN_HTTP, auth=provider_of(url)) as http,
     ):
         for _ in range(2):
             refused = await http.post(url, json=LIST, headers=HEADERS)
@@ -536,7 +536,9 @@ async def test_a_user_without_a_valid_cekura_key_gets_403_without_a_challenge(cl
 async def test_rejected_keys_of_signed_in_users_refer_to_the_administrator(era: Era) -> None:
     async with (
         signing_in() as (url, issuer),
-        httpx2.AsyncClient(**PLAIN, headers={"Authorization": f"Bearer {issuer.token(cekura_api_key='old')}"}) as http,
+        httpx2.AsyncClient(
+            **PLAIN_HTTP, headers={"Authorization": f"Bearer {issuer.token(cekura_api_key='old')}"}
+        ) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         text = text_of(await client.call_tool("list_dashboards", {}))
