@@ -193,7 +193,7 @@ async def test_restored_lines_are_accepted_only_verbatim_from_a_receipt() -> Non
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
         renamed = await apply_edit(context, "update_widget", {"widget_id": 218, "changes": {"name": "Renamed"}})
-        with pytest.raises(errors.PlanRefused, match="a line from no receipt for this key"):
+        with pytest.raises(errors.PlanRefused, match="a line that is not from a receipt for this key"):
             await undo(context, renamed, "widget 218 = 219 #AAAAAAAA")
         with pytest.raises(errors.InvalidArguments, match="restored: must contain lines exactly as in receipts"):
             await undo(context, renamed, "218 is 219")

@@ -77,7 +77,7 @@ async def test_an_empty_window_has_no_examples_and_no_comparison() -> None:
     assert "examples" not in answer
     assert "by agent.id: not compared: no data in the current window" in text
     assert "note: none of the " in text
-    assert 'has topic = "complant"; did you mean "complaint"?' in text
+    assert 'matches topic = "complant"; did you mean "complaint"?' in text
     assert "no group stands out" not in text
 
 
@@ -145,7 +145,7 @@ async def test_a_zero_share_names_the_condition_that_matches_no_call() -> None:
         _, answer = await ask(context, "preview_widget", widget=count, share_where=share, window="7d", dashboard_id=11)
     report = answer["report"]
     assert (report["facts"]["overall"], report["series"]["low"][0]) == (0, 0)
-    assert 'has topic = "complant"; did you mean "complaint"?' in report["notes"][0]
+    assert 'matches topic = "complant"; did you mean "complaint"?' in report["notes"][0]
 
 
 @pytest.mark.parametrize(
