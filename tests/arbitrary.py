@@ -1,4 +1,4 @@
-"""Answers as the published document allows them, made at random: right in form, absurd in content."""
+"""Random answers that are valid by the published document but absurd in content."""
 
 import json
 import random
@@ -17,7 +17,7 @@ FACTS: Json = json.loads((Path(__file__).parent / "facts" / "published_api.json"
 
 
 def expanded(facts: Any) -> Any:
-    """Facts with each schema in the place of the ``$ref`` that names it."""
+    """``facts`` with each ``$ref`` replaced by its schema."""
     if is_list(facts):
         return [expanded(item) for item in facts]
     if not is_object(facts):
@@ -31,7 +31,7 @@ OPERATIONS: dict[str, Json] = expanded(FACTS["operations"])
 
 
 def operation(method: str, path: str) -> str:
-    """The name of an operation, by a path with ids and slugs in it."""
+    """The name of the operation for a path with ids and slugs."""
     pattern = re.sub(r"/-?[0-9]+(?=/)", "/{id}", path)
     return f"{method} {re.sub('(?<=/categories/)[^/]+(?=/calls/)', '{category_slug}', pattern)}"
 
@@ -54,13 +54,13 @@ ROW_KEYS = {
 
 
 class Arbitrary:
-    """A transport that makes every answer up. The same seed makes the same answers to the same requests."""
+    """A transport that answers at random. The same seed and requests give the same answers."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - no secret
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
     async def send(
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
@@ -78,7 +78,7 @@ class Arbitrary:
         return self._chance.choice(items)
 
     def _likely(self, answer: Any, path: str, asked: Json) -> Any:
-        """Mostly about what was asked, so that it is read to its end."""
+        """``answer`` with ids and types that usually match the request, so that the client reads all of it."""
         number = re.search(r"/(-?[0-9]+)/", path)
         if is_object(answer) and number and self._chance.random() < 0.9:
             answer["id"] = int(number[1])

@@ -10,8 +10,8 @@ import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
-# Tests start some hundred processes: each would compile all that it imports, where Python may not keep what it compiled.
-# So would this one, and those of pytest-xdist.
+# Tests start about a hundred processes. Without a bytecode cache each would compile everything it imports, and so would
+# this process and those of pytest-xdist.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
@@ -20,17 +20,17 @@ from support import ERAS, Era, close_sandboxes, release_sandboxes  # noqa: E402 
 for _profile, _examples in {"dev": 10, "ci": 25, "thorough": 5000}.items():
     _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     settings.register_profile(_profile, max_examples=_examples, deadline=None, suppress_health_check=_slow)
-settings.load_profile("dev")  # --hypothesis-profile loads another one, before any test is imported
+settings.load_profile("dev")  # --hypothesis-profile replaces it before any test is imported
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff")
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files; read the diff")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart() -> None:
-    """Trace once: in a process of pytest-xdist pytest-cov begins twice, and a test marked no_cover stops only the last."""
+    """Measure coverage once: pytest-cov starts twice in a process of pytest-xdist, and no_cover stops only the last."""
     last = Coverage.current()
     while tracing := Coverage.current():
         tracing.stop()
@@ -39,27 +39,27 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests in a browser first: processes of pytest-xdist get many tests in a row at first, and few at the end.
+    """Run browser tests first: pytest-xdist hands out long batches of tests at first, and short ones at the end.
 
-    So one process starts one browser and shows each page once, and none waits for another at the end.
+    So a single process starts a browser and loads each page once, and no other process waits for it at the end.
     """
     items.sort(key=lambda item: "view" not in item.path.parts)
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage less often: what is imported is none, and tests keep much and leave little in cycles."""
+    """Run the garbage collector less often: imported modules stay, and tests leave few reference cycles."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _closed_at_the_end() -> Generator[None]:
+def _close_sandboxes() -> Generator[None]:
     yield
     close_sandboxes()
 
 
 @pytest.fixture(autouse=True)
-def _sandboxes_go_back() -> Generator[None]:
+def _release_sandboxes() -> Generator[None]:
     yield
     release_sandboxes()
 
@@ -71,14 +71,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(params=ERAS, ids=["2026-07-28", "2025-11-25"])
 def era(request: pytest.FixtureRequest) -> Era:
-    """Each protocol era in turn."""
+    """Every protocol era."""
     result: Era = request.param
     return result
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a text with the file of that name in tests/golden."""
+    """Compare a text with a file in tests/golden."""
 
     def compare(name: str, text: str) -> None:
         path = GOLDEN / name

@@ -1,4 +1,4 @@
-"""What the tests share: one clock, sandboxes, and a transport that records and can fail on purpose."""
+"""Shared by all tests: a fixed clock, sandboxes, and a transport that records requests and injects faults."""
 
 import asyncio
 import gc
@@ -44,7 +44,7 @@ from cekura_sandbox.faults import Faults
 from cekura_sandbox.store import Store
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
-"""A Wednesday; client and sandbox share it."""
+"""A Wednesday; the clock of both client and sandbox."""
 KEY = "test-key-3f9a"
 Era = Literal["auto", "legacy"]
 ERAS: list[Era] = ["auto", "legacy"]
@@ -52,19 +52,19 @@ BY_NAME: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in TOOLS}
 Json = dict[str, Any]
 PIE: Json = {"name": "Topics again", "chart_type": "pie", "field": "topic"}
 MAX_CACHED_BYTES = 2**20
-"""Larger answers of a shared sandbox are made anew."""
+"""Larger answers of a shared sandbox are not cached."""
 LOOP_TURNS = 5
-"""Of the event loop, before an answer that was remembered is given again."""
+"""Turns of the event loop before a cached answer is sent."""
 SAMPLE_ARGUMENTS: Json = {
     "dashboard_id": 11, "dashboard_ids": [11], "widget_id": 203, "widget_ids": [203], "widget": PIE, "project_id": 1,
     "agent_id": 31, "metric": 501, "window": "7d", "name": "New", "search": "booking",
 }  # fmt: skip
-"""A value on the sandbox for each argument that tools require by this name."""
+"""For each argument that a tool requires: a value that is valid on the sandbox."""
 LAST_3_DAYS: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
 TIMEOUT_S = 120
-"""After so many seconds, what a test waits for is taken to hang. Far longer than a slow, busy machine needs."""
+"""A test that waits longer for something fails. Much more than a slow, busy machine needs."""
 PLAIN_HTTP: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": TIMEOUT_S}
-"""For clients of plain HTTP, each of which would read the certificates of all authorities first."""
+"""Options for clients of plain HTTP: without them, each client would load all certificate authorities first."""
 
 
 def now() -> datetime:
@@ -72,21 +72,21 @@ def now() -> datetime:
 
 
 def separate_install(variable: str, needed: str) -> str:
-    """The place, named by an environment variable, of what a test needs but this project does not.
+    """The path, from an environment variable, of software that a test needs but this project does not.
 
-    Skips where there is none, but never in CI.
+    Without the variable the test is skipped, in CI it fails.
     """
     place = os.environ.get(variable)
     if place:
         return place
-    missing = f"install {needed} apart from this project, and name the place in {variable}"
+    missing = f"install {needed} outside this project, and set {variable} to its path"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
 
 
 def scaled_examples(count: int) -> int:
-    """So many where Hypothesis makes 100 examples, in proportion under its other profiles."""
+    """``count`` in a profile of 100 examples, and in proportion under the other profiles of Hypothesis."""
     return max(1, count * hypothesis.settings().max_examples // 100)
 
 
@@ -96,7 +96,7 @@ _shared = dict[tuple[ApiVariant | None, int], FastAPI]()
 
 
 class ReusedWorld(World):
-    """A sandbox's data, whose calls are generated once in a process for all that have the same: tests only read them."""
+    """A sandbox's data, whose calls are generated once per process and set of options, as tests only read them."""
 
     def generate(self) -> duckdb.DuckDBPyConnection:
         readings = self.readings
@@ -107,18 +107,18 @@ class ReusedWorld(World):
         return _databases[calls]
 
     def close(self) -> None:
-        """The database stays for the next test."""
+        """Keep the database for the next test."""
 
     def renew(self, fresh: World) -> None:
-        """Become another one, for the same routes; what is stored is still that of this one."""
+        """Take over the options of ``fresh`` but keep the routes and the store."""
         self.__dict__ |= {name: value for name, value in vars(fresh).items() if name != "store"}
 
 
 def _world(
     readings: ApiVariant | None, count: int, *, seed: int = 1, quiet: bool = False, time_zone: str = "UTC"
 ) -> ReusedWorld:
-    given = readings or ApiVariant()
-    return ReusedWorld(now=now, seed=seed, count=count, key=KEY, readings=given, quiet=quiet, time_zone=time_zone)
+    variant = readings or ApiVariant()
+    return ReusedWorld(now=now, seed=seed, count=count, key=KEY, readings=variant, quiet=quiet, time_zone=time_zone)
 
 
 def new_sandbox(
@@ -129,9 +129,9 @@ def new_sandbox(
     quiet: bool = False,
     time_zone: str = "UTC",
 ) -> FastAPI:
-    """One of its own, for tests that edit what is stored but not the calls. It goes back after the test.
+    """A sandbox for one test, which may edit everything stored except calls. It is released after the test.
 
-    To make the routes takes 70 ms, so those of another test are lent again, with data as good as new.
+    Creating routes takes 70 ms, so a released sandbox is reset and reused.
     """
     world = _world(readings, count, seed=seed, quiet=quiet, time_zone=time_zone)
     if _available:
@@ -145,7 +145,7 @@ def new_sandbox(
 
 
 def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> FastAPI:
-    """One for all tests that only read."""
+    """One sandbox for all tests that only read."""
     kind = readings, count
     if kind not in _shared:
         _shared[kind] = read_only(app_of(_world(readings, count)))
@@ -153,13 +153,13 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> Fas
 
 
 def read_only(app: FastAPI) -> FastAPI:
-    """The sandbox, which from now on gives a request that was made before the same answer."""
+    """The same sandbox, which from now on answers repeated requests from a cache."""
     app.add_middleware(CachedAnswers)
     return app
 
 
 class CachedAnswers:
-    """Gives a request that was made before the answer of then: what is shared is only read, and its clock stands."""
+    """Middleware that answers repeated requests from a cache: shared data is only read and the clock is fixed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app, self._answers = app, dict[tuple[Any, ...], list[Message]]()
@@ -174,65 +174,65 @@ class CachedAnswers:
         if not answer:
             waiting: list[Message] = [{"type": "http.request", "body": body}]
 
-            async def given() -> Message:
+            async def replay() -> Message:
                 return waiting.pop() if waiting else await receive()
 
-            async def kept(message: Message) -> None:
+            async def record(message: Message) -> None:
                 answer.append(message)
 
-            await self._app(scope, given, kept)
+            await self._app(scope, replay, record)
             if sum(len(message.get("body", b"")) for message in answer) < MAX_CACHED_BYTES:
                 self._answers[key] = answer
-        for _ in range(LOOP_TURNS):  # requests are under way at once, as where an answer takes its time
+        for _ in range(LOOP_TURNS):  # so that requests overlap, as they do with a slower server
             await anyio.lowlevel.checkpoint()
         for message in answer:
             await send(message)
 
 
 def restore(app: FastAPI) -> None:
-    """What is stored in one that was lent is again what it was at first, and no fault is to come."""
+    """Reset a sandbox: its store is as it was at first, and no faults are scheduled."""
     app.state.world.store.__dict__ |= vars(Store(app.state.world.now, scored=app.state.world.readings.scored))
     app.state.faults.__dict__ |= vars(Faults())
 
 
 def release_sandboxes() -> None:
-    """Bring back those that were lent."""
+    """Make the sandboxes of a finished test available to the next one."""
     _available.extend(_in_use)
     _in_use.clear()
 
 
 def close_sandboxes() -> None:
-    """Close every database, and forget the sandboxes."""
+    """Close every database, and drop all sandboxes."""
     for database in _databases.values():
         database.close()
-    for known in (_databases, _shared, _in_use, _available):
-        known.clear()
-    # FastAPI remembers the functions of all routes, and so each sandbox; freed only after the interpreter's end, their
-    # databases are reported as leaks
-    for remembered in vars(fastapi.dependencies.models).values():
-        if callable(forget := getattr(remembered, "cache_clear", None)):
-            forget()
+    for collection in (_databases, _shared, _in_use, _available):
+        collection.clear()
+    # FastAPI caches the functions of all routes and with them each sandbox; databases that are freed only when the
+    # interpreter exits are reported as leaks
+    for cached in vars(fastapi.dependencies.models).values():
+        if callable(clear := getattr(cached, "cache_clear", None)):
+            clear()
     gc.collect()
 
 
 def force(app: FastAPI, number: int, **fields: Any) -> None:
-    """Store in a widget what the API alone could."""
+    """Set fields of a stored widget that the tools cannot set."""
     app.state.world.store._widgets[number] |= fields  # noqa: SLF001 - see above
 
 
 def sql(app: FastAPI, query: str) -> list[tuple[Any, ...]]:
-    """The sandbox's calls, asked without going through its API."""
+    """Query the sandbox's calls directly, not through its API."""
     rows: list[tuple[Any, ...]] = app.state.world.con.cursor().execute(query).fetchall()
     return rows
 
 
-def settings(**given: Any) -> Settings:
-    return Settings(api_key=SecretStr(KEY), base_url="http://localhost", **given)
+def settings(**options: Any) -> Settings:
+    return Settings(api_key=SecretStr(KEY), base_url="http://localhost", **options)
 
 
 @dataclass
 class Sent:
-    """One request that went out."""
+    """A request that was sent."""
 
     method: str
     path: str
@@ -245,9 +245,9 @@ Fault = Callable[[Sent], Response | Exception | None]
 
 @dataclass
 class Recorder:
-    """Passes requests on to an inner transport and keeps them; ``fault`` may answer or raise in its place.
+    """Records requests and passes them on to an inner transport; ``fault`` may answer or raise in its place.
 
-    ``after``: as ``fault``, but once the request was carried out, so that its answer is lost.
+    ``after``: as ``fault``, but after the inner transport has answered, so that its answer is lost.
     """
 
     inner: Transport
@@ -286,23 +286,23 @@ def _replaced(fault: Fault | None, request: Sent) -> Response | None:
 
 
 async def no_wait(_seconds: float) -> None:
-    """Stands in for sleeping between tries."""
+    """Replaces the sleep between retries."""
 
 
 @asynccontextmanager
-async def open_tools(app: FastAPI, **given: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
-    """A context against a sandbox, and the recorder of what it sends."""
+async def open_tools(app: FastAPI, **options: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
+    """A context connected to a sandbox, and the recorder of its requests."""
     recorder = Recorder(HttpTransport("http://localhost", app=app))
     client = CekuraClient(transport=recorder, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
-        yield ToolContext(client, settings(**given), now), recorder
+        yield ToolContext(client, settings(**options), now), recorder
     finally:
         await recorder.aclose()
 
 
 @asynccontextmanager
 async def served(app: Any) -> AsyncGenerator[str]:
-    """An ASGI application on a free port of this machine, and gone at once: a graceful end takes a fifth of a second."""
+    """Serve an ASGI application on a free local port, and stop it at once: a graceful shutdown takes 0.2 s."""
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, log_level="critical", access_log=False)
     config.load()
     server = uvicorn.Server(config)
@@ -322,14 +322,14 @@ async def served(app: Any) -> AsyncGenerator[str]:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         for connection in connections:
-            connection.transport.abort()  # shutdown() leaves one open whose answer was under way
+            connection.transport.abort()  # shutdown() leaves connections with an unfinished answer open
         await anyio.lowlevel.checkpoint()
         await server.lifespan.shutdown()
 
 
 @contextmanager
 def sandbox_address(calls: int) -> Generator[str]:
-    """The address of a sandbox on the machine's clock, which a thread of this process serves."""
+    """The address of a sandbox with the real clock, served by a thread of this process."""
     app = create_app(count=calls)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(app)) as address:
         yield address
@@ -337,19 +337,19 @@ def sandbox_address(calls: int) -> Generator[str]:
 
 @asynccontextmanager
 async def open_tools_at(
-    url: str, *, timeout_s: float = 30, max_body_bytes: int = MAX_BODY_BYTES, **given: Any
+    url: str, *, timeout_s: float = 30, max_body_bytes: int = MAX_BODY_BYTES, **options: Any
 ) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
-    """As ``open_tools``, over a real connection."""
+    """Like ``open_tools``, over a real connection."""
     recorder = Recorder(HttpTransport(url, max_body_bytes=max_body_bytes))
     client = CekuraClient(transport=recorder, key=SecretStr(KEY), timeout_s=timeout_s, now=now, sleep=no_wait)
     try:
-        yield ToolContext(client, settings(timeout_s=timeout_s, **given), now), recorder
+        yield ToolContext(client, settings(timeout_s=timeout_s, **options), now), recorder
     finally:
         await recorder.aclose()
 
 
 async def ask(context: ToolContext, tool: str, **arguments: Any) -> tuple[str, Json]:
-    """Text and structure of one call."""
+    """The text and the structured content of one call."""
     answer = await call_tool(context, BY_NAME[tool], arguments)
     return answer.text, answer.structured
 
@@ -358,13 +358,13 @@ ONE_OF: dict[str, Json] = {
     "preview_alert": {"metric": 501, "project_id": 1, "kind": "trend"},
     "save_alert": {"metric": 501, "project_id": 1, "kind": "trend"},
 }
-"""By tool that takes one of several arguments: some that are enough."""
+"""For each tool that needs one of several arguments: a sufficient set."""
 
 
 def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE_ARGUMENTS) -> list[tuple[str, Json]]:
-    """A call with the required arguments alone, of each reading or writing tool that is not in ``without``.
+    """For each reading or writing tool not in ``without``: a call with only its required arguments.
 
-    So a new tool has its row in every table of calls; a table that says more of it names it.
+    This gives a new tool a row in every table of calls. A table with its own row for a tool lists it in ``without``.
     """
     tools = [tool for name, tool in BY_NAME.items() if name not in {*without} and tool.writes == writes]
     schemas = [input_schemas([tool.request])[tool.request] for tool in tools]
@@ -381,12 +381,12 @@ def sample_calls(without: Iterable[str], *, writes: bool, values: Json = SAMPLE_
 
 @cache
 def result_validator(tool: str) -> Any:
-    """Of the structure that a tool answers with; made once in a process, as it takes 30 ms."""
+    """The validator of a tool's output schema, created once per process, as that takes 30 ms."""
     return jsonschema_rs.validator_for(BY_NAME[tool].result.model_json_schema(mode="serialization"))
 
 
 async def report_of(context: ToolContext, **arguments: Any) -> Json:
-    """The one report of a get_widgets_data call."""
+    """The only report in the answer to a call of get_widgets_data."""
     _, answer = await ask(context, "get_widgets_data", **arguments)
     [report] = answer["widgets"]
     result: Json = report
@@ -394,9 +394,9 @@ async def report_of(context: ToolContext, **arguments: Any) -> Json:
 
 
 @asynccontextmanager
-async def connect(app: Any, era: Era = "auto", client_name: str = "test", **given: Any) -> AsyncGenerator[Client]:
-    """An MCP client of one protocol era, in memory, to a server over a sandbox."""
-    connection = Connection(settings(**given), app_factory=lambda: app, now=now)
+async def connect(app: Any, era: Era = "auto", client_name: str = "test", **options: Any) -> AsyncGenerator[Client]:
+    """An MCP client of one protocol era, connected in memory to a server on a sandbox."""
+    connection = Connection(settings(**options), app_factory=lambda: app, now=now)
     info = Implementation(name=client_name, version="1")
     async with Client(create_server(connection), mode=era, client_info=info) as client:
         yield client
@@ -405,9 +405,9 @@ async def connect(app: Any, era: Era = "auto", client_name: str = "test", **give
 def run_cli(
     *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "", folder: Path | None = None
 ) -> Result:
-    """The command line with these settings alone, in this process: to start another takes longer than most commands.
+    """Run the command line with only these settings, in this process, as most commands take less time than its start.
 
-    What would end the program with a traceback is raised.
+    Exceptions that would end the program with a traceback are raised.
     """
     ours = [name for name in os.environ if name.startswith("CEKURA_")]
     with chdir(folder or Path()):
@@ -415,8 +415,8 @@ def run_cli(
         return runner.invoke(main, arguments, input=stdin, env={**dict.fromkeys(ours), **(environment or {})})
 
 
-def printed(program: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """The output of a Python program with these settings alone, run in this process."""
+def run_program(program: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """The output of a Python program that runs in this process with only these settings."""
     with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(StringIO()) as output:
         for name in [name for name in os.environ if name.startswith("CEKURA_")]:
             patch.delenv(name)
@@ -438,7 +438,7 @@ IGNORED_FIELDS = {*ASSIGNED_FIELDS, "widgets", "widget_count", "dashboard", "eff
 
 
 def content(app: FastAPI) -> list[Any]:
-    """Every dashboard with its widgets, without ids and times, in the order of their names."""
+    """All dashboards with their widgets, daily reports and alerts, without ids and times, sorted."""
     store = app.state.world.store
     results = list[Any]()
     for row in store.dashboards():
@@ -455,7 +455,7 @@ def plain(record: Json) -> Json:
 
 
 def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
-    """The widgets as the sandbox holds them, without ids and times, in the order of their names."""
+    """The widgets as the sandbox stores them, without ids and times, sorted by name."""
     widgets = app.state.world.store.dashboard(dashboard_id)["widgets"]
     kept = [{k: (v or None) for k, v in widget.items() if k not in ASSIGNED_FIELDS} for widget in widgets]
     return sorted(kept, key=lambda widget: str(widget["name"]))
@@ -471,7 +471,7 @@ async def undo(context: ToolContext, receipt: Json, *restored: str) -> Json:
 
 
 async def apply_edit(context: ToolContext, tool: str, arguments: Json) -> Json:
-    """The receipt of an edit, planned first where it must be."""
+    """Apply an edit, with a plan if it needs one, and return its receipt."""
     _, receipt = await ask(context, tool, **arguments)
     if receipt["outcome"] == "needs_plan":
         _, receipt = await ask(context, tool, **arguments, plan_id=receipt["plan_id"])

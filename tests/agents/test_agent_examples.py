@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import BY_NAME, TIMEOUT_S, Json, printed, sandbox_address, separate_install
+from support import BY_NAME, TIMEOUT_S, Json, run_program, sandbox_address, separate_install
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_examples_call_the_server_through_their_framework(
 def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> None:
     with sandbox_address(2000) as address:
         settings = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
-        output = printed(EXAMPLES[0], tmp_path, settings)
+        output = run_program(EXAMPLES[0], tmp_path, settings)
     for said in (
         "This week at a glance ",
         'unsaved widget "Latency p95"',

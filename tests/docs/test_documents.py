@@ -18,7 +18,7 @@ import yaml
 from cekura_dashboards import TOOLS
 from cekura_dashboards.boards import plan_board, read_board
 from cekura_dashboards_mcp.cli.main import main
-from support import TIMEOUT_S, Json, new_sandbox, open_tools, printed, run_cli, sandbox_address
+from support import TIMEOUT_S, Json, new_sandbox, open_tools, run_cli, run_program, sandbox_address
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -153,7 +153,7 @@ async def test_documented_json_is_valid(block: str) -> None:
 
 @pytest.mark.parametrize("block", blocks("python", beside={"docs/agents.md"}))
 def test_documented_python_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
-    assert "Booking agent" in printed(block, tmp_path, environment)
+    assert "Booking agent" in run_program(block, tmp_path, environment)
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))

@@ -14,7 +14,7 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.protocol.chart_view import chart_html
 from cekura_dashboards_mcp.protocol.server import create_server
 from support import PIE, Era, Json, connect, new_sandbox, now, settings, shared_sandbox, text_of
-from view.host import SHOWS_APPS
+from view.host import WITH_MCP_APPS
 
 pytestmark = pytest.mark.anyio
 KEY = "cekura/chart"
@@ -37,7 +37,7 @@ IDS = [f"{tool} {i}" for i, (tool, _) in enumerate(CALLS)]
 
 def shows_apps(app: Any, era: Era = "auto") -> Client:
     connection = Connection(settings(), app_factory=lambda: app, now=now)
-    return Client(create_server(connection), mode=era, extensions=SHOWS_APPS)
+    return Client(create_server(connection), mode=era, extensions=WITH_MCP_APPS)
 
 
 def words(text: str) -> set[str]:

@@ -1,7 +1,7 @@
 """A chat host for the chart view: real Chromium, a real MCP client, and no network.
 
-Two origins that only exist inside the browser: the chat, and a sandbox that frames the view under the CSP that MCP Apps
-sets for a resource that declares no domains. Every other request is refused and recorded.
+Two origins exist only inside the browser: the chat, and a sandbox that frames the view under the CSP that MCP Apps
+prescribes for a resource that declares no domains. Every other request is refused and recorded.
 """
 
 import json
@@ -23,7 +23,7 @@ from cekura_dashboards_mcp.protocol.server import create_server
 from support import TIMEOUT_S, Era, Json, now, settings
 
 HEIGHT = 700
-"""Of the chat, in pixels."""
+"""The height of the chat in pixels."""
 CHAT, SANDBOX = "http://chat.test/", "http://sandbox.test/"
 CSP = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -32,10 +32,10 @@ CSP = (
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
-    # Without these each frame of each origin is a process of its own; what a page may do is the same.
+    # Without these, each frame of each origin would run in its own process; the permissions of a page stay the same.
     "--disable-site-isolation-trials", "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
 ]  # fmt: skip
-SHOWS_APPS = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
+WITH_MCP_APPS = [advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})]
 CHAT_PAGE = """<!doctype html><title>chat</title><style>body{margin:0}iframe{border:0;width:100%;height:60px;display:block}
 </style><script>
 window.show = given => new Promise(done => {
@@ -85,21 +85,21 @@ POLICY = {CHAT_PAGE: "frame-src *", SANDBOX_PAGE: CSP}
 
 @dataclass
 class Shown:
-    """A view as it is shown, and what it did."""
+    """A displayed view, and what it requested, logged and called."""
 
     page: Page
     view: Frame
     result: Json
     refused: list[str] = field(default_factory=list[str])
-    said: list[str] = field(default_factory=list[str])
-    """On the console, and uncaught errors."""
+    console: list[str] = field(default_factory=list[str])
+    """Messages on the console, and uncaught errors."""
     calls: list[tuple[str, Json]] = field(default_factory=list[tuple[str, Json]])
 
     async def text(self) -> str:
         return str(await self.view.evaluate("document.body.innerText"))
 
-    async def asked_host(self, method: str) -> list[Json]:
-        """What the view sent to its host by this method: at least one message, which may still be under way."""
+    async def messages_to_host(self, method: str) -> list[Json]:
+        """The params of the messages with this method that the view sent to its host; waits for the first."""
         with anyio.fail_after(TIMEOUT_S):
             seen: list[Json] = await self.page.evaluate(
                 """method => new Promise(done => {
@@ -115,7 +115,7 @@ class Shown:
         return [message.get("params") or {} for message in seen]
 
     async def wait_for(self, condition: str) -> None:
-        """Until this expression holds in the view; looked at when its document or size changes, as its CSP forbids eval."""
+        """Wait until this expression is true in the view: evaluated when the document or its size changes, without eval."""
         with anyio.fail_after(TIMEOUT_S):
             await self.view.evaluate(
                 """() => new Promise(done => {
@@ -128,7 +128,7 @@ class Shown:
             )
 
     async def resize(self, width: int) -> None:
-        """Make the chat so wide, and wait until all is drawn anew, which it is for another width only."""
+        """Set the width of the chat, and wait for the redraw that follows a new width."""
         if self.page.viewport_size == {"width": width, "height": HEIGHT}:
             return
         await self.view.evaluate("root.firstChild.dataset.old = 'yes'")
@@ -142,7 +142,7 @@ class Shown:
 
 @dataclass
 class Tab:
-    """The chat in a page of the browser, which shows one view after another: to load it takes as long as the view."""
+    """The chat in a browser page. It shows one view after another, because loading it takes as long as the view."""
 
     page: Page
     shown: Shown
@@ -170,9 +170,9 @@ class Tab:
             return answer
 
         await context.route("**/*", route)
-        page.on("console", lambda message: tab.shown.said.append(message.text))
-        page.on("pageerror", lambda error: tab.shown.said.append(str(error)))
-        untyped: Any = page  # the type of what follows is partly unknown
+        page.on("console", lambda message: tab.shown.console.append(message.text))
+        page.on("pageerror", lambda error: tab.shown.console.append(str(error)))
+        untyped: Any = page  # playwright types this method only in part
         await untyped.expose_function("callTool", call)
         await page.goto(CHAT)
         return tab
@@ -180,7 +180,7 @@ class Tab:
 
 @dataclass(frozen=True)
 class Host:
-    """``client``: of the server whose view is shown."""
+    """``client``: the client of the server whose views are shown."""
 
     browser: Browser
     client: Client
@@ -193,7 +193,7 @@ class Host:
             await tab.page.context.close()
 
     async def _page_of(self, tool: str) -> str:
-        """The view of a tool; read once, as it is the same in every test."""
+        """The view of a tool, read once, as it is the same in every test."""
         if tool not in self._pages:
             tools = {item.name: item for item in (await self.client.list_tools()).tools}
             address = (tools[tool].meta or {})["ui"]["resourceUri"]
@@ -202,7 +202,7 @@ class Host:
         return self._pages[tool]
 
     async def _answer(self, tool: str, arguments: Json) -> Json:
-        """What the server answers, a copy of its own; asked for once, as nothing in its data changes."""
+        """A new copy of the server's answer, which is requested once, as the data is fixed."""
         call = json.dumps([tool, arguments], sort_keys=True)
         if call not in self._answers:
             result = await self.client.call_tool(tool, arguments)
@@ -220,13 +220,13 @@ class Host:
         theme: str = "light",
         strip: tuple[str, ...] = (),
         proxy: bool = True,
-        changed: Callable[[Json], Json] | None = None,
+        transform: Callable[[Json], Json] | None = None,
         script: str = "",
     ) -> AsyncGenerator[Shown]:
-        """The answer of one call. ``strip``: keys that the host drops; ``script``: runs in the view's own page."""
+        """Show the answer of one call. ``strip``: keys that the host drops; ``script``: runs in the page of the view."""
         html = await self._page_of(tool)
         answer = await self._answer(tool, arguments)
-        answer = changed(answer) if changed else answer
+        answer = transform(answer) if transform else answer
         scheme: Any = theme
         tab = self._free.pop() if self._free else await Tab.open(self.browser, self.client)
         page = tab.page
@@ -234,7 +234,7 @@ class Host:
         await page.emulate_media(color_scheme=scheme)
         try:
             await page.evaluate("document.body.replaceChildren()")
-            tab.shown = shown = Shown(page, page.main_frame, answer)  # from now on: the view before is gone
+            tab.shown = shown = Shown(page, page.main_frame, answer)  # only now: the previous view is gone
             given = {key: value for key, value in answer.items() if key not in strip}
             await page.evaluate(
                 "given => window.show(given)",
@@ -242,7 +242,7 @@ class Host:
                  "result": given, "theme": theme, "proxy": proxy, "sandbox": SANDBOX},
             )  # fmt: skip
             shown.view = next(frame for frame in page.frames if frame.parent_frame and frame.parent_frame.parent_frame)
-            # a click would miss what still moves, as the chat has yet to give the view the height that it asks for
+            # until the chat has set the height that the view requested, elements move and a click would miss them
             high_enough = "innerHeight >= document.documentElement.scrollHeight"
             await shown.wait_for(f"document.documentElement.dataset.ready && {high_enough}")
             yield shown
@@ -252,7 +252,7 @@ class Host:
 
 @asynccontextmanager
 async def chromium() -> AsyncGenerator[Browser]:
-    """The system's own."""
+    """The Chromium that is installed on this system."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
@@ -261,9 +261,9 @@ async def chromium() -> AsyncGenerator[Browser]:
 
 @asynccontextmanager
 async def host_of(browser: Browser, app: Any, era: Era = "auto") -> AsyncGenerator[Host]:
-    """A host over a server over a sandbox."""
+    """A host connected to a server on a sandbox."""
     connection = Connection(settings(), app_factory=lambda: app, now=now)
-    async with Client(create_server(connection), mode=era, extensions=SHOWS_APPS) as client:
+    async with Client(create_server(connection), mode=era, extensions=WITH_MCP_APPS) as client:
         host = Host(browser, client)
         yield host
         await host.close()

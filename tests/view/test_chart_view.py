@@ -77,9 +77,9 @@ async def test_every_view_fits_every_width_and_loads_nothing_external(case: Show
         await case.resize(width)
         assert await case.view.evaluate(OVERFLOWING) == []
         assert len(await case.text()) > 20
-    [*_, size] = await case.asked_host("ui/notifications/size-changed")
+    [*_, size] = await case.messages_to_host("ui/notifications/size-changed")
     assert size["height"] > 60
-    assert (case.refused, case.said, case.calls) == ([], [], [])
+    assert (case.refused, case.console, case.calls) == ([], [], [])
 
 
 async def test_every_figure_shown_is_in_the_answer(case: Shown) -> None:
@@ -213,7 +213,7 @@ async def test_a_slice_lists_its_calls_and_links_open_through_the_host(host: Hos
         assert given["window"] == "2026-11-15T15:30Z/2026-11-18T15:30Z"
         link = shown.view.locator("[role=status] a").first
         await link.press("Enter")
-        [opened] = await shown.asked_host("ui/open-link")
+        [opened] = await shown.messages_to_host("ui/open-link")
         assert opened["url"] == await link.get_attribute("href")
 
 
@@ -221,7 +221,7 @@ async def test_requests_go_to_the_chat_if_the_host_has_no_tool_calls(host: Host)
     async with host.show("get_widgets_data", {"widget_ids": [202]}, proxy=False) as shown:
         await shown.view.locator("svg[role=img]").click()
         await shown.wait_for("document.body.innerText.includes('Asked for in the chat')")
-        [message] = await shown.asked_host("ui/message")
+        [message] = await shown.messages_to_host("ui/message")
         assert "list_calls" in message["content"][0]["text"]
 
 
@@ -273,7 +273,7 @@ def of_2000_points(answer: Json) -> Json:
 
 async def test_a_line_of_2000_points_is_drawn_completely(host: Host) -> None:
     tool, arguments = CASES["line"]
-    async with host.show(tool, arguments, width=360, changed=of_2000_points) as shown:
+    async with host.show(tool, arguments, width=360, transform=of_2000_points) as shown:
         [path] = await shown.view.locator("svg[role=img] path[fill=none]").evaluate_all(
             "paths => paths.map(path => path.getAttribute('d'))"
         )
@@ -319,7 +319,7 @@ def with_step(answer: Json) -> Json:
 async def test_a_rate_is_drawn_as_points_with_intervals_and_step_levels(host: Host, *, proxy: bool) -> None:
     strip = () if proxy else ("_meta",)
     async with host.show(
-        "get_widgets_data", {"widget_ids": [203]}, changed=with_step, proxy=proxy, strip=strip
+        "get_widgets_data", {"widget_ids": [203]}, transform=with_step, proxy=proxy, strip=strip
     ) as shown:
         svg = shown.view.locator("svg[role=img]")
         assert await svg.locator("rect").count() == 0
@@ -363,7 +363,7 @@ async def test_a_comparison_shows_the_baseline_level(host: Host) -> None:
 
 async def test_a_gap_is_drawn_as_a_gap(host: Host) -> None:
     tool, arguments = CASES["hourly bar"]
-    async with host.show(tool, arguments, changed=lambda answer: gap_at(300, answer)) as shown:
+    async with host.show(tool, arguments, transform=lambda answer: gap_at(300, answer)) as shown:
         assert await shown.view.locator("svg[role=img] path[fill=none]").count() == 2
 
 
@@ -377,7 +377,7 @@ async def test_bars_start_at_zero_for_positive_and_negative_values(
         answer["_meta"]["cekura/chart"]["plots"][0]["courses"][0]["value"] = values
         return answer
 
-    async with host.show("preview_widget", {"widget": {**BAR, "time_period": "day"}}, changed=given) as shown:
+    async with host.show("preview_widget", {"widget": {**BAR, "time_period": "day"}}, transform=given) as shown:
         texts = await shown.view.locator("svg[role=img] text[text-anchor=end]").all_text_contents()
     assert [text for text in texts if text[-1].isdigit()] == axis
 
@@ -445,13 +445,13 @@ def with_hostile_text(answer: Json) -> Json:
 @pytest.mark.parametrize("name", ["dashboard", "compared", "compared pie", "explanation", "changes", "calls", "edit"])
 async def test_hostile_text_is_shown_inert(host: Host, name: str) -> None:
     tool, arguments = CASES[name]
-    async with host.show(tool, arguments, changed=with_hostile_text, width=494) as shown:
+    async with host.show(tool, arguments, transform=with_hostile_text, width=494) as shown:
         await shown.view.evaluate(OPEN_ALL)
         await shown.wait_for("[...document.querySelectorAll('details')].every(node => node.children.length > 1)")
         assert await shown.view.evaluate("document.title") == "Cekura charts"
         assert await shown.view.locator("img, main script, a[href^=javascript]").count() == 0
         assert await shown.view.evaluate(OVERFLOWING) == []
-        assert (shown.refused, shown.said) == ([], [])
+        assert (shown.refused, shown.console) == ([], [])
         assert HOSTILE[0] in str(await shown.view.evaluate("root.textContent"))
 
 
@@ -500,7 +500,7 @@ async def test_twelve_widgets_and_forty_slices_are_shown_completely(host: Host) 
 
     async with (
         host_of(host.browser, app) as other,
-        other.show("get_widgets_data", {"dashboard_id": board}, width=360, changed=forty) as shown,
+        other.show("get_widgets_data", {"dashboard_id": board}, width=360, transform=forty) as shown,
     ):
         assert await shown.view.locator("section.card").count() == 12
         assert await shown.view.evaluate(OVERFLOWING) == []
