@@ -1,4 +1,4 @@
-"""Alerts replayed over the scores of one agent's calls, in order of time: at which calls each would have fired.
+"""Alerts replayed over the scores of one agent's calls, in order of time: the calls at which each would have fired.
 
 Source: the guide to alerts of the API, August 2026. An alert looks at the calls of each agent by themselves. The guide
 leaves some questions open; each is a parameter of a reading, whose defaults are its plainest sense.
@@ -15,19 +15,19 @@ Direction = Literal["both", "increase", "decrease"]
 Operator = Literal["gt", "lt", "outside"]
 Resets = Literal["never", "inside", "restart"]
 CHUNK = 4096
-"""Windows whose mean and spread are computed at once, for memory."""
+"""Windows whose mean and spread are computed at once, to limit memory."""
 ROUNDING = 1e-9
-"""Relative to the numbers compared: a smaller difference is rounding, and counts as none."""
+"""Relative to the numbers compared: a smaller difference is rounding and counts as 0."""
 
 
 class Failure(Struct, frozen=True):
-    """Fires for each call that fails. Scores are 1 for a pass, less for a failure."""
+    """Fires for each failed call. Scores are 1 for a pass, less for a failure."""
 
 
 class Trend(Struct, frozen=True):
     """Fires when the weighted mean of the scores leaves the mean of the ``window`` scores before.
 
-    ``multiplier``: by how many standard deviations of those. ``weight``: of the newest score in the weighted mean.
+    ``multiplier``: the limit in their standard deviations. ``weight``: of the newest score in the weighted mean.
     """
 
     window: int
@@ -52,23 +52,23 @@ PRESETS = {
     "balanced": Trend(50, 2.0, 0.30),
     "aggressive": Trend(25, 1.5, 0.50),
 }
-"""As the guide gives them."""
+"""The presets of the guide."""
 LEAST_DEVIATIONS = min(preset.multiplier for preset in PRESETS.values())
-"""The least multiplier that the guide gives."""
+"""The smallest multiplier in the guide."""
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """What the guide leaves open.
+    """Choices where the guide is silent.
 
-    ``limits``: of a trend, what lies how far from what. ``scores``: the weighted mean from the window's mean, in
-    standard deviations of scores; ``mean``: the same, in standard deviations of a weighted mean, as on a control chart
-    (Roberts 1959, Technometrics 1); ``call``: the new score from the weighted mean before it.
-    ``windows``: how many full windows come before the first call that can fire; None: one for a trend, else none.
-    ``own``: the window of a trend ends with the call itself, not before it.
+    ``limits``: of a trend, the distance that is limited. ``scores``: of the weighted mean from the window's mean, in
+    standard deviations of scores; ``mean``: the same in standard deviations of a weighted mean, as on a control chart
+    (Roberts 1959, Technometrics 1); ``call``: of the new score from the weighted mean before it.
+    ``windows``: how many full windows precede the first call that can fire; None: one for a trend, else none.
+    ``own``: the window of a trend includes the call itself.
     ``ties``: a score or mean exactly at the limit counts as beyond it.
-    ``resets``: ``never``: fires at each call beyond the limits; ``inside``: not again before a call was inside them;
-    ``restart``: not again before a new window was filled, and the weighted mean begins anew.
-    ``each``: of a threshold, fires also at calls that are no breach themselves while there are enough of them.
+    ``resets``: ``never``: fires at each call beyond the limits; ``inside``: again only after a call inside them;
+    ``restart``: again only after a new window is full, and the weighted mean starts over.
+    ``each``: of a threshold, also fires at calls that are not breaches while there are enough breaches.
     ``sample``: the standard deviation is that of a sample, divided by n - 1.
     """
 
@@ -94,11 +94,11 @@ VARIANTS: dict[str, Reading] = {
     "it fires at every call while there are enough": Reading(each=True),
     "the deviation is that of a sample": Reading(sample=True),
 }
-"""Other readings of the guide, one question at a time, in words."""
+"""Other readings of the guide, one question at a time, by their names in answers."""
 
 
 def replay(scores: Array, alert: AlertSetting, reading: Reading = PLAIN) -> Places:
-    """The places of the calls at which an alert fires. ``scores``: of one agent, in order of time, all finite.
+    """The positions of the calls at which an alert fires. ``scores``: of one agent, in order of time, all finite.
 
     >>> replay(np.array([1.0, 0, 1, 0]), Failure()).tolist()
     [1, 3]
@@ -134,9 +134,9 @@ def weighted_mean(scores: Array, weight: float) -> Array:
 
 
 def distances(scores: Array, alert: Trend) -> Array:
-    """How many standard deviations each call is from its window's mean, in the watched direction, as plainly read.
+    """The distance of each call from its window's mean in standard deviations, in the watched direction.
 
-    NaN where there is no full window yet; infinite where a window without spread is left. A trend with a multiplier
+    NaN before the first full window; infinite if the window has no spread. A trend with a multiplier
     below this fires there.
     """
     baseline = _Baseline.of(scores, alert, PLAIN)
@@ -149,13 +149,13 @@ def distances(scores: Array, alert: Trend) -> Array:
 
 
 def counts_of_breaches(scores: Array, alert: Threshold) -> Array:
-    """At each call that is a breach, how many of the last ones are, itself included; 0 at the others."""
+    """At each breach, the number of breaches among the last calls, including itself; 0 at other calls."""
     breaches = _breaches(scores, alert, ties=False)
     return np.where(breaches, _recent(breaches, alert.window), 0).astype(np.float64)
 
 
 class _Baseline(Struct, frozen=True):
-    """Mean and standard deviation of the window of each call, NaN where it is not full."""
+    """Mean and standard deviation of the window of each call, NaN if it is not full."""
 
     mean: Array
     spread: Array
@@ -202,19 +202,19 @@ def _signed(deviation: Array, direction: Direction) -> Array:
 
 
 def _first_eligible(alert: Trend, reading: Reading) -> int:
-    """The place of the first call that can fire; with one window, that which has a full one."""
+    """The position of the first call that can fire; with one window, the first with a full one."""
     windows = 1 if reading.windows is None else reading.windows
     return max(1, windows) * alert.window - int(reading.own)
 
 
 def _edges(flags: Flags) -> Flags:
-    """Where flags begin to be set."""
+    """The positions where flags become set."""
     edges: Flags = flags & ~np.concatenate([[False], flags[:-1]])
     return edges
 
 
 def _restarting(scores: Array, alert: Trend, reading: Reading, baseline: _Baseline) -> Places:
-    """As if the alert were new after each firing."""
+    """The firings if the alert starts over after each."""
     scale, eligible = baseline.scale(alert, reading), _first_eligible(alert, reading)
     limits, margins = (scale * baseline.spread).tolist(), baseline.margin().tolist()
     sign = -1 if alert.direction == "decrease" else 1
@@ -245,7 +245,7 @@ def _breaches(scores: Array, alert: Threshold, *, ties: bool) -> Flags:
 
 
 def _recent(breaches: Flags, window: int) -> Places:
-    """How many of the last scores up to each are breaches."""
+    """The number of breaches among the last scores up to each."""
     total = np.concatenate([[0], np.cumsum(breaches)])
     count = np.arange(1, len(breaches) + 1)
     recent: Places = total[count] - total[np.maximum(count - window, 0)]
@@ -263,7 +263,7 @@ def _crossings(breaches: Flags, alert: Threshold, reading: Reading) -> Places:
 
 
 def _crossings_anew(breaches: Flags, alert: Threshold, reading: Reading) -> Places:
-    """After each firing, breaches are counted from the next call on."""
+    """The firings if breaches are counted anew after each."""
     total, start, places = [0, *np.cumsum(breaches).tolist()], 0, list[int]()
     first = (reading.windows or 0) * alert.window
     for place, is_breach in enumerate(breaches.tolist()):

@@ -1,4 +1,4 @@
-"""Changes in one measure, each with its p-value and size to rank it by, and when it can have begun."""
+"""Changes in one measure, each with its p-value, its size for ranking, and the time when it can have begun."""
 
 import math
 from collections import Counter
@@ -40,11 +40,11 @@ How = Literal[
 ]
 """``evaluated``: of the share of calls that a metric was evaluated on."""
 JUDGED: frozenset[How] = frozenset({"comparison", "step", "trend", "outlier", "outage", "evaluated"})
-"""Kinds of change that have a verdict before they are ranked: that of the finding, or of the comparison."""
+"""Kinds of change that have the verdict of a finding or comparison before they are ranked."""
 RATE_MARGIN = 1e-3
-"""Rates nearer to 0 or 1 count as this near when changes are ranked by size, as their log odds diverge. A choice."""
+"""For ranking by size, rates are kept this far from 0 and 1, where log odds diverge. A choice."""
 MIN_SHARE_CHANGE = 0.01
-"""A smaller change of a share is not reported: with very many calls it is significant, yet of no use. A choice."""
+"""The minimum change of a share to report: with many calls smaller ones are significant, but irrelevant. A choice."""
 MIN_RELATIVE_CHANGE = 0.02
 """The same for all other measures, relative to the value before. A choice."""
 MAX_LABELS = 3
@@ -52,22 +52,22 @@ MAX_LABELS = 3
 MAX_GROUPS_LISTED = 5
 MIN_GROUPS = 2
 MAX_UNTESTED, UNTESTED_RATIO = 3, 3.0
-"""Of counts by group with too few calls on one side for a test: the most that are listed, and from which ratio.
+"""Counts by group with too few calls on one side for a test: how many are listed, and from which ratio on.
 
-The ratio is beside that of all calls. A choice: 30 calls and a third of them differ by more than days usually do.
+The ratio is relative to that of all calls. A choice: 30 calls and a third of them differ by more than days usually do.
 """
-"""Of fewer groups none can move unlike the others."""
+"""The minimum groups for one to stand out."""
 NO_CALLS = 3.0
-"""The log ratio, a factor of 20, given to a change from or to 0 or of sign, and the most for any other. A choice."""
+"""The maximum log ratio, a factor of 20, also used for changes from or to 0 or of sign. A choice."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """One change. ``p_value``: of the test, corrected for the places it tried. ``size``: to rank it by.
 
-    ``strongest_verdict``: the upper limit of its verdict, or its verdict where ``how`` is one of ``JUDGED``, or where
-    it ``is_explained`` by a step, whose verdict it has;
-    ``limited_by``: why, if the answer gives the reason. ``still``: an outage goes on. ``or_trend``: of a step, whether
-    the days do not tell it from a trend. ``part``: of a share or group, which; None there: calls without one.
+    ``strongest_verdict``: the upper limit of its verdict, or the verdict if ``how`` is in ``JUDGED``, or it
+    ``is_explained`` by a step, whose verdict it has; ``limited_by``: why, if the answer gives the reason. ``still``: an
+    outage is ongoing. ``or_trend``: of a step, whether the days do not distinguish it from a trend. ``part``: the group
+    or label; None there: calls without one.
     """
 
     how: How
@@ -88,7 +88,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> Literal["clear", "possible"]:
-        """Its own verdict, as wherever it is reported; tests beside it in a list are not taken into account."""
+        """Its own verdict, the same wherever it is reported, without correction for other tests in a list."""
         is_clear = self.how in JUDGED or self.is_explained or self.p_value <= CLEAR_P_VALUE
         return self.strongest_verdict if is_clear else "possible"
 
@@ -100,7 +100,7 @@ class Change(Struct, frozen=True, kw_only=True):
 def level_change(
     kind: MeasureKind, current: Sample, baseline: Sample, terms: VerdictTerms, *, ratio: float, counted: bool
 ) -> Change | None:
-    """The window against its baseline; None where that is not tested, or where an outage explains the difference."""
+    """The change from baseline to window; None if that is not tested, or an outage explains the difference."""
     comparison = compare(kind, current, baseline, terms, ratio=ratio, counted=counted)
     if comparison.verdict in {None, "not tested"} or comparison.current is None or comparison.baseline is None:
         return None
@@ -172,7 +172,7 @@ def _as_changes(findings: Iterable[Finding], ratio: float) -> list[Change]:
 
 
 def _end_of(item: Unusual) -> str | None:
-    """Where several buckets end; None for one."""
+    """The end of several buckets; None for one."""
     if item.buckets == 1:
         return None
     step = DAY if len(item.start) == len("2026-11-12") else HOUR
@@ -181,10 +181,10 @@ def _end_of(item: Unusual) -> str | None:
 
 
 def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[Change]:
-    """Labels whose share of the calls changed, in percent, the surest first, each among those that remain.
+    """Labels whose share of the calls changed, in percent, the most significant first, each among the remaining ones.
 
     Shares add up to 1, so one that grows makes all others smaller: each change is removed before the next is tested.
-    The last one may not be significant.
+    The last one may be insignificant.
     """
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     sides, candidates, terms = (current, baseline), list[Change](), replace(terms, memo={})
@@ -213,7 +213,7 @@ def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> lis
 
 
 def _without(side: Sample, changed: Iterable[Change]) -> Sample:
-    """A sample without the labels that changed: the shares of the others are of the calls that remain."""
+    """A sample without the labels that changed; the shares of the others are relative to the remaining calls."""
     changed_labels = {item.part for item in changed}
     removed = Counter[float]()
     for label in changed_labels & side.over_time.keys():
@@ -232,9 +232,9 @@ def _without(side: Sample, changed: Iterable[Change]) -> Sample:
 
 
 class LabelSeries(Struct, frozen=True, eq=False, dict=True):
-    """A label's share of the calls over time, and its steps and trends, which are looked for when they are asked for.
+    """A label's share of the calls over time, and its steps and trends, computed on first use.
 
-    ``test``: looks for them.
+    ``test``: finds them.
     """
 
     series: TimeSeries
@@ -245,12 +245,12 @@ class LabelSeries(Struct, frozen=True, eq=False, dict=True):
         return self.test()
 
     def step(self) -> Step | None:
-        """The step with the smallest p-value that began in the window."""
+        """The most significant step that began in the window."""
         steps = [item for item in self.outcome.findings or [] if isinstance(item, Step) and not item.before_window]
         return min(steps, key=lambda item: item.p_value, default=None)
 
     def around(self, at: str) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The calls, and the share of them, before a time and from then on."""
+        """The calls and the label's share, before a time and from then on."""
         moment = datetime.fromisoformat(at)
         start = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         later, calls, hits = self.series.times >= start, self.series.n, self.series.n * self.series.values
@@ -260,9 +260,9 @@ class LabelSeries(Struct, frozen=True, eq=False, dict=True):
 
 
 def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, LabelSeries]) -> list[Change]:
-    """The labels that changed, each with its onset where its series shows a step.
+    """The labels that changed, each with its onset if its series has a step.
 
-    Where the comparison shows none, the most significant step of any label: it may have begun late in the window.
+    If the comparison shows none, the most significant step of any label, which may have begun late in the window.
     """
     since = list[Change]()
     for item in changes:
@@ -289,7 +289,7 @@ def with_onsets(changes: Sequence[Change], series_by_label: Mapping[str | None, 
 def with_verdicts_of_steps(
     changes: Sequence[Change], series_by_label: Mapping[str | None, LabelSeries], current: Sample, baseline: Sample
 ) -> list[Change]:
-    """The labels that changed; those whose step explains the difference of the two samples have its verdict."""
+    """The labels that changed, with the verdict of the step if one explains the difference of the two samples."""
     wholes, judged = [math.fsum(side.parts.values()) or 1.0 for side in (current, baseline)], list[Change]()
     for item in changes:
         new, old = current.parts.get(item.part, 0.0) / wholes[0], baseline.parts.get(item.part, 0.0) / wholes[1]
@@ -305,7 +305,7 @@ def with_verdicts_of_steps(
 
 
 def _around(label_series: LabelSeries, step: Step) -> dict[str, Any]:
-    """The shares before and after a step, of all calls on each side, in percent."""
+    """The shares of all calls before and after a step, in percent."""
     (before, old), (after, new) = label_series.around(step.at)
     return {
         "before": round(100 * old, 1),
@@ -328,7 +328,7 @@ def changes_by_group(
     most: Literal["clear", "possible"],
     earlier: BucketsByGroup = NO_BUCKETS,
 ) -> list[Change]:
-    """Groups whose own change is unlike that of the others, and those that are new or gone.
+    """Groups whose change differs from that of the others, and new or gone groups.
 
     ``earlier``: the days before both sides.
     """
@@ -348,7 +348,7 @@ def changes_by_group(
             at=iso(outlier.time, step=DAY) if outlier.time is not None and outlier.when == "since" else None,
         )
         for outlier in outlying_groups(current, baseline, additive=additive, ratio=ratio, earlier=earlier)
-        # one bad day of the baseline is no change of the window
+        # one bad day of the baseline is not a change of the window
         if outlier.when != "only" or outlier.time in times
     ]
     return [*changes, *_on_one_side("new group", new, old, most), *_on_one_side("gone group", old, new, most)]
@@ -357,7 +357,7 @@ def changes_by_group(
 def _on_one_side(
     how: How, there: GroupValues, other: Mapping[str | None, tuple[float, float]], most: Literal["clear", "possible"]
 ) -> list[Change]:
-    """Groups of enough calls on one side that have none on the other. Under no change each call is a toss of a coin."""
+    """Groups with enough calls on one side and none on the other; without a change, each call's side is random."""
     parts = len({*there, *other})
     return [
         Change(
@@ -376,7 +376,7 @@ def _on_one_side(
 
 
 def is_notable(change: Change) -> bool:
-    """Whether it is large enough to be reported, however significant."""
+    """Whether it is large enough to report, whatever its significance."""
     if change.how in {"outage", "new group", "gone group", "share", "evaluated"} or change.pct is None:
         return True
     return abs(change.pct) >= 100 * MIN_RELATIVE_CHANGE
@@ -392,7 +392,7 @@ def group_changes(
     against: str,
     earlier: BucketsByGroup = NO_BUCKETS,
 ) -> GroupChanges | None:
-    """``ratio``: what a rate of one is written as, 0 for what is no rate. None where fewer than two can be compared.
+    """``ratio``: what a rate of 100 % is written as, 0 for other measures. None with fewer than two groups to compare.
 
     ``earlier``: the days before both sides.
     """
@@ -408,7 +408,7 @@ def group_changes(
             verdict=_group_verdict(change),
         )
         for change in changes_by_group(current, baseline, additive=additive, ratio=ratio, most=most, earlier=earlier)
-        # a group on both sides is neither new nor gone, even if the number of its calls is not known on one of them
+        # a group on both sides is neither new nor gone, even if its number of calls is unknown on one side
         if change.how == "group" or not (change.part in new and change.part in old)
     ]
     significant_rows = [row for row in rows if row.verdict != "not significant"]
@@ -425,7 +425,7 @@ def group_changes(
 
 
 def _untested_counts(new: GroupValues, old: GroupValues) -> list[GroupChange]:
-    """Groups with too few calls on one side to be tested, that changed most unlike all groups together."""
+    """Groups with too few calls on one side for a test, whose change differs most from that of all groups together."""
     rows = list[tuple[float, GroupChange]]()
     totals = [sum(n for n, _ in side.values()) for side in (new, old)]
     for name, (n, value) in new.items():
@@ -457,23 +457,23 @@ def _group_verdict(change: Change) -> Verdict | Literal["new", "gone"]:
 
 
 LIKELIHOOD_RATIO = 7.35
-"""Twice the log of how much less likely a place may be than the likeliest one: 95 % of such sets hold the true one.
+"""A place is excluded if twice its log likelihood ratio to the likeliest exceeds this: a 95 % confidence set.
 
 Source: Hansen (2000), Econometrica 68, table 1.
 """
 MIN_ONSET_BUCKETS = 4
-"""Two levels and their noise cannot be told apart in fewer."""
+"""The minimum buckets to distinguish two levels from noise."""
 RELATIVE_TOLERANCE = 1e-12
 
 
 def onset_interval(
     times: Array, values: Array, weights: Array, step: float, *, at: float | None = None
 ) -> tuple[float, float]:
-    """From the start of the first bucket in which the level can have changed to the end of the last, in seconds.
+    """The interval from the first bucket in which the level can have changed to the end of the last, in seconds.
 
     ``times``: the starts of buckets of ``step`` seconds, in order, gaps allowed. ``weights``: of each value, up to a
-    factor. ``at``: the start of the bucket that a test found; without it the likeliest place counts. The bucket before
-    a new level belongs to the interval, as a level may change within a bucket. Too few buckets give all of their time.
+    factor. ``at``: the start of the bucket from a test; None: the likeliest place. The bucket before a new level
+    belongs to the interval, because a level may change within a bucket. Too few buckets give their whole time.
 
     >>> day = np.arange(8.0) * 86400
     >>> start, end = onset_interval(day, np.array([9.0, 10, 9, 10, 5, 6, 5, 6]), np.ones(8), 86400)

@@ -1,12 +1,12 @@
-"""Change points: places where a series changes from one level to another, and stays; and steady trends.
+"""Change points, at which a series moves to another level and stays there; and linear trends.
 
-All effects are those of one linear model: weekdays, levels between cuts, and perhaps a line. Cuts are searched for by
-the sum of squares that they explain beside everything else, as many as a criterion wants, with or without a line; then
-each effect is tested jointly with all others. Values are weighted by their precision, as in Venkatraman and Olshen
-(2007), Bioinformatics 23; outliers have no weight; errors are those of a first-order autoregression.
+All effects belong to one linear model: weekdays, levels between cuts, and optionally a line. Cuts are searched by the
+sum of squares that they explain in addition to all other effects; an information criterion decides on their number and
+on the line. Then each effect is tested jointly with all others. Values are weighted by their precision, as in
+Venkatraman and Olshen (2007), Bioinformatics 23; outliers have no weight; errors follow a first-order autoregression.
 
-Levels that wander look like steps and lines. So a model is reported only if it is likelier, by a Bayes factor, than no
-change at all with errors that are alike.
+Autocorrelated levels look like steps and lines. So a model is reported only if a Bayes factor prefers it to a constant
+level with autocorrelated errors.
 """
 
 import math
@@ -27,95 +27,95 @@ from cekura_dashboards.stats.time_series import (
 from cekura_dashboards.values import Array, Flags, Places, np
 
 MIN_VALUES = 8
-"""Fewer values than this are not tested. A choice: two levels of at least ``MIN_SEGMENT`` values and two to spare."""
+"""The minimum values for a test. A choice: two levels of at least ``MIN_SEGMENT`` values, and two more."""
 MAX_CHANGEPOINTS = 5
-"""A choice: the search takes time in proportion, and a month rarely has more."""
+"""Maximum cuts. A choice: the search takes time in proportion, and a month rarely has more."""
 MIN_SEGMENT = 3
-"""A choice: shorter stretches are outliers, and tested as such."""
+"""Minimum values between cuts. A choice: shorter stretches are tested as outliers."""
 MAX_VALUES = 180
-"""Longer series are averaged down to this, as the search holds all pairs of places. A choice, for time."""
+"""Longer series are averaged to this length, because the search keeps all pairs of places. A choice, for speed."""
 OUTLIER_SD = 5.0
 """Values further from the level around them, in robust standard deviations, have no weight.
 
 A choice. Measured: of months of heavy-tailed noise, 3 % have a false change point with 5, and 5 % with 3.5.
 """
 MIN_SHARE_LEFT = 0.2
-"""The least share of the variance that a fit is taken to leave. A choice, for weekdays of a week or two.
+"""The minimum share of the variance that a fit is assumed to leave. A choice, for weekday effects in a week or two.
 
-Measured: taken to leave all, eight of 29 days of a sum lost their weight in a quiet survey of 40 charts, and twice as
-many months, 0.14 %, had a change point with p below 2.6e-4.
+Measured: if it is assumed to leave all, eight of 29 days of a sum lost their weight in a test of 40 charts without
+changes, and twice as many months, 0.14 %, had a change point with p below 2.6e-4.
 """
 FIRST_CHANGEPOINT_COST, FURTHER_CHANGEPOINT_COST = 3.7, 4.7
-"""In parameters, for the search. A choice, so that a fall of four deviations for six of 30 days is found."""
+"""The penalty of a cut in the search, in parameters. A choice that finds a fall by four sd for six of 30 days."""
 LEVEL_COST = 0.5
-"""In parameters, where a first step is compared with a line, which costs one; further ones as in the search.
+"""The penalty of a first step compared with a line, which costs one, in parameters; others cost as in the search.
 
 Measured: with 1, a line describes 7 % of steps of 2.5 deviations among 24 values better; with 0.5, 4 %.
 """
 COST_OF_BOTH = 1.0
-"""In parameters, of a line beside steps, unless the variance of calls is known, as it then shows what fits too well.
+"""The penalty of a line besides steps, in parameters; 0 if the variance of calls is known, which shows overfitting.
 
-Measured, with margins near those below: with it there too, a fall of 25 % in a month of growth is clear in 74 to 91 %
-of months instead of 83 to 95.
+Measured, with margins near those below: if it also applies there, a fall of 25 % in a month of growth is clear in 74 to
+91 % of months instead of 83 to 95.
 """
 SHAPE_MARGIN = 9.0
-"""The difference of the criterion from which on a step is told from a line.
+"""The difference of the criterion that distinguishes a step from a line.
 
 Measured: where counts grow by 0.7 % a day, up to 2.5 % of months have a clear step. With other margins near those
 below it was 1 %, and 2 to 3 % with 7 here. Kass and Raftery (1995), Journal of the American Statistical Association 90,
 call evidence strong from 6 on.
 """
 CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.04
-"""Of a change point. Measured: of months in which nothing happened at most 1.5 % have a step, as margins hold too.
+"""The levels for change points. Measured, with the margins: at most 1.5 % of months without changes have a step.
 
-Of months of means about 5 % have a ``possible`` one.
+About 5 % of months of means have a ``possible`` one.
 """
 SHARE_OF_PLACES = 0.5
-"""Of the places tried, for how many a change point is corrected: neighbours are nearly the same test. A choice."""
+"""The share of the places tried that the correction counts, because neighbours are nearly the same test. A choice."""
 CLEAR_TREND_P_VALUE, POSSIBLE_TREND_P_VALUE = 3e-3, 0.01
-"""Choices: what keeps levels that wander from being trends is mainly the margin below."""
+"""Choices: the margin below is the main protection against trends in autocorrelated levels."""
 CLEAR_MARGIN, CLEAR_MARGIN_OF_RATES, CLEAR_MARGIN_OF_COUNTS = 11.5, 10.5, 12.5
 """The Bayes factor against no change that a clear step needs, as twice its logarithm.
 
-Less for rates, whose known variance shows what wanders; more for counts, which wander further. Measured, 200 to 250
-months each of 15, 22 and 29 days that are alike by 0.6: 1 to 3 % of rates have a false clear finding, 2 to 6 % of
-counts, 3 to 6 % of means, 95th percentiles and scores. With 12 for rates that is 0 to 2 %, but of those that fall by
-seven points for a fortnight, which are seven standard errors, 59 % are clear instead of 74.
+Lower for rates, whose known variance reveals autocorrelation; higher for counts, whose levels vary more. Measured, 200
+to 250 months each of 15, 22 and 29 days with an autocorrelation of 0.6: 1 to 3 % of rates have a false clear finding,
+2 to 6 % of counts, 3 to 6 % of means, 95th percentiles and scores. With 12 for rates it is 0 to 2 %, but of rates that
+fall by seven points, seven standard errors, for a fortnight, 59 % are clear instead of 74.
 """
 POSSIBLE_MARGIN, POSSIBLE_MARGIN_OF_CALLS = 8.5, 9.5
-"""The same for a possible step; more where the variance of calls is known, as smaller ones are tested there.
+"""The same for a possible step; higher if the variance of calls is known, because smaller steps are tested then.
 
-Measured, 150 months each that are alike by 0.6: with 8.5, 3 to 7 % of means and 3 to 11 % of 95th percentiles have a
-false possible finding; with 6.5, 6 to 9 and 7 to 14 %, and no more changes are clear.
+Measured, 150 months each with an autocorrelation of 0.6: with 8.5, 3 to 7 % of means and 3 to 11 % of 95th percentiles
+have a false possible finding; with 6.5, 6 to 9 and 7 to 14 %, without more clear changes.
 """
 MARGIN_OF_LINE, MARGIN_OF_LINE_OF_CALLS = 4.0, 9.0
-"""The same for a line alone, clear or possible: less, as hardly any levels that wander look like one.
+"""The same for a line alone, clear or possible: lower, because autocorrelated levels hardly ever look like one.
 
 Measured: a p95 that rises by 20 % over a month is clear in 75 % with 4, 68 % with 5 and 51 % with 7, and 1 to 5 %
-of months that are alike by 0.6 have a false clear finding with each; of counts 2 to 6 % with 9, up to 8 % with 4.
+of months with an autocorrelation of 0.6 have a false clear finding with each; of counts 2 to 6 % with 9, 8 % with 4.
 """
 CORRELATIONS, OWN_SHARES = (0.4, 0.6, 0.8), (0.3, 0.5, 0.7)
-"""How days can be alike: the correlation of neighbours' own levels, and the share of the variance that these have.
+"""The possible autocorrelations of days: the correlation of neighbouring levels, and the levels' share of the variance.
 
-All are thought equally likely. A choice: from levels that fade in a day to those that take a week.
+All have the same prior. A choice: from levels that fade in a day to levels that take a week.
 """
 WINSORISE_AT = 4.0
-"""Values further from the level around them, in robust standard deviations, count as that far. A choice."""
+"""Maximum distance of a value from the level around it, in robust standard deviations, for winsorising. A choice."""
 RELATIVE_TOLERANCE = 1e-12
-"""Of the largest value. A smaller spread is rounding error."""
+"""A spread below this share of the largest value is rounding error."""
 UNLIKELY_RATIO, VARIANCE_SDS, VARIANCES = 0.2, 8.0, 64
-"""A variance is hardly ever less than a fifth of its estimate, nor more than eight of its standard deviations above it.
+"""The range of a variance: it is hardly ever below a fifth of its estimate, or over eight standard deviations above it.
 
-So many are tried between. Choices, for time.
+The last number is how many values are tried in it. Choices, for speed.
 """
 _TINY = 1e-9
 
 
 class Changepoint(NamedTuple):
-    """Where a new level begins, and the levels on both sides of it.
+    """The start of a new level, and the levels on both sides.
 
-    ``p_value``: of the largest of all places, if nothing changed. ``clear``: no change is excluded, and so are levels
-    that wander. ``is_linear``: a straight line describes the values about as well, so that only the change is clear.
+    ``p_value``: of the maximum over all places, without a change. ``clear``: both no change and autocorrelated levels
+    are excluded. ``is_linear``: a straight line describes the values about as well, so only the change itself is clear.
     """
 
     at: int
@@ -143,9 +143,9 @@ class Segmentation(NamedTuple):
 
 
 def find_changepoints(values: Array, weights: Array | None = None) -> list[Changepoint]:
-    """The change points, in order; none for fewer than ``MIN_VALUES`` values or values that are all the same.
+    """The change points, in order; none for fewer than ``MIN_VALUES`` values or constant values.
 
-    ``weights``: the precision of each, up to a factor; None where all are equal.
+    ``weights``: the precision of each value, up to a factor; None if equal.
 
     >>> [cut[:2] for cut in find_changepoints(floats([10, 11, 10, 9, 10, 11, 9, 10, 30, 31, 29, 30, 31, 30, 29, 30]))]
     [(8, True)]
@@ -164,10 +164,10 @@ def fit_segments(
     variances: Array | None = None,
     clear_margin: float = CLEAR_MARGIN,
 ) -> Segmentation:
-    """``seasons``: of each value which effect it shares, such as that of its weekday; None for no effects.
+    """``seasons``: the key of each value's seasonal effect, such as its weekday; None for no effects.
 
-    ``least``: fewer values have no change points. ``variances``: the least that each can have, as of the calls that it
-    counts; None where that is not known. ``clear_margin``: the Bayes factor that a clear step needs, as above.
+    ``least``: the minimum values for change points. ``variances``: the minimum variance of each value, from the calls
+    that it counts; None if unknown. ``clear_margin``: the Bayes factor for a clear step, as above.
 
     >>> round(fit_segments(floats(range(1, 11))).trend.slope, 6)
     1.0
@@ -187,7 +187,7 @@ def fit_segments(
     parameters = kinds + count / MEDIAN_WIDTH
     for _ in range(FIT_ROUNDS):
         residuals, earlier = np.sqrt(precision) * (values - expected), inliers
-        left = math.sqrt(max(MIN_SHARE_LEFT, 1 - parameters / count))  # what fitting leaves of the residuals
+        left = math.sqrt(max(MIN_SHARE_LEFT, 1 - parameters / count))  # the part of the residuals that fitting leaves
         spread = max(math.sqrt(floor), MAD_TO_SD * median(np.abs(residuals)) / left)
         inliers = ~_short_runs(np.abs(residuals) > OUTLIER_SD * spread) if spread > 0 else np.ones(count, np.bool_)
         if np.array_equal(inliers, earlier):
@@ -204,7 +204,7 @@ def fit_segments(
 def _fit_averaged(
     values: Array, weights: Array, variances: Array | None, *, least: int, clear_margin: float
 ) -> Segmentation:
-    """Of neighbours averaged together, so that there are few enough."""
+    """The segments of a long series, with neighbours averaged."""
     width = math.ceil(len(values) / MAX_VALUES)
     edges = range(width, len(values), width)
     sizes = sums_of_segments(weights, edges)
@@ -223,7 +223,7 @@ def _weighted_sd(values: Array, weights: Array) -> float:
 
 
 def _short_runs(flags: Flags) -> Flags:
-    """Those of neighbours that are too few for a level of their own. Several at the end may be one that has begun."""
+    """Runs of neighbours that are too short for a level, except several at the end, which may be a new level."""
     short = flags.copy()
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).tolist()
     for start, end in zip(edges[::2], edges[1::2], strict=True):
@@ -233,7 +233,7 @@ def _short_runs(flags: Flags) -> Flags:
 
 
 def _first_guess(values: Array, seasons: Places) -> Array:
-    """A running level with the effects of seasons about it. Source: median polish, Tukey (1977)."""
+    """A running level and the seasonal effects about it. Source: median polish, Tukey (1977)."""
     effects = np.zeros(len(values))
     for _ in range(2 if seasons.any() else 0):
         effects = medians_by(seasons, values - running_median(values - effects, MEDIAN_WIDTH))[seasons]
@@ -241,9 +241,9 @@ def _first_guess(values: Array, seasons: Places) -> Array:
 
 
 class _LinearModel:
-    """Values less all effects but those of cuts; and of a cut at each place, what it would explain of the rest.
+    """The values without all effects except cuts, and what a cut at each place would explain of the rest.
 
-    In the space in which values have one variance. ``gram``, ``cross``: the products of the columns of cuts with each
+    Scaled so that all values have the same variance. ``gram``, ``cross``: the products of the columns of cuts with each
     other, and with the values. ``residuals``: without any cut.
     """
 
@@ -267,11 +267,11 @@ class _LinearModel:
         if not cuts:
             return self.squares
         *others, last = cuts
-        gram, cross, squares = self._beside(others)  # the products beside the last one are not needed
+        gram, cross, squares = self._beside(others)  # the products given the last cut are not needed
         return squares - float(cross[last]) / max(float(gram[last, last]), _TINY) * float(cross[last])
 
     def _beside(self, cuts: Sequence[int]) -> tuple[Array, Array, float]:
-        """The products beside these cuts too, and the sum of squares. Source: Gauss-Jordan elimination."""
+        """The products given these cuts, and the sum of squares. Source: Gauss-Jordan elimination."""
         gram, cross, squares = self.gram, self.cross, self.squares
         for cut in cuts:
             row, own = gram[cut], max(float(gram[cut, cut]), _TINY)
@@ -281,10 +281,10 @@ class _LinearModel:
         return gram, cross, squares
 
     def best_cuts(self, criterion: Callable[[list[int]], float]) -> list[int]:
-        """The best cuts: of up to two the best of all, of more those that exchange leads to.
+        """The best cuts: up to two by exhaustive search, more by exchange.
 
-        A series that falls and comes back gains nothing by the first of its two cuts, so pairs are searched as such.
-        From four cuts on one more is tried only if the last one made the criterion better.
+        In a series that falls and recovers, neither of the two cuts helps alone, so pairs are searched jointly. From
+        four cuts on, another is tried only if the last one improved the criterion.
         """
         one, pair = self._with_best([]), self._best_pair()
         candidates = [cuts for cuts in (one, pair) if cuts]
@@ -300,7 +300,7 @@ class _LinearModel:
         return best
 
     def _with_best(self, cuts: list[int]) -> list[int]:
-        """With the one more that explains most."""
+        """The cuts with the one that explains most added."""
         gram, cross, _ = self._beside(cuts)
         diagonal = gram.diagonal()
         allowed = diagonal > _TINY
@@ -325,14 +325,14 @@ class _LinearModel:
         return [int(places[i]) for i in np.unravel_index(int(gains.argmax()), gram.shape)]
 
     def estimate(self, cuts: Sequence[int], floor: float) -> "_Estimates":
-        """By least squares; the errors are those of an autoregression that is estimated from the residuals.
+        """The least-squares estimates; errors follow an autoregression that is estimated from the residuals.
 
-        The variance is that whose expected sum of squares is the observed one; its degrees of freedom are those of a
-        chi-square with the same variance, Satterthwaite (1946), Biometrics 2. ``floor``: the least variance, which is
-        that of calls: only what values vary beyond it can be alike.
+        The variance is the one whose expected sum of squares is the observed one; its degrees of freedom are those of a
+        chi-square with the same variance, Satterthwaite (1946), Biometrics 2. ``floor``: the minimum variance, that of
+        the calls: only variation beyond it can be autocorrelated.
         """
         known = tuple(cuts)
-        if known not in self._estimates:  # models are compared by the same cuts
+        if known not in self._estimates:  # models are compared at the same cuts
             self._estimates[known] = self._estimate(cuts, floor)
         return self._estimates[known]
 
@@ -360,9 +360,9 @@ class _LinearModel:
 
 
 class _Estimates(NamedTuple):
-    """The effects of cuts, then of seasons, then of the line; each in standard errors.
+    """The effects of cuts, seasons and the line, in this order, each in standard errors.
 
-    ``least``: the least that the variance can be, as a share of the one that was estimated. ``expected``: each value.
+    ``least``: the minimum variance as a share of the estimate. ``expected``: the fitted values.
     """
 
     effects: Array
@@ -372,9 +372,9 @@ class _Estimates(NamedTuple):
     expected: Array
 
     def p_value(self, place: int) -> float:
-        """Two-sided: the mean over all variances that are possible, by how likely the residuals make them.
+        """The two-sided p-value, averaged over all possible variances by their likelihood given the residuals.
 
-        Without a least one, that is Student's t. Source: the posterior of a variance, Box and Tiao (1973), Bayesian
+        Without a minimum this is Student's t. Source: the posterior of a variance, Box and Tiao (1973), Bayesian
         Inference in Statistical Analysis, chapter 2, cut off below.
         """
         score = float(self.scores[place])
@@ -389,10 +389,10 @@ class _Estimates(NamedTuple):
 
 
 def _autocorrelation(residuals: Array, maker: Array, lags: Places) -> float:
-    """The autoregression under which the expected lag-1 product of the residuals is the observed one.
+    """The autocorrelation for which the expected lag-1 product of the residuals is the observed one.
 
-    ``maker``: the matrix that makes residuals of values. As effects that are fitted to the values take some of their
-    likeness away, the plain estimate is too low.
+    ``maker``: the matrix that maps values to residuals. Fitting removes part of the autocorrelation, so the plain
+    estimate is too low.
     """
     squares = float(residuals @ residuals)
     if squares <= 0:
@@ -408,19 +408,19 @@ def _autocorrelation(residuals: Array, maker: Array, lags: Places) -> float:
 
 
 class _Fit:
-    """The best model of values in units of their spread."""
+    """The best model of the values, which are in units of their spread."""
 
     def __init__(self, values: Array, weights: Array, seasons: Places, floor: float) -> None:
         self.values, self.weights, self.seasons, self.floor = values, weights, seasons, floor
         self.count = int((weights > 0).sum())
-        self._df = max(1, self.count - 1 - int(seasons.max()))  # that seasons leave
+        self._df = max(1, self.count - 1 - int(seasons.max()))  # left by the seasons
         self.models = [_LinearModel(values, weights, seasons, line=line) for line in (False, True)]
         candidates = [*(self._significant(model, floor) for model in self.models), (self.models[True], list[int]())]
         self.model, self.cuts = min(candidates, key=lambda candidate: self._criterion(*candidate))
         self.estimates = self.model.estimate(self.cuts, floor)
 
     def _significant(self, model: _LinearModel, floor: float) -> tuple[_LinearModel, list[int]]:
-        """The best cuts of a model that are significant beside the others, by backward elimination."""
+        """The best cuts of a model that are significant given the others, by backward elimination."""
         cuts = model.best_cuts(lambda cuts: self._search_criterion(model, cuts))
         while cuts:
             estimates = model.estimate(cuts, floor)
@@ -432,11 +432,11 @@ class _Fit:
 
     @property
     def expected(self) -> Array:
-        """Of each value."""
+        """The fitted values."""
         return self.estimates.expected
 
     def segmentation(self, scale: float, clear_margin: float) -> Segmentation:
-        """In the units of the values."""
+        """The segmentation in the units of the values."""
         kinds = int(self.seasons.max()) + 1
         seasonal = self.estimates.effects[len(self.cuts) : len(self.cuts) + kinds][self.seasons]
         seasonal = (seasonal - seasonal.mean()) * scale
@@ -457,7 +457,7 @@ class _Fit:
         weights = np.maximum(self.weights, _TINY)
         levels = sums_of_segments(adjusted * weights, self.cuts) / sums_of_segments(weights, self.cuts)
         p_values = [self._p_value(self.estimates, place) for place in range(len(self.cuts))]
-        if is_linear:  # that something changed is as sure as the better of the two shapes makes it
+        if is_linear:  # the change is as significant as the better of the two shapes
             p_values = [min(p_value, trend_alone.p_value) for p_value in p_values]
         changepoints = [
             Changepoint(
@@ -484,7 +484,7 @@ class _Fit:
     def _trend_beside_cuts(self, scale: float, margin: float, clear_margin: float) -> TrendTest:
         if not self.model.line:
             return TrendTest()
-        # a line that stands only beside cuts is no surer than they are
+        # a line that is significant only given cuts is at most as significant as they are
         alone = self.models[True].estimate([], self.floor).p_value(-1)
         weakest = max(self._p_value(self.estimates, place) for place in range(len(self.cuts)))
         p_value = max(self.estimates.p_value(-1), min(alone, weakest))
@@ -494,7 +494,7 @@ class _Fit:
         return TrendTest(float(self.estimates.effects[-1]) * scale, p_value, verdict)
 
     def _p_value(self, estimates: _Estimates, place: int) -> float:
-        """Of a cut, corrected for the places tried."""
+        """The p-value of a cut, corrected for the places tried."""
         return min(1.0, SHARE_OF_PLACES * len(self.values) * estimates.p_value(place))
 
     def _search_criterion(self, model: _LinearModel, cuts: list[int]) -> float:
@@ -516,7 +516,7 @@ class _Fit:
         return POSSIBLE_MARGIN_OF_CALLS if self.floor > 0 else POSSIBLE_MARGIN
 
     def _criterion_if_unchanged(self) -> float:
-        """The criterion of one level with errors that are alike, its likelihood a mean over how they can be so.
+        """The criterion of a constant level with autocorrelated errors, its likelihood averaged over autocorrelations.
 
         Source: the restricted likelihood, Harville (1974), Biometrika 61.
         """
@@ -535,9 +535,9 @@ class _Fit:
 
 
 def winsorise(values: Array, weights: Array, floor: float = 0.0) -> Array:
-    """Values brought within four robust standard deviations of the median of those around them.
+    """Winsorised values: within four robust standard deviations of the median of their neighbours.
 
-    ``floor``: the least variance of a value of weight 1.
+    ``floor``: the minimum variance of a value of weight 1.
 
     >>> bool(winsorise(floats([1, 2, 1, 2, 100, 1, 2, 1]), np.ones(8))[4] < 10)
     True

@@ -1,8 +1,8 @@
 """Comparisons: current against baseline, with an interval, a verdict, and what contributed.
 
-One change has one verdict: a comparison has that of the step, trend or outage that explains its difference. A step is
-tested at its own place on 30 days, whatever two windows a question compares. What such a comparison adds depends on
-where their border happens to lie, so two verdicts of the same change would contradict each other.
+One change has one verdict: a comparison has the verdict of the step, trend or outage that explains it. A step is tested
+at its own place on 30 days, whatever windows a question compares. What such a comparison adds depends on
+where their border happens to lie, so two verdicts on the same change could contradict each other.
 """
 
 import math
@@ -59,8 +59,8 @@ from cekura_dashboards.values import replace
 def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
     """The labels whose share of calls changed most, in points of percent.
 
-    Their error is that of independent calls times one design effect: estimated from the daily variation of all labels,
-    or the prior one where that is not known.
+    Their error is that of independent calls times one design effect, estimated from the daily variation of all labels,
+    or the prior one if that is unknown.
 
     Source: the first-order correction of Rao and Scott (1981), Journal of the American Statistical Association 76.
     """
@@ -94,7 +94,7 @@ def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Co
 def share_changes(
     current: Sample, baseline: Sample, terms: VerdictTerms
 ) -> tuple[VerdictTerms, dict[str | None, tuple[float, float, Estimate]]]:
-    """The terms of the verdicts, and each label's share in both samples with the estimate of its change."""
+    """The terms of the verdicts, and each label's shares in both samples with the estimate of its change."""
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     labels = dict.fromkeys([*current.parts, *baseline.parts])
     designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
@@ -114,7 +114,7 @@ def share_changes(
 
 
 def _limited_by_parts(terms: VerdictTerms, current: Sample, baseline: Sample) -> VerdictTerms:
-    """At most ``possible`` where labels are known over too few days."""
+    """At most ``possible`` if labels are known over too few days."""
     known = [label for label in current.over_time if baseline.over_time.get(label) and current.over_time[label]]
     if not known:
         return terms.at_most_possible()
@@ -123,7 +123,7 @@ def _limited_by_parts(terms: VerdictTerms, current: Sample, baseline: Sample) ->
 
 
 def _observed_design_effect(current: Sample, baseline: Sample, terms: VerdictTerms) -> float | None:
-    """The design effect: the variance of shares over that of independent calls; None where that is not known."""
+    """The design effect: the variance of shares divided by that of independent calls; None if unknown."""
     observed = plain = 0.0
     for label in {*current.over_time} & {*baseline.over_time}:
         pair = current.part(label), baseline.part(label)
@@ -137,9 +137,9 @@ def _observed_design_effect(current: Sample, baseline: Sample, terms: VerdictTer
 
 
 def compare_figures(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
-    """The figures of a stat side by side, tested as shares are.
+    """The figures of a stat on both sides, tested like shares.
 
-    The difference of calls is per day where the windows differ by more than an hour, as when clocks change.
+    The difference of calls is per day if the windows differ by more than an hour, the effect of a clock change.
     """
     names = [name for name in current.parts if name in baseline.parts]
     if not names:
@@ -183,7 +183,7 @@ class _Tested(NamedTuple):
 
 
 def _over_time(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms) -> _Tested | None:
-    """A figure by its daily variation; None where that is not known."""
+    """A figure tested by its daily variation; None if that is unknown."""
     if not current.buckets or not baseline.buckets:
         return None
     terms = limited(terms, current, baseline)
@@ -204,7 +204,7 @@ def difference(current: float, baseline: float) -> Number:
 
 
 def _from_prior(name: str | None, current: Sample, baseline: Sample, terms: VerdictTerms, figures: int) -> _Tested:
-    """A figure by prior variances, which exist for calls, success and duration; else it is not tested."""
+    """A figure tested by prior variances, which exist for calls, success and duration; others are not tested."""
     calls = [side.parts.get("total_calls", 0.0) for side in (current, baseline)]
     if min(calls) < 1:
         return _Tested("not tested", not_tested=f"no calls in the {'current window' if calls[0] < 1 else 'baseline'}")
@@ -233,7 +233,7 @@ def _from_prior(name: str | None, current: Sample, baseline: Sample, terms: Verd
 
 
 MAX_LOG_RATIO = math.log(1e6)
-"""An interval that reaches further, a factor of a million, is not reported. A choice."""
+"""Wider intervals, over a factor of a million, are not reported. A choice."""
 SINGLE_TEST = VerdictTerms()
 
 
@@ -246,9 +246,9 @@ def compare(
     ratio: float = 0.0,
     counted: bool = False,
 ) -> Comparison:
-    """``ratio``: what a rate of one is written as (1, 100), 0 for what is no rate. ``counted``: the total is of calls.
+    """``ratio``: what a rate of 100 % is written as (1, 100), 0 for other measures. ``counted``: of calls.
 
-    Without data on a side the result gives the reason in ``not_compared``.
+    Without data on one side, ``not_compared`` gives the reason.
     """
     if kind == "shares":
         return compare_shares(current, baseline, terms)
@@ -270,7 +270,7 @@ def compare(
 def _agreed(
     comparison: Comparison, current: Sample, baseline: Sample, terms: VerdictTerms, *, is_total: bool = False
 ) -> Comparison:
-    """With the verdict of the change over time that explains it, if there is one."""
+    """The comparison, with the verdict of the change over time that explains it, if any."""
     if comparison.verdict is None or comparison.difference is None:
         return comparison
     moved = Difference(comparison.difference, comparison.pct, is_total=is_total)
@@ -280,7 +280,7 @@ def _agreed(
 
 
 def _means(current: Sample, baseline: Sample, terms: VerdictTerms, ratio: float) -> Comparison:
-    """Means of all calls; ``ratio``: see ``compare``."""
+    """Means of all calls; ``ratio`` as in ``compare``."""
     values = [mean_by_calls(side.buckets) for side in (current, baseline)]
     estimate = difference_of_means(current, baseline, values, ratio, terms)
     sides = [
@@ -299,7 +299,7 @@ def _means(current: Sample, baseline: Sample, terms: VerdictTerms, ratio: float)
 
 
 def _percentiles(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comparison:
-    """Percentiles of all calls of a side where these are known, else of a typical bucket."""
+    """Percentiles of all calls on each side if known, else of a typical bucket."""
     percentiles = percentiles_of(current, baseline)
     estimate, (new, old) = difference_of_percentiles(current, baseline, percentiles, terms), percentiles.values
     scale = max(abs(new), abs(old)) or 1.0
@@ -319,9 +319,9 @@ def _percentiles(current: Sample, baseline: Sample, terms: VerdictTerms) -> Comp
 
 
 def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: bool) -> Comparison:
-    """Totals, or totals per day where the windows are not equally long.
+    """Totals, or totals per day if the windows differ in length.
 
-    Days on which the baseline has an outage are left out of both: next to them, calls as usual would be a rise.
+    Days with an outage in the baseline are left out of both sides: compared with them, usual calls would be a rise.
     """
     outages, notes = outages_of(current, baseline, terms), None
     if outages:
@@ -369,7 +369,7 @@ def _totals(current: Sample, baseline: Sample, terms: VerdictTerms, *, counted: 
 
 
 def _extremes(current: Sample, baseline: Sample) -> Comparison:
-    """A lowest or highest value: one call decides it, so it is shown without a test."""
+    """A lowest or highest value, which a single call decides, so it is shown without a test."""
     values = [side.parts.get("value", side.buckets[0].value) for side in (current, baseline)]
     return Comparison(
         current=SampleFigures(value=round_for_display(values[0])),
@@ -381,19 +381,19 @@ def _extremes(current: Sample, baseline: Sample) -> Comparison:
 
 
 MOST_APART = 3.0
-"""A finding explains a difference that is between a third and three times what it predicts.
+"""A finding explains a difference between a third and three times the predicted one.
 
-A choice: both are estimates, and a step that is found a day late predicts a seventh less in a week.
+A choice: both are estimates, and a step that is dated a day late predicts a seventh less in a week.
 """
 LEAST_SHARE = 0.5
-"""Of all the effects in the windows, by size, that of the finding that explains the difference. A choice."""
+"""The minimum share of the explaining finding in all effects in the windows, by size. A choice."""
 RANKS: dict[Verdict, int] = {"not tested": 0, "not significant": 1, "possible": 2, "clear": 3}
 
 
 class Difference(NamedTuple):
-    """A difference of current less baseline. ``pct``: in percent of the baseline; None: from nothing.
+    """A difference, current minus baseline. ``pct``: in percent of the baseline; None if that is 0.
 
-    ``is_total``: of totals, whose findings are about single buckets, so that only percentages compare.
+    ``is_total``: of totals, whose findings concern single buckets, so that only percentages are comparable.
     """
 
     value: float
@@ -402,7 +402,7 @@ class Difference(NamedTuple):
 
 
 class Agreed(NamedTuple):
-    """A verdict; whether it is that of a change over time, and of which, if the comparison alone had another."""
+    """A verdict, whether it comes from a change over time, and from which, if the comparison alone differs."""
 
     verdict: Verdict
     is_explained: bool = False
@@ -412,9 +412,9 @@ class Agreed(NamedTuple):
 def agreed(
     verdict: Verdict, difference: Difference, findings: Sequence[Finding], current: Sample, baseline: Sample
 ) -> Agreed:
-    """The verdict on a difference, beside what was found in the same values over time.
+    """The verdict on a difference, given the findings in the same values over time.
 
-    That of the step that explains it, be it more or less certain; that of a trend or outage only if more certain.
+    A step that explains it always decides; a trend or outage decides only if it is more certain.
     """
     if verdict == "not tested":
         return Agreed(verdict)
@@ -427,7 +427,7 @@ def agreed(
 def explanation(
     difference: Difference, findings: Iterable[Finding], current: Sample, baseline: Sample
 ) -> Step | Trend | Gap | None:
-    """The finding that explains a difference: most of all that happened, in its direction, and of about its size."""
+    """The finding that explains a difference: the main effect, in the same direction and of about the same size."""
     items = [item for item in findings if not isinstance(item, Unusual)]
     is_relative = difference.pct is not None and all(isinstance(item, Gap) or item.pct is not None for item in items)
     size = difference.pct if is_relative else None if difference.is_total else difference.value
@@ -443,7 +443,7 @@ def explanation(
 
 
 def _effect(item: Step | Trend | Gap, current: Sample, baseline: Sample, *, is_relative: bool) -> float:
-    """What a finding makes the current side differ by: in percent of the baseline, or in the unit of the values."""
+    """The effect of a finding on the current side: in percent of the baseline, or in the unit of the values."""
     match item:
         case Step():
             at = moment_of(item.at).timestamp()
@@ -462,7 +462,7 @@ def _effect(item: Step | Trend | Gap, current: Sample, baseline: Sample, *, is_r
 
 
 def _share_from(side: Sample, at: float) -> float:
-    """The part of a side, by its calls, of the days that lie mostly after a moment."""
+    """The share of a side's calls on days that lie mostly after a moment."""
     weights = call_weights(side.buckets)
     later = [weight for cell, weight in zip(side.buckets, weights, strict=True) if cell.time + DAY / 2 > at]
     return math.fsum(later) / (math.fsum(weights) or 1.0)
@@ -485,7 +485,7 @@ def _named(item: Step | Trend | Gap) -> str:
 
 
 def mirrored(item: Step | Trend, whole: float) -> Step | Trend:
-    """The change of a rate as that of the rate of all other calls. ``whole``: what a rate of one is written as."""
+    """The change of the complementary rate. ``whole``: what a rate of 100 % is written as."""
     if isinstance(item, Step):
         start = whole - item.before
         update = {"before": start, "after": whole - item.after, "change": -item.change}

@@ -1,4 +1,4 @@
-"""What groups contributed to a change: by their own rate, by their share of calls, and which of them drive it."""
+"""The contributions of groups to a change, by their own rate and their share of calls, and the groups that drive it."""
 
 import math
 from collections import defaultdict
@@ -17,7 +17,7 @@ MAX_CONTRIBUTORS = 5
 
 
 def by_rate_and_mix(current: GroupValues, baseline: GroupValues) -> Contributors | None:
-    """How much of the change each group brought by its own rate, and by its share of calls; they add up to the change.
+    """The parts of a change by each group's own rate and by its share of calls, which add up to the change.
 
     Source: Kitagawa (1955), Journal of the American Statistical Association 50, with the mix about the overall mean.
     """
@@ -42,7 +42,7 @@ def by_rate_and_mix(current: GroupValues, baseline: GroupValues) -> Contributors
 
 
 def side_by_side(current: GroupValues, baseline: GroupValues) -> Contributors | None:
-    """The largest groups with their typical bucket on both sides: percentiles do not split into parts."""
+    """The largest groups with their typical bucket on both sides, because percentiles cannot be decomposed."""
     shared = [name for name in current if name in baseline]
     if not shared:
         return None
@@ -57,7 +57,7 @@ def side_by_side(current: GroupValues, baseline: GroupValues) -> Contributors | 
 
 
 def of_totals(current: GroupValues, baseline: GroupValues, scales: tuple[float, float]) -> Contributors | None:
-    """The groups whose totals changed most, each brought to the same length of time by its side's scale."""
+    """The groups whose totals changed most, scaled to the same length of time on both sides."""
     if not current and not baseline:
         return None
     zero = (0.0, 0.0)
@@ -81,7 +81,7 @@ def of_totals(current: GroupValues, baseline: GroupValues, scales: tuple[float, 
 
 
 def _sizes(name: str | None, current: GroupValues, baseline: GroupValues) -> list[Number | None] | None:
-    """The calls on both sides; None where the totals are those."""
+    """The calls on both sides; None if the totals are calls."""
     sizes = [side.get(name, (0.0, 0.0)) for side in (current, baseline)]
     return None if all(n == total for n, total in sizes) else [exact(n) for n, _ in sizes]
 
@@ -136,22 +136,22 @@ def _is_simpson(current: GroupValues, baseline: GroupValues, change: float) -> b
 
 
 def count_beyond_shown(rows: Sequence[Any]) -> int | None:
-    """How many there are beyond those that are shown; None if there are none."""
+    """The number beyond those shown; None for 0."""
     return len(rows) - MAX_CONTRIBUTORS if len(rows) > MAX_CONTRIBUTORS else None
 
 
 MAX_DRIVING_GROUPS = 2
-"""The most groups that are named if none of those that stand out moved with the whole. A choice."""
+"""Maximum groups to name if no group that stands out moved in the direction of the total. A choice."""
 CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.05
-"""Those of a 99 % and a 95 % interval."""
+"""The levels of a 99 % and a 95 % interval."""
 
 
 class Driver(Struct, frozen=True):
-    """One dimension. ``groups``: those that the change is attributed to; ``share``: their part of it, None without one.
+    """The driver by one dimension. ``groups``: those that account for the change; ``share``: their part of it, if any.
 
     ``outlier``: the group whose change differs most from that of the others, and when; ``verdict``: on that difference,
-    with ``p_value`` corrected for all groups and dimensions tested. ``mixed``: the groups moved little, but calls
-    shifted between them, and the verdict is about that.
+    with ``p_value`` corrected for all groups and dimensions tested. ``mixed``: the groups changed little, but calls
+    shifted between them, and the verdict is on that.
     """
 
     share: float | None
@@ -170,7 +170,7 @@ def find_driver(
     current: GroupedSample, baseline: GroupedSample, *, additive: bool, ratio: float, dimensions: int,
     earlier: BucketsByGroup = NO_BUCKETS,
 ) -> Driver:  # fmt: skip
-    """``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate.
+    """``additive``: for counts and sums. ``ratio``: what a rate of 100 % is written as, 0 for other measures.
 
     ``earlier``: the days before both sides.
     """
@@ -183,13 +183,13 @@ def find_driver(
     p_value = min(1.0, tests * outlier.p_value) if outlier else 1.0
     named = [item.group for item in outliers if tests * item.p_value <= POSSIBLE_P_VALUE]
     named = [name for name in named if change_by_group.get(name, 0.0) * change > 0]
-    # of two groups, one stands out as much as the other: the change is that of the one that brought more of it
+    # two groups stand out equally from each other, so the one that contributed more drives the change
     if p_value > POSSIBLE_P_VALUE or not named or len({*new} | {*old}) == MAX_DRIVING_GROUPS:
         named = _leading(change_by_group, change)
     share = math.fsum(change_by_group[name] for name in named) / change if change else None
     if p_value <= POSSIBLE_P_VALUE:
         return Driver(share, named, outlier, _verdict(p_value), p_value)
-    # no group changed by itself, so the mix of calls may have
+    # no group's own rate changed, so the mix of calls may have
     shifted = min(1.0, tests * _p_value_of_mix(parts, current, baseline, ratio))
     verdict = _verdict(shifted)
     p_value, is_mixed = min(p_value, shifted), verdict != "not significant"
@@ -201,10 +201,10 @@ def _verdict(p_value: float) -> Verdict:
 
 
 def _leading(change_by_group: Mapping[str | None, float], change: float) -> list[str | None]:
-    """The one or two groups that brought most of the change."""
+    """The one or two groups that contributed most."""
     largest = sorted(change_by_group, key=lambda name: (-change_by_group[name] * math.copysign(1, change), str(name)))
     leading = [name for name in largest[:MAX_DRIVING_GROUPS] if change_by_group[name] * change > 0]
-    # a second group that adds less than a tenth of the change does not belong to the answer
+    # a second group is named only if it adds at least a tenth of the change
     if len(leading) == MAX_DRIVING_GROUPS and abs(change_by_group[leading[1]]) < abs(change) / 10:
         leading = leading[:1]
     return leading
@@ -213,9 +213,9 @@ def _leading(change_by_group: Mapping[str | None, float], change: float) -> list
 def _p_value_of_mix(
     parts: Mapping[str | None, tuple[float, float]], current: GroupedSample, baseline: GroupedSample, ratio: float
 ) -> float:
-    """That of the mix effect, where it is the larger part of the change; 1 where it is not.
+    """The p-value of the mix effect if it is the larger part of the change, else 1.
 
-    Its error has two parts: that of the shares of calls, and that of the groups' values. Where a release takes over all
+    Its error has two parts, from the shares of calls and from the groups' values. If a release takes over all
     calls, only the second remains.
     """
     rate, mix = (math.fsum(effects) for effects in zip(*parts.values(), strict=True)) if parts else (0.0, 0.0)
@@ -239,7 +239,7 @@ def _p_value_of_mix(
 
 
 def _variance_of_mean(side: GroupedSample, name: str | None, ratio: float) -> float:
-    """Of a group's value on one side, from how its buckets differ; of a rate at least that of independent calls."""
+    """The variance of a group's value on one side, from its buckets; for a rate, at least that of independent calls."""
     n, value = side.groups.get(name, (0.0, 0.0))
     if n <= 0:
         return 0.0
@@ -258,14 +258,14 @@ def _additive(current: GroupValues, baseline: GroupValues) -> dict[str | None, f
 
 
 MAX_CHANGE_OF_REST = 0.25
-"""Of the change of the groups named: the rest that changed less did not move. A choice."""
+"""Relative to the change of the named groups: a smaller change of the rest counts as none. A choice."""
 SIGNIFICANT_ERRORS = 1.96
 
 
 def has_rest_stayed(
     current: GroupedSample, baseline: GroupedSample, groups: Sequence[str | None], *, additive: bool, ratio: float
 ) -> bool:
-    """Whether the calls outside these groups changed little beside theirs, or the other way, or not significantly."""
+    """Whether the other calls changed little in comparison, in the other direction, or insignificantly."""
     sides = [
         [_together(side, groups, within=within, additive=additive) for side in (current, baseline)]
         for within in (True, False)
@@ -281,12 +281,12 @@ def has_rest_stayed(
         variance = math.fsum(_variance_of_mean(side, None, ratio) for side in sides[1])
     if stayed * moved <= 0 or abs(stayed) <= MAX_CHANGE_OF_REST * abs(moved):
         return True
-    # what is not significant may still be half of the change, if calls are few
+    # with few calls, an insignificant change may still be half of the whole
     return abs(stayed) <= abs(moved) / 2 and stayed**2 <= SIGNIFICANT_ERRORS**2 * variance
 
 
 def _together(side: GroupedSample, groups: Sequence[str | None], *, within: bool, additive: bool) -> GroupedSample:
-    """The calls in these groups, or those outside, as one group."""
+    """The calls in these groups, or all others, as one group."""
     names = [name for name in side.groups if (name in groups) is within]
     n = math.fsum(side.groups[name][0] for name in names)
     totals = math.fsum(side.groups[name][1] for name in names)
@@ -296,7 +296,7 @@ def _together(side: GroupedSample, groups: Sequence[str | None], *, within: bool
 
 
 def _merged(side: GroupedSample, names: Sequence[str | None]) -> list[SampleBucket]:
-    """The buckets of several groups as those of one."""
+    """The buckets of several groups merged into one."""
     cells = defaultdict[float, list[SampleBucket]](list)
     for name in names:
         for cell in side.buckets.get(name, ()):

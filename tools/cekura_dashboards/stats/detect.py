@@ -1,4 +1,4 @@
-"""All tests of a series; the findings are those that lie in the requested window."""
+"""All tests of a series, and the findings in the requested window."""
 
 import math
 from collections.abc import Sequence
@@ -48,26 +48,26 @@ from cekura_dashboards.text import counted
 from cekura_dashboards.values import Array, Flags, Places, np, replace
 
 MOST_OF_A_DAY = 0.5
-"""Of a day's deviation, the part from which on it is that of single hours. A choice: a majority."""
+"""The share of a day's deviation from which single hours account for it. A choice: a majority."""
 MAX_UNUSUAL = 3
-"""Listed; the rest is counted. A choice."""
+"""Maximum findings listed; the rest is counted. A choice."""
 MIN_DAYS = 5
-"""The least whole days of hourly values tested for steps; with fewer, only for unusual hours. A choice."""
+"""The minimum whole days to test hourly values for steps; with fewer, only unusual hours are tested. A choice."""
 MIN_DAYS_OF_CLEAR_STEP = 14
-"""The least days for a clear step. A choice: each weekday occurs twice."""
+"""The minimum days for a clear step. A choice: each weekday occurs twice."""
 SIMILAR_SIZES = 1.25
-"""Numbers of calls within this ratio do not visibly shift values, such as extremes, that depend on them. A choice."""
+"""Within this ratio, a change in the number of calls hardly shifts values that depend on it. A choice."""
 TWO_WEEKS = 14
-"""With fewer days a weekday occurs once, so a weekend cannot be distinguished from a change."""
+"""With fewer days a weekday occurs once, so a weekend looks like a change."""
 MIN_RELATIVE_CHANGE = 0.05
-"""A value among many equal ones is unusual only if it differs by this share, as their spread is 0. A choice."""
+"""Among many equal values, whose spread is 0, one is unusual only if it differs by this share. A choice."""
 DATED_BY_HOUR = 4.0
-"""By how many variances the squares must prefer an hour to midnight: the 95 % point of a chi-square of one degree."""
+"""The gain in squares, in variances, to prefer an hour to midnight: the 95 % point of chi-square, one degree."""
 MIXED_SD = 3.0
-"""A day this many standard deviations off the level before belongs to a step that began within it. A choice."""
+"""A day this many standard deviations from the previous level belongs to a step that began within it. A choice."""
 ALWAYS = Span(-math.inf, math.inf)
 MIN_CALLS_OF_SUM = 16.0
-"""A sum that is usually of fewer calls is no outlier: one long call decides it. A choice.
+"""A sum of usually fewer calls is not tested as an outlier, because one long call decides it. A choice.
 
 Measured: without it 4 to 10 % of months of up to 4 calls an hour have a false ``clear`` hour, and 23 % of months of 5
 calls a day a false ``clear`` day.
@@ -78,7 +78,7 @@ CLEAR_MARGINS: dict[Scale, float] = {
     "rate": CLEAR_MARGIN_OF_RATES,
 }
 SHORTLY = 7 * DAY
-"""A step that began this long before the window, and still holds, is reported. A choice: one week."""
+"""A step that began at most this long before the window, and persists, is reported. A choice: one week."""
 
 
 def detect(
@@ -90,11 +90,11 @@ def detect(
     last_bucket: LastBucket | None = None,
     outliers: bool = True,
 ) -> Outcome:
-    """All tests of a series; the findings are those in the window, or all where it is None.
+    """All tests of a series, and the findings in the window, or all if it is None.
 
-    ``calls``: calls per bucket, in which gaps are looked for; None: not known. Hours are those of the clock that the
-    calls follow, see ``followed_clock``. ``last_bucket``: tells whether an outage goes on; else the last full one does.
-    ``outliers``: False: only steps, trends and outages, in a part of the time.
+    ``calls``: calls per bucket, to test for outages; None: unknown. Hours are in the clock that the calls follow, see
+    ``followed_clock``. ``last_bucket``: shows whether an outage is ongoing; without it, the last full bucket does.
+    ``outliers``: False: only steps, trends and outages, in a fraction of the time.
     """
     followed = clock if calls is None else followed_clock(calls, clock)
     outcome = _detect(series, calls, window, followed, last_bucket, outliers=outliers)
@@ -140,9 +140,9 @@ def _over_time(
     series: TimeSeries, known: SeasonalFit | None, window: Span, clock: Clock, outages: Sequence[Outage],
     untested: list[str], *, enough: int, outliers: bool,
 ) -> tuple[list[Finding], list[Finding]]:  # fmt: skip
-    """The findings in the window, outages left out; and the steps and trends of all the time.
+    """The findings in the window except outages, and the steps and trends of the whole time.
 
-    ``known``: the fit of the series, if it is. ``untested``: what is not, and why, is added here. ``enough``: days.
+    ``known``: the fit of the series, if any. ``untested``: receives omitted tests, with reasons. ``enough``: days.
     """
     by_day = _whole_days(series, clock)
     fit = by_day or known or fit_seasonality(series, clock)
@@ -189,7 +189,7 @@ def _outliers(
     clock: Clock,
     outages: Sequence[Outage],
 ) -> list[Unusual]:
-    """The hours, days and parts of days that are unusual beside the steps and the trend."""
+    """The unusual hours, days and parts of days, given the steps and the trend."""
     hours = _unusual_hours(fit, window)
     unusual = [*_without_bad_hours(fit, _unusual_days(fit, cuts, trend, window), hours), *hours]
     unusual = [*_unusual_parts(fit, window, clock, [_locate(fit, cut) for cut in cuts]), *unusual]
@@ -199,7 +199,7 @@ def _outliers(
 def _outages_in(
     calls: TimeSeries, last_bucket: LastBucket | None, clock: Clock
 ) -> tuple[SeasonalFit | None, list[Outage]]:
-    """All outages of a series, with the fit that they were found by; None where no bucket is empty."""
+    """All outages of a series, with the fit that found them; None if no bucket is empty."""
     if not (bool((calls.values <= 0).any()) or (last_bucket is not None and last_bucket.calls <= 0)):
         return None, []
     fit = fit_seasonality(calls, clock)
@@ -209,9 +209,9 @@ def _outages_in(
 def _without_outages(
     series: TimeSeries, present: TimeSeries, fit: SeasonalFit | None, outages: Sequence[Outage]
 ) -> tuple[TimeSeries, TimeSeries, SeasonalFit | None]:
-    """Totals without the buckets of outages: these are findings of their own, no step, trend or outlier besides.
+    """Totals without the buckets of outages, which are findings already and must not also be steps, trends or outliers.
 
-    And which of the buckets have data, and the fit of these totals, if it is known.
+    Also the totals of buckets with data, and their fit, if known.
     """
     if not outages or not series.is_additive:
         return series, present, fit
@@ -223,23 +223,23 @@ def _without_outages(
 
 
 def _whole_days(series: TimeSeries, clock: Clock) -> SeasonalFit | None:
-    """The days that a chart of days would show, so that steps of the same calls are the same in both; None if too few.
+    """The days of a daily chart, so that hourly and daily charts of the same calls have the same steps.
 
-    None too for values that are of days already.
+    None if they are too few, and for daily values.
     """
     days = series.in_days()
     return None if days is None or len(days.with_data()) < MIN_VALUES else fit_seasonality(days, clock)
 
 
 def _with_days(hours: SeasonalFit, by_day: SeasonalFit) -> SeasonalFit:
-    """Hours with these days in place of those that were fitted with them."""
+    """The fit of hours with these days in place of its own."""
     series = hours.series
     base = by_day.levels.base / (DAY / series.step if series.is_additive else 1)
     return replace(hours, fit_days=lambda: by_day.days, levels=LevelModel(series, base))
 
 
 def _is_by_size(fit: SeasonalFit, cut: Changepoint) -> bool:
-    """Whether the calls per bucket changed where the level did, for values that depend on how many there are."""
+    """Whether the calls per bucket changed with the level, for values that depend on their number."""
     days = fit.days
     return _sizes_differ(fit, days.sizes[: cut.at][-TWO_WEEKS:], days.sizes[cut.at :][:TWO_WEEKS])
 
@@ -306,9 +306,9 @@ def _steps(fit: SeasonalFit, cuts: Sequence[Changepoint], window: Span, zone: st
 
 
 def _locate(fit: SeasonalFit, cut: Changepoint) -> float:
-    """The bucket in which a step of days began: of hours the one in that day which fits both levels best.
+    """The bucket in which a step of days began: for hourly values, the hour of that day that fits both levels best.
 
-    Midnight, where no hour fits clearly better.
+    Midnight if no hour fits clearly better.
     """
     day, times = _first_mixed(fit, cut), fit.series.times
     near = np.flatnonzero((times >= day) & (times < day + DAY))
@@ -323,7 +323,7 @@ def _locate(fit: SeasonalFit, cut: Changepoint) -> float:
 
 
 def _first_mixed(fit: SeasonalFit, cut: Changepoint) -> float:
-    """The day of the cut; the one before it if that lies between both levels, so that the step began within it."""
+    """The day of the cut, or the day before if its value lies between both levels, so that the step began within it."""
     days, at = fit.days, cut.at
     roots, levels = np.sqrt(days.weights), np.where(np.arange(len(days)) < at, cut.before, cut.after)
     residuals: Array = roots * (days.adjusted_levels - levels)
@@ -334,7 +334,7 @@ def _first_mixed(fit: SeasonalFit, cut: Changepoint) -> float:
 
 
 def _counts(fit: SeasonalFit, at: float, before: tuple[int, int], after: tuple[int, int]) -> list[Number] | None:
-    """The calls on both sides of a step; None for counts and sums, and where they are not known."""
+    """The calls on both sides of a step; None for counts and sums, or if unknown."""
     series, times = fit.series, fit.days.times
     if series.is_additive or not series.knows_calls:
         return None
@@ -365,7 +365,7 @@ def _trend(fit: SeasonalFit, trend: TrendTest, window: Span, zone: str) -> list[
 
 
 class _OutlierSpan(Struct, frozen=True):
-    """Buckets that are unusual together, first and last."""
+    """A run of unusual buckets, first and last."""
 
     start: int
     end: int
@@ -376,7 +376,7 @@ class _OutlierSpan(Struct, frozen=True):
 def _without_bad_hours(
     fit: SeasonalFit, days: Sequence[_OutlierSpan], hours: Sequence[_OutlierSpan]
 ) -> list[_OutlierSpan]:
-    """The unusual days, but for those whose deviation is mostly that of unusual hours in them."""
+    """The unusual days, except those whose deviation is mostly due to unusual hours."""
 
     def deviation(span: _OutlierSpan) -> float:
         calls = 1.0 if fit.series.is_additive else np.nan_to_num(fit.series.n[span.start : span.end], nan=1.0)
@@ -421,7 +421,7 @@ def _unusual_hours(fit: SeasonalFit, window: Span) -> list[_OutlierSpan]:
 
 
 def _has_many_calls(sums: Array, expected: Array) -> Flags:
-    """The sums that are usually of enough calls, as far as their variance tells how many these are."""
+    """The sums with usually enough calls, as estimated from their variance."""
     return expected >= MIN_CALLS_OF_SUM * unit_of_sums(sums, expected)
 
 
@@ -432,7 +432,7 @@ def _unusual_parts(fit: SeasonalFit, window: Span, clock: Clock, steps: Sequence
 
 
 def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTest, window: Span) -> list[_OutlierSpan]:
-    """Days far from their level; not where less than two weeks say nothing about weekdays."""
+    """Days far from their level; none if less than two weeks are known, which is too little to estimate weekdays."""
     days, series = fit.days, fit.series
     if len(days) < (TWO_WEEKS - 1 if len({*days.weekend.tolist()}) > 1 else MIN_VALUES):
         return []
@@ -441,7 +441,7 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTes
     flat = days.adjusted_levels - line
     levels = line + np.concatenate([np.full(end - start, median(flat[start:end])) for start, end in parts])
     scores = days.scores(levels)
-    for cut in cuts:  # a step that began within a day leaves it between both levels
+    for cut in cuts:  # a step that began within a day leaves that day between both levels
         for day in (cut.at - 1, cut.at):
             if min(cut.before, cut.after) < days.adjusted_levels[day] < max(cut.before, cut.after):
                 scores[day] = 0.0
@@ -471,7 +471,7 @@ def _unusual_days(fit: SeasonalFit, cuts: Sequence[Changepoint], trend: TrendTes
 
 
 def _is_weekly(times: Array, scores: Array, run: OutlierRun) -> bool:
-    """Whether the same weekday of another week differs likewise: a weekday effect that cannot be estimated yet."""
+    """Whether the same weekday of another week differs likewise, by a weekday effect that is not estimated yet."""
     same = np.rint((times - times[run.start]) / DAY) % 7 == 0
     same[run.start] = False
     return bool((scores[same] * math.copysign(1, run.score) > abs(run.score) / 2).any())
@@ -480,13 +480,13 @@ def _is_weekly(times: Array, scores: Array, run: OutlierRun) -> bool:
 def _unusual_findings(
     fit: SeasonalFit, spans: Sequence[_OutlierSpan], gaps: Sequence[Outage], zone: str
 ) -> list[Unusual]:
-    """Unusual buckets, days before hours, without overlaps and without those in a gap."""
+    """Findings of unusual buckets, days before hours, without overlaps and outages."""
     series, taken, findings = fit.series, np.zeros(len(fit.series), np.bool_), list[tuple[float, Unusual]]()
     for span in spans:
         at = float(series.times[span.start])
         value, expected = _level(series, series.values, span.start, span.end), span.expected
         end = float(series.times[span.end - 1]) + series.step
-        is_left = series.is_additive and value < expected  # the few calls of a bucket that an outage begins or ends in
+        is_left = series.is_additive and value < expected  # the few calls of a bucket in which an outage begins or ends
         if taken[span.start : span.end].any() or any(
             gap.start <= at < gap.end or (is_left and gap.start <= end and at <= gap.end) for gap in gaps
         ):
@@ -512,7 +512,7 @@ def _unusual_findings(
 
 
 def _level(series: TimeSeries, values: Array, start: int, end: int) -> float:
-    """The mean of a stretch: by n, or by bucket for counts and where n is not known."""
+    """The mean of a stretch, weighted by n; unweighted for counts, or if n is unknown."""
     part, weights = values[start:end], np.nan_to_num(series.n[start:end])
     if series.is_additive or weights.sum() <= 0:
         return float(part.mean())

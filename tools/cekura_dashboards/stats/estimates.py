@@ -2,8 +2,8 @@
 
 Calls of one day are correlated. A sample's error is that of independent calls times a design effect, Kish (1965):
 1 + (m - 1) rho, for m calls in a typical bucket. The intraclass correlation rho is estimated by moments, Fleiss (1981),
-from how the days before both sides differ; where those are not known, from the variance between the buckets of both
-samples. It is moderated by a prior worth a few buckets, as in Smyth (2004), Statistical Applications in Genetics 3. So
+from the variation of the days before both sides; if those are unknown, from the variance between the buckets of both
+samples. A prior worth a few buckets moderates it, as in Smyth (2004), Statistical Applications in Genetics 3. So
 the error of a single bucket is neither 0 nor infinite.
 """
 
@@ -35,40 +35,40 @@ from cekura_dashboards.stats.timeline import DAY, HOUR, Clock
 from cekura_dashboards.values import replace
 
 MIN_BUCKETS, MIN_DAYS_KNOWN = 5, 20
-"""With fewer full buckets on a side the strongest verdict is ``possible``, unless so many days before are known.
+"""With fewer full buckets on a side the strongest verdict is ``possible``, unless this many days before are known.
 
-Choices. Measured with 20 days known: where nothing changed 1 to 3 days are called ``clear`` in at most 1 %, 2 % where
+Choices. Measured with 20 days known: without a change, 1 to 3 days are called ``clear`` in at most 1 %, 2 % if
 days have heavy tails; a fall of ten points for three days, of 170 calls each, in 93 %.
 """
 PRIOR_WEIGHT, PRIOR_WEIGHT_BESIDE_DAYS = 3.0, 1.0
-"""The weight of a prior, in buckets: where the spread of a sample is estimated from itself, and from the days before.
+"""The weight of a prior, in buckets: if the spread is estimated from the sample itself, and from the days before.
 
 Choices; ``python -m benchmarks.verdicts`` measures the coverage.
 """
 MIN_PRIOR_WEIGHT = 0.25
-"""The same for the variance of calls: so that few buckets that happen to agree keep some variance. A choice."""
+"""The same for the variance of calls, so that a few buckets that agree by chance keep some variance. A choice."""
 PRIOR_INTRACLASS_CORRELATION = 0.004
 """The prior correlation of calls of one day: a daily standard deviation of 2.3 points on a rate of 0.85. A choice."""
 PRIOR_DAILY_VARIATION = 0.07
 """The prior coefficient of variation of a day's number of calls, beyond Poisson. A choice."""
 PRIOR_CALL_VARIATION = 1.0
-"""The standard deviation of single durations and the like, as a share of their mean, where it is not known.
+"""The standard deviation of single durations and similar values, as a share of their mean, if unknown.
 
 A choice: that of an exponential distribution.
 """
 PRIOR_BUCKET_VARIATION = 0.15
 """The same for a percentile of a day. A choice."""
 SMALLEST_SCALE = 1e-150
-"""Of the largest value, that values are divided by: the square of the largest is still a number."""
+"""Values are divided by this share of the largest, whose square is then still finite."""
 SMALL_COUNT = 30.0
-"""Up to this many calls on a side, in units of their variance, the probability of a count is exact. A choice, for time:
+"""Up to this many calls on a side, in units of their variance, the probability of a count is exact. For speed:
 from here on the exact and the normal score differ by less than a twentieth."""
 FEW_EXPECTED = 10.0
-"""With fewer passes or failures expected on a side the probability of a rate is exact. A choice, by the usual rule."""
+"""With fewer expected passes or failures on a side the probability of a rate is exact. A choice, by the usual rule."""
 MIN_SCORE = 0.5
-"""Nearer to no difference the standard error is that of the logarithm, as a score of 0 gives none. A choice."""
+"""Below this score the standard error is that of the logarithm, because a score of 0 gives none. A choice."""
 OUTAGE_SHARE, OUTAGE_SCORE = 0.5, 4.0
-"""A day with less than half of its usual calls, and so many standard deviations fewer, is an outage. Choices."""
+"""A day with less than half of its usual calls, and this many standard deviations below, is an outage. Choices."""
 
 
 def mean_by_calls(cells: Sequence[SampleBucket]) -> float:
@@ -79,7 +79,7 @@ def mean_by_calls(cells: Sequence[SampleBucket]) -> float:
 
 
 def limited(terms: VerdictTerms, current: Sample, baseline: Sample) -> VerdictTerms:
-    """At most ``possible`` where a side has few buckets and their variance is not known from enough days before."""
+    """At most ``possible`` if a side has few buckets and their variance is not known from enough days before."""
     few = min(len(current.buckets), len(baseline.buckets)) < MIN_BUCKETS
     if few and len(reference_days(terms.earlier_days.buckets)) < MIN_DAYS_KNOWN:
         return terms.at_most_possible()
@@ -87,14 +87,14 @@ def limited(terms: VerdictTerms, current: Sample, baseline: Sample) -> VerdictTe
 
 
 class _Reference(NamedTuple):
-    """The days that a variance is estimated from; the last ``changed`` are those of the current side."""
+    """The days for estimating a variance; the last ``changed`` ones are those of the current side."""
 
     days: Sequence[SampleBucket]
     changed: int = 0
 
 
 def _reference(current: Sample, terms: VerdictTerms, *, empty: bool = True) -> _Reference:
-    """The days before. Beside few of them those compared too, although a change among these widens their spread."""
+    """The days before; if they are few, with the compared days, although a change among these widens the spread."""
     days = reference_days(terms.earlier_days.buckets, empty=empty)
     own = [cell for cell in current.buckets if empty or cell.n != 0]
     if days and len(days) < MIN_DAYS_KNOWN <= len(days) + len(own) and _has_whole_days(current):
@@ -109,7 +109,7 @@ def _has_whole_days(side: Sample) -> bool:
 def _variation(
     reference: _Reference, terms: VerdictTerms, values: ValueKind, strata: Strata = "weekdays"
 ) -> DailyVariation:
-    """That of the days before, estimated once on the same terms."""
+    """The variation of the days before, estimated once per terms."""
     days, changed = reference
     if terms.memo is None:
         return estimate_variation(days, terms.clock, values, strata, changed=changed)
@@ -121,12 +121,12 @@ def _variation(
 
 
 def _length(side: Sample) -> float:
-    """In days, at least one."""
+    """The length in days, at least one."""
     return max(1.0, side.seconds / DAY if side.seconds else len(side.buckets))
 
 
 def _shared_effects(current: Sample, baseline: Sample, clock: Clock) -> Strata:
-    """Which effects cancel: those of weekdays where both sides have the same, else of as many weekends."""
+    """The effects that cancel: of weekdays if both sides have the same, else of weekends if as many."""
     places = [[clock.place(cell.time + HALF_A_DAY) for cell in side.buckets] for side in (current, baseline)]
     if Counter(place.weekday for place in places[0]) == Counter(place.weekday for place in places[1]):
         return "weekdays"
@@ -135,7 +135,7 @@ def _shared_effects(current: Sample, baseline: Sample, clock: Clock) -> Strata:
 
 
 class _SampleVariance(NamedTuple):
-    """One side: its calls, the variance of one call, and the calls of a typical bucket."""
+    """One side: its calls, the variance of a call, and the calls of a typical bucket."""
 
     calls: float
     variance: float
@@ -145,7 +145,7 @@ class _SampleVariance(NamedTuple):
 def difference_of_means(
     current: Sample, baseline: Sample, values: Sequence[float], ratio: float, terms: VerdictTerms
 ) -> Estimate:
-    """Rates and means, all calls of a side together. ``ratio``: what a rate of one is written as, 0 for other means."""
+    """Rates and means of all calls of a side. ``ratio``: what a rate of 100 % is written as, 0 for other means."""
     clock, sides = terms.clock, (current, baseline)
     strata = _shared_effects(current, baseline, clock)
     reference = _reference(current, terms, empty=False)
@@ -159,7 +159,7 @@ def difference_of_means(
     if days and all(ratio or _knows_squares(side) for side in sides):
         variation = variation.beyond(variance)
     moments = _Moments(0.0, 0.0, 0.0)
-    if days and variance > 0:  # the parameters of the reference model take the place of a mean
+    if days and variance > 0:  # the parameters of the reference model replace a mean
         sizes, df = call_weights(days), float(variation.degrees_of_freedom)
         removed = variation.parameters * math.fsum(n * n for n in sizes) / math.fsum(sizes)
         moments = _Moments(variation.sum_of_squares / variance - df, math.fsum(sizes) - removed - df, df)
@@ -190,7 +190,7 @@ def difference_of_means(
 
 
 def _score_of_few(values: Sequence[float], sizes: Sequence[int], ratio: float) -> float | None:
-    """The exact score of two rates of few calls that pass or fail; None for many."""
+    """The exact score of two rates with few passes or failures; None for many."""
     hits = [round(min(1.0, max(0.0, value / ratio)) * size) for value, size in zip(values, sizes, strict=True)]
     whole, share = sum(sizes), sum(hits) / max(1, sum(sizes))
     if not whole or min(sizes) * min(share, 1 - share) > FEW_EXPECTED:
@@ -199,7 +199,7 @@ def _score_of_few(values: Sequence[float], sizes: Sequence[int], ratio: float) -
 
 
 class _Moments(NamedTuple):
-    """The excess of a sum of squares between buckets over that of independent calls, and the weight of rho in it."""
+    """The excess of a sum of squares between buckets over that of independent calls, and its coefficient of rho."""
 
     excess: float
     weight: float
@@ -226,7 +226,7 @@ def _by_weekend(cells: Sequence[SampleBucket], clock: Clock) -> list[list[Sample
 
 
 def _has_strata(side: Sample, strata: Strata, clock: Clock) -> bool:
-    """Whether weekends and weekdays are two samples, of two buckets or more each."""
+    """Whether weekends and weekdays are two strata with at least two buckets each."""
     weekends = sum(clock.is_weekend(cell.time + HALF_A_DAY) for cell in side.buckets)
     return strata != "none" and min(weekends, len(side.buckets) - weekends) > 1
 
@@ -254,9 +254,9 @@ def _sample_variance(side: Sample, value: float, ratio: float) -> _SampleVarianc
 
 
 def _moderated_variance(side: Sample, weights: Sequence[float], value: float) -> float:
-    """The variance of one call, where it is not known: from the variance between buckets, and a prior for durations.
+    """The variance of a call if unknown: from the variance between buckets, and a prior for durations.
 
-    The prior counts as one bucket, on the scale of logarithms, as scores vary far less than durations.
+    The prior counts as one bucket, on the scale of logarithms, because scores vary far less than durations.
     """
     prior = (PRIOR_CALL_VARIATION * value) ** 2
     if any(c.n is None for c in side.buckets):
@@ -270,9 +270,9 @@ def _moderated_variance(side: Sample, weights: Sequence[float], value: float) ->
 
 
 class Percentiles(NamedTuple):
-    """The percentile of each side, and whether differences are those of logarithms, as of values above 0.
+    """The percentile of each side, and whether differences are on logarithms, as for values above 0.
 
-    ``whole``: they are those of all calls of a side; otherwise the medians of those of its buckets.
+    ``whole``: percentiles of all calls of a side; otherwise the medians of the buckets' percentiles.
     """
 
     values: tuple[float, float]
@@ -294,11 +294,11 @@ def percentiles_of(current: Sample, baseline: Sample) -> Percentiles:
 def difference_of_percentiles(
     current: Sample, baseline: Sample, percentiles: Percentiles, terms: VerdictTerms
 ) -> Estimate:
-    """Of logarithms, or of values where some are not above 0.
+    """The difference of logarithms, or of values if some are not above 0.
 
     The error of a percentile of all calls is that of the mean of its days by their calls: both have the variance of a
-    sample quantile of as many calls, David and Nagaraja (2003), Order Statistics, chapter 10, and what days vary by
-    beyond it. That of a median of days is larger by pi / 2.
+    sample quantile of as many calls, David and Nagaraja (2003), Order Statistics, chapter 10, and the variation of days
+    beyond it. The variance of a median of days is larger by pi / 2.
     """
     sides = current, baseline
     scale = 1.0 if percentiles.logs else max(abs(value) for value in percentiles.values) or 1.0
@@ -345,25 +345,25 @@ def difference_of_percentiles(
 
 
 def _precisions(cells: Sequence[SampleBucket], power: float) -> list[float]:
-    """Of each bucket, up to a factor; those without calls count as of one."""
+    """The precision of each bucket, up to a factor; buckets without calls count as one call."""
     return [max(1.0, n) ** power for n in call_weights(cells)]
 
 
 def unit_of_sums(sides: tuple[Sample, Sample], totals: Sequence[float]) -> float:
-    """The unit in which the variance of a sum is its mean, as that of a count is.
+    """The unit in which the variance of a sum equals its mean, as for a count.
 
-    That is twice the mean of a call, if the standard deviation of calls is their mean.
+    It is twice the mean of a call if the standard deviation of calls equals their mean.
     """
     calls = math.fsum(cell.n or 0 for side in sides for cell in side.buckets)
     return 2 * PRIOR_CALL_VARIATION * math.fsum(totals) / calls if calls and math.fsum(totals) > 0 else 1.0
 
 
 def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTerms) -> Estimate:
-    """The logarithm of current over baseline, for equal times.
+    """The logarithm of current divided by baseline, for equal times.
 
     Source: McCullagh and Nelder (1989), chapter 4.5: given the sum of both, one side's count is binomial with extra
-    dispersion. Where the days before are not known, that is estimated slot by slot where windows meet, which removes
-    the effects of hours and weekdays. Of few calls the probability is exact.
+    dispersion. If the days before are unknown, this is estimated slot by slot where windows meet, which removes
+    the effects of hours and weekdays. For few calls the probability is exact.
     """
     current, baseline = ([cell.value / unit for cell in side.buckets] for side in sides)
     x, y = math.fsum(current), math.fsum(baseline)
@@ -396,7 +396,7 @@ def ratio_of_totals(sides: tuple[Sample, Sample], unit: float, terms: VerdictTer
 
 
 def _squares_of_pairs(current: Sequence[float], baseline: Sequence[float]) -> tuple[float, float]:
-    """The sum of squares of one side's part of each slot, in binomial variances, and its degrees of freedom."""
+    """The sum of squares of one side's share of each slot, in binomial variances, and its degrees of freedom."""
     x, y = math.fsum(current), math.fsum(baseline)
     share = (x + 0.5) / (x + y + 1)
     pairs = [(a, b) for a, b in zip(current, baseline, strict=True) if (a + b) * share * (1 - share) > 0]
@@ -405,7 +405,7 @@ def _squares_of_pairs(current: Sequence[float], baseline: Sequence[float]) -> tu
 
 
 def _squares_of_sides(*sides: Sequence[float]) -> tuple[float, float]:
-    """The same of each side about its mean, in Poisson variances."""
+    """The same for each side about its mean, in Poisson variances."""
     squares = df = 0.0
     for values in sides:
         mean = math.fsum(values) / len(values)
@@ -415,7 +415,7 @@ def _squares_of_sides(*sides: Sequence[float]) -> tuple[float, float]:
 
 
 def _same_slots(current: Sample, baseline: Sample) -> bool:
-    """Whether bucket i of both sides is the same slot of its day or week: one shift, of whole days, for all."""
+    """Whether bucket i of both sides is the same slot of the day or week: one shift by whole days for all."""
     if len(current.buckets) != len(baseline.buckets) or abs(current.seconds - baseline.seconds) > HOUR:
         return False
     shifts = {round(a.time - b.time) for a, b in zip(current.buckets, baseline.buckets, strict=True)}
@@ -423,9 +423,9 @@ def _same_slots(current: Sample, baseline: Sample) -> bool:
 
 
 def outages_of(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[int]:
-    """The places of the days of the baseline on which most calls are missing, where both sides have the same slots.
+    """The positions of baseline days on which most calls are missing, if both sides have the same slots.
 
-    Not the days that the window cuts: what is usual is known of whole days.
+    Days that the window cuts are excluded: usual counts are known for whole days only.
     """
     days = reference_days(terms.earlier_days.buckets)
     if not days or not _same_slots(current, baseline):
@@ -444,7 +444,7 @@ def outages_of(current: Sample, baseline: Sample, terms: VerdictTerms) -> list[i
 
 
 def without_buckets(side: Sample, places: Sequence[int]) -> Sample:
-    """A sample without the buckets at these places."""
+    """A sample without the buckets at these positions."""
     cells = [cell for place, cell in enumerate(side.buckets) if place not in places]
     seconds = side.seconds * len(cells) / len(side.buckets)
     return replace(side, buckets=cells, seconds=seconds)
@@ -463,5 +463,5 @@ def difference_of_totals(sides: tuple[Sample, Sample], scales: Sequence[float]) 
 
 
 def design_effect(calls: float, seconds: float) -> float:
-    """The prior factor on the variance of a share, as calls of one day are correlated. Source: Rao and Scott (1981)."""
+    """The prior factor on the variance of a share, for correlated calls. Source: Rao and Scott (1981)."""
     return 1 + max(0.0, calls / max(1.0, seconds / DAY) - 1) * PRIOR_INTRACLASS_CORRELATION

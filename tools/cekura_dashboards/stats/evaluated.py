@@ -1,7 +1,7 @@
-"""The share of calls that a metric was evaluated on, over time.
+"""The share of calls on which a metric was evaluated, over time.
 
-Sampling and triggers change it without any call behaving otherwise, and a trigger also which calls are evaluated. So a
-change of the metric that coincides with a change of this share is no change of quality: it is ``possible`` at most.
+Sampling and triggers change it although the calls do not change, and a trigger also selects other calls. So a
+change of the metric that coincides with a change of this share may not be one of quality: it is ``possible`` at most.
 """
 
 import math
@@ -17,32 +17,32 @@ from cekura_dashboards.stats.timeline import DAY, Clock, Span, moment_of
 from cekura_dashboards.values import Array, Flags, np
 
 NEAR_DAYS = 3
-"""A step lies this near to where it is found; as many days on both sides are compared. A choice: ``MIN_SEGMENT``."""
+"""The maximum error in dating a step; this many days on both sides are compared. A choice: ``MIN_SEGMENT``."""
 SIGNIFICANT_Z, CAUTIOUS_Z = 2.58, 1.96
-"""Two shares differ: 99 %; and 95 % of chance alone where a step may be due to one of the share that was not found."""
+"""The confidence that two shares differ, 99 %; and 95 % if a step may be due to an undetected one of the share."""
 CONFIDENCE_OF_PARTS = 0.95
-"""Of all parts of two windows together: a change that is missed may make a false ``clear``. A choice."""
+"""The level for all parts of two windows together: a missed change may cause a false ``clear``. A choice."""
 MEDIAN_CHI_SQUARED = 0.4549
-"""Of one degree of freedom."""
+"""The median of chi-square with one degree of freedom."""
 MIN_PAIRS = 5
-"""Neighbouring buckets from which the dispersion is estimated; of fewer it is taken for binomial. A choice."""
+"""The minimum pairs of neighbouring buckets to estimate a dispersion from; otherwise it is binomial. A choice."""
 PRIOR_PAIRS = 6
-"""Pairs of buckets that differ as by chance alone, added to those observed: the median of few is often large. A choice:
-as many as a week has."""
+"""Prior pairs of buckets with binomial differences, added to the observed ones, as the median of few is often large. A
+choice: as many as in a week."""
 MIN_CHANGE = 0.05
-"""A smaller relative change of the share is not reported, and limits nothing unless significant. A choice."""
+"""Smaller relative changes of the share are not reported, and limit verdicts only if significant. A choice."""
 LARGE_RATIO = 2.0
-"""By how much a step of the share multiplies the calls of a day where nothing in all the tested time is ``clear``.
+"""A step that multiplies the share by this makes every finding in the whole tested time ``possible`` at most.
 
-All of it is judged by the spread of all days. Measured: months of means with a false ``clear`` outlier, 0.1 % with
+All days share one spread. Measured: months of means with a false ``clear`` outlier, 0.1 % with
 ratios of 1 to 2, 0.2 % with 3.3, 1.3 % with 10; and step, 0.6, 0.9 and 2.1 %.
 """
 OUTAGE_CALLS = 0.2
-"""A gap in evaluations in which at least this part of the expected calls came is no outage. A choice."""
+"""A gap in evaluations with at least this share of the expected calls is not an outage. A choice."""
 
 
 class Part(Struct, frozen=True):
-    """Evaluated calls, of all calls."""
+    """Evaluated calls, and all calls."""
 
     evaluated: float
     calls: float
@@ -57,9 +57,9 @@ class Part(Struct, frozen=True):
 
 
 class EvaluatedShare(Struct, frozen=True, eq=False):
-    """Evaluated and all calls in each bucket; ``findings``: where the share changed, wherever that is.
+    """Evaluated and all calls in each bucket; ``findings``: all changes of the share.
 
-    ``hours``: all calls by the hour, by its start.
+    ``hours``: all calls by the start of the hour.
     """
 
     times: Array
@@ -71,7 +71,7 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
 
     @classmethod
     def unknown(cls) -> "EvaluatedShare":
-        """Of a chart without steps over time: its calls are taken for independent."""
+        """The share for a chart without steps over time; its calls count as independent."""
         return cls(np.empty(0), np.empty(0), np.empty(0), DAY)
 
     @classmethod
@@ -86,7 +86,7 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         *,
         full: Flags | None = None,
     ) -> "EvaluatedShare":
-        """``full``: the buckets that the window does not cut, in which changes are looked for; None: all."""
+        """``full``: the complete buckets, which are tested for changes; None: all."""
         evaluated, has_calls = np.minimum(evaluated, calls), calls > 0
         shares = np.divide(evaluated, calls, out=np.full(len(calls), np.nan), where=has_calls)
         tested = np.ones(len(times), np.bool_) if full is None else full
@@ -95,13 +95,13 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return cls(times[has_calls], evaluated[has_calls], calls[has_calls], step, findings, hours)
 
     def reported(self, window: Span) -> list[Step | Unusual]:
-        """The changes of the share in a window that are large enough to be told."""
+        """The changes of the share in a window that are large enough to report."""
         reported, steps = list[Step | Unusual](), self._steps()
         for item in self.findings:
             if not isinstance(item, Step | Unusual) or not window.start <= _seconds(_start(item)) < window.end:
                 continue
             if isinstance(item, Unusual) and self._is_near(steps, _seconds(item.start)):
-                continue  # the day in which the step began
+                continue  # the day on which the step began
             before, after = (item.before, item.after) if isinstance(item, Step) else (item.expected, item.value)
             if abs(after - before) >= MIN_CHANGE * max(abs(before), abs(after)):
                 names = ("before", "after") if isinstance(item, Step) else ("expected", "value")
@@ -110,11 +110,11 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return reported
 
     def limit_all(self, findings: Iterable[Finding]) -> list[Finding]:
-        """As ``limit``, of each."""
+        """``limit`` for each finding."""
         return [limited for item in findings if (limited := self.limit(item)) is not None]
 
     def limit(self, item: Finding) -> Finding | None:
-        """A finding in the metric, at most ``possible`` where the share changed too; None for a gap in evaluations."""
+        """A finding in the metric, at most ``possible`` if the share changed too; None for a gap in evaluations."""
         if isinstance(item, Gap):
             start, end = _seconds(item.start), _seconds(item.end)
             calls = sum(n for time, n in self.hours.items() if start <= time < end)
@@ -125,9 +125,9 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return item if reason is None else item.model_copy(update={"verdict": "possible", "limited_by": reason})
 
     def reason(self, before: Part, after: Part, z: float = SIGNIFICANT_Z) -> str | None:
-        """How the share changed between two parts of the calls; None if it did not.
+        """The change of the share between two parts of the calls, in words; None without one.
 
-        A small change, which hardly moves other values, must be significant in any case.
+        A small change, which hardly affects other values, must also be significant.
         """
         dispersion = self.dispersion if z > CAUTIOUS_Z else 1.0
         is_small = abs(after.share - before.share) < MIN_CHANGE * max(before.share, after.share)
@@ -135,10 +135,10 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return _change(before, after) if _standard_errors(before, after, dispersion) > least else None
 
     def reason_between(self, earlier: "EvaluatedShare", lag_s: float, before: Part, after: Part) -> str | None:
-        """How the share differs from that of an earlier window, or from a time on, or until a time, in both.
+        """The difference of the share from an earlier window as a whole, from a time on, or until a time; in words.
 
-        A change near an end of either window hardly shows in the whole, though what is evaluated may differ much.
-        ``lag_s``: seconds between the windows, whole weeks where weekdays differ in their share.
+        A change near an end of a window hardly affects the whole, although the evaluated calls may differ much.
+        ``lag_s``: seconds between the windows, whole weeks if the share differs by weekday.
         """
         dispersion, cuts = (self.dispersion + earlier.dispersion) / 2, self.times[1:]
         if _standard_errors(before, after, dispersion) > SIGNIFICANT_Z:
@@ -155,7 +155,7 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
 
     @property
     def dispersion(self) -> float:
-        """How much more neighbouring shares differ than chance alone makes them, at least 1."""
+        """The variance of differences of neighbouring shares relative to binomial chance, at least 1."""
         if len(self.times) <= MIN_PAIRS:
             return 1.0
         shares, calls = self.evaluated / self.calls, self.calls
@@ -169,10 +169,10 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return (PRIOR_PAIRS + pairs * max(1.0, median(squares) / MEDIAN_CHI_SQUARED)) / (PRIOR_PAIRS + pairs)
 
     def _sides(self, item: Step | Trend | Unusual) -> list[tuple[Part, Part, float]]:
-        """The calls before and after a change, about a step of the share if one is near it; and how sure to be.
+        """The calls before and after a change, divided at a nearby step of the share, if any; and the confidence.
 
-        Where the share has no step, all calls on both sides, as a small one may be found days from where it is. Of an
-        outlier first all others, by which its level was expected, then its neighbours.
+        Without a step of the share, all calls on both sides, because a small step may be dated days off. For an
+        outlier first all other buckets, which set its expected level, then its neighbours.
         """
         at, near = _seconds(_start(item)), NEAR_DAYS * DAY
         if isinstance(item, Unusual):
@@ -195,7 +195,7 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
         return [_seconds(item.at) for item in self.findings if isinstance(item, Step)]
 
     def _sides_of_large_steps(self) -> list[tuple[Part, Part, float]]:
-        """The calls before and after each step of the share over which the spread of values is not the same."""
+        """The calls before and after each step of the share that is large enough to change the spread of values."""
         steps = (item for item in self.findings if isinstance(item, Step))
         times = [_seconds(item.at) for item in steps if _ratio(item.before, item.after) >= LARGE_RATIO]
         return [(self.part(self.times < at), self.part(self.times >= at), SIGNIFICANT_Z) for at in times]
@@ -209,7 +209,7 @@ class EvaluatedShare(Struct, frozen=True, eq=False):
 
 
 def _standard_errors(before: Part, after: Part, dispersion: float) -> float:
-    """By how many standard errors two shares differ; ``dispersion``: of their variance, 1 if calls are independent."""
+    """The difference of two shares in standard errors; ``dispersion``: of their variance, 1 for independent calls."""
     if not min(before.calls, after.calls):
         return 0.0
     pooled = (before.evaluated + after.evaluated) / (before.calls + after.calls)

@@ -1,4 +1,4 @@
-"""What a test of a series, or a comparison, can find: result models without arithmetic, rounded once, at the end."""
+"""The results of tests and comparisons: models without arithmetic, rounded once, at the end."""
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -24,7 +24,7 @@ def round_for_display(value: float, digits: int = 4) -> Number:
 
 
 def exact(value: float) -> Number:
-    """A count: whole numbers whole, whatever their size.
+    """A count; whole numbers stay exact, whatever their size.
 
     >>> exact(1234567.0), exact(0.5)
     (1234567, 0.5)
@@ -33,7 +33,7 @@ def exact(value: float) -> Number:
 
 
 def percent_of(change: float, base: float) -> float | None:
-    """A change in percent of what it starts from; None from nothing, or from next to nothing.
+    """A change in percent of the start; None if that is 0 or almost 0.
 
     >>> percent_of(-1.0, 4.0), percent_of(1.0, 0.0), percent_of(1e15, 1e-300)
     (-25.0, None, None)
@@ -51,14 +51,14 @@ def relative(change: float, base: float) -> Number | None:
 
 
 SCALES = {"ratio": 1.0, "percent": 100.0}
-"""What a rate of one is written as in a unit of rates."""
+"""What a rate of 100 % is written as, by unit."""
 
 
 Verdict = Literal["clear", "possible", "not significant", "not tested"]
 
 
 class WithPValue(BaseModel):
-    """Something shown that remembers how likely chance alone makes one so large, so that many can be ranked."""
+    """A result that keeps its p-value, so that many can be ranked."""
 
     model_config = ConfigDict(frozen=True)
     _p_value: float = PrivateAttr(default=1.0)
@@ -70,7 +70,7 @@ class WithPValue(BaseModel):
 
     @property
     def is_explained(self) -> bool:
-        """Whether its verdict is that of a change over time, which is tested wherever that change is."""
+        """Whether its verdict comes from a change over time, which is tested at its own place."""
         return self._is_explained
 
     def with_p_value(self, p_value: float, *, is_explained: bool = False) -> Self:
@@ -82,7 +82,7 @@ FindingVerdict = Literal["clear", "possible"]
 
 
 class Step(WithPValue):
-    """A level that changed and stayed; both levels are adjusted for hours and weekdays, as they were tested."""
+    """A level that changed and stayed; both levels are adjusted for hours and weekdays, as tested."""
 
     kind: Literal["step", "trend or step"]
     at: str
@@ -109,7 +109,7 @@ class Trend(WithPValue):
 
 
 class Unusual(WithPValue):
-    """Buckets far from what is usual for their hour and weekday, on the level of their day."""
+    """Buckets far from the usual values for their hour and weekday, at the level of their day."""
 
     kind: Literal["outlier"] = "outlier"
     start: str = Field(serialization_alias="from")
@@ -123,7 +123,7 @@ class Unusual(WithPValue):
 
 
 class Gap(WithPValue):
-    """No calls at all, where many usually come."""
+    """An outage: no calls at a time when many are usual."""
 
     kind: Literal["outage"] = "outage"
     start: str = Field(serialization_alias="from")
@@ -139,9 +139,9 @@ Finding = Annotated[Step | Trend | Unusual | Gap, Field(discriminator="kind")]
 
 
 class Outcome(Struct, frozen=True):
-    """``findings`` None: nothing was tested. ``not_tested``: what was not, and why. ``notes``: on how it was tested.
+    """``findings`` None: nothing was tested. ``not_tested``: omitted tests with reasons. ``notes``: on the method.
 
-    ``changes``: the steps and trends of all the history, wherever the window is.
+    ``changes``: the steps and trends of the whole history.
     """
 
     findings: list[Finding] | None = None
@@ -158,7 +158,7 @@ class _Shown(BaseModel):
 
 
 class Contributor(BaseModel):
-    """One group on both sides. What is absent does not apply: effects split a mean, ``change`` is of a total."""
+    """One group on both sides. Only fields that apply are set: effects for a mean, ``change`` for a total."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -173,7 +173,7 @@ class Contributor(BaseModel):
 
 
 class Contributors(BaseModel):
-    """The groups that brought most of a change. The effects of all groups add up to the change."""
+    """The groups that contributed most to a change. The effects of all groups add up to the change."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -187,7 +187,7 @@ class Contributors(BaseModel):
 
 
 class SampleFigures(_Shown):
-    """One side's figures."""
+    """The figures of one side."""
 
     value: Number | None = None
     n: Number | None = Field(default=None, description="calls")
@@ -195,7 +195,7 @@ class SampleFigures(_Shown):
 
 
 CLEAR_P_VALUE = 0.01
-"""That of a 99 % interval, from which on any verdict is clear."""
+"""The level of a 99 % interval, below which a verdict can be clear."""
 EXPLAINED_BY = "the change over time that explains the difference, if its verdict is another than the interval's"
 POSSIBLE_AMONG = "a clear difference that is only possible if corrected for so many comparisons of this answer"
 
@@ -234,7 +234,7 @@ class FigureChange(WithPValue):
 
 
 class Comparison(WithPValue):
-    """Current against baseline; differences are current less baseline, in the unit of the chart."""
+    """Current compared with baseline; differences are current minus baseline, in the unit of the chart."""
 
     start: str | None = Field(default=None, serialization_alias="from", description="of the baseline")
     end: str | None = Field(default=None, serialization_alias="to", description="of the baseline")
@@ -258,13 +258,13 @@ class Comparison(WithPValue):
     notes: list[str] | None = None
 
     def among(self, tests: int) -> "Comparison":
-        """With the number of comparisons of an answer, where that makes a clear difference only possible."""
+        """With the number of comparisons in an answer, if correction for it weakens clear to possible."""
         figures = self.figures and [_among(row, tests) for row in self.figures]
         shares = self.shares and self.shares.model_copy(update={"top": [_among(row, tests) for row in self.shares.top]})
         return _among(self.model_copy(update={"figures": figures, "shares": shares}), tests)
 
     def without_verdicts(self, why: str) -> "Comparison":
-        """The same figures, none of them with a verdict, and the reason why."""
+        """The same figures without verdicts, and with the reason."""
         none = {"verdict": "not tested", "explained_by": None}
         figures = self.figures and [row.model_copy(update={**none, "not_tested": None}) for row in self.figures]
         shares = self.shares and self.shares.model_copy(
@@ -282,7 +282,7 @@ def _among(item: _Compared, tests: int) -> _Compared:
 
 
 class GroupChange(BaseModel):
-    """One group before and after. Its verdict is about how unlike the other groups it moved."""
+    """One group before and after. Its verdict is on the difference of its change from that of the other groups."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -297,7 +297,7 @@ class GroupChange(BaseModel):
 
 
 class GroupShareChange(BaseModel):
-    """A group of whose calls another share is evaluated than before: by sampling or trigger, no change of quality."""
+    """A group whose share of calls evaluated changed, by sampling or trigger; not a change of quality."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -310,7 +310,7 @@ EVALUATED_SHARES = "groups of whose calls another share is evaluated: possible a
 
 
 class GroupChanges(BaseModel):
-    """The groups that moved most unlike the others, the surest first; then counts of few calls, not tested."""
+    """The groups whose change differs most from the others, the most significant first; then untested counts."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,10 +1,10 @@
-"""A model of calls by group and bucket of time, against which the change of a single group is tested.
+"""A model of calls by group and time bucket, for testing the change of a single group.
 
-Each group has a level, each bucket an effect that all groups share, and both sides of a comparison differ; all of them
-are fitted together, so groups may have their calls on different days. Effects add on the scale of log odds for rates
-and of logarithms for all else, with variance p(1 - p), the square of the mean, or the mean; McCullagh and Nelder
-(1989), chapters 4, 6 and 9. The effects of buckets are random, so that where days differ little, calls of different
-days are compared too: recovery of interblock information, Yates (1940).
+Each group has a level, each bucket has an effect that all groups share, and the two sides of a comparison differ; all
+of these are fitted together, so groups may have their calls on different days. Effects add on the scale of log odds for
+rates and of logarithms otherwise, with variance p(1 - p), the square of the mean, or the mean; McCullagh and Nelder
+(1989), chapters 4, 6 and 9. The effects of buckets are random, so that if days differ little, calls of different days
+are compared too: recovery of interblock information, Yates (1940).
 """
 
 import math
@@ -23,36 +23,36 @@ NO_BUCKETS: BucketsByGroup = {}
 GroupedMeasure = Literal["rate", "mean", "signed", "count", "sum"]
 """Rates, positive means, other means, numbers of calls, or other totals."""
 MIN_CALLS_OF_GROUP = 30
-"""A group of fewer calls on a side is too small for its rate to be compared. A choice, by the usual rule of thumb."""
+"""The minimum calls of a group on each side for its rate to be compared. A choice, by the usual rule of thumb."""
 MAX_GROUPS_TESTED = 50
-"""The largest; the others are one group to compare with. A choice, to bound the time of a test."""
+"""The number of groups tested, the largest; the others form one group to compare with. A choice, to bound the time."""
 MAX_BUCKETS_OF_SIDE, BLOCKS_OF_SIDE = 31, 24
-"""More buckets of hours than the former are put into at most so many longer ones. A choice, for the same reason."""
+"""More hourly buckets than the first number are merged into at most the second. A choice, for the same reason."""
 PRIOR_DF_OF_GROUP = 8.0
-"""The weight of the variance of all groups in that of one, in degrees of freedom, where variances are not known from
-the level. Measured: with 4, durations of one group that grow by 30 % are found in 5 of 100 cases fewer; without it,
-heavy tails and scores of 1 or 5 name a group too often."""
+"""The weight of the variance of all groups in that of one, in degrees of freedom, if variances do not follow from the
+level. Measured: with 4, a growth of one group's durations by 30 % is found in 5 of 100 cases fewer; without it, heavy
+tails and scores of 1 or 5 name a group too often."""
 _ROUNDS, _CLOSE, TINY = 12, 1e-3, 1e-12
 _PRESENT, _FLAT = 1e-9, 1e12
-"""Penalties, as shares of the information, of effects that are free, and of those that are left out."""
+"""Penalties, as shares of the information, of free effects, and of effects that are left out."""
 _FARTHEST: dict[GroupedMeasure, float] = {"rate": 9.0, "signed": math.inf}
-"""The farthest from 0 that an effect may lie, as log odds of a rate of 0 or 1 diverge; 60 for logarithms."""
+"""The maximum of an effect, because log odds of rates of 0 and 1 diverge; 60 for logarithms."""
 
 
 class GroupedSample(Struct, frozen=True):
-    """One side of a dimension: each group's calls and value, in all and by bucket of time."""
+    """One side of a dimension: each group's calls and value, in total and by time bucket."""
 
     groups: GroupValues
     buckets: BucketsByGroup
 
 
 class GroupTable(NamedTuple):
-    """Groups by buckets of both sides, in the order of time where the baseline comes first.
+    """Groups by buckets of both sides, in order of time if the baseline comes first.
 
     ``names``: of the groups, of which the first ``tested`` are tested. ``n``: calls, 1 for totals; ``values``: rates
-    from 0 to 1, means or totals; both groups x buckets. ``times``: of the buckets; ``current``: whether each is of the
-    current side; ``earlier``: whether it lies before both sides. ``slots``: buckets x weekdays or hours, 1 where the
-    bucket is of that.
+    from 0 to 1, means or totals; both groups x buckets. ``times``: of the buckets; ``current``: whether each is on the
+    current side; ``earlier``: whether it precedes both sides. ``slots``: buckets x weekdays or hours, 1 for the slot of
+    the bucket.
     """
 
     names: Sequence[str | None]
@@ -71,7 +71,7 @@ class GroupTable(NamedTuple):
         return self.measure in {"rate", "count"}
 
     def expected(self, effects: Array) -> tuple[Array, Array, Array]:
-        """Values at these effects, the information of each about its effect, and the slope of values by effects."""
+        """The expected values at these effects, the information of each about its effect, and its derivative."""
         if self.measure == "rate":
             rates = 1 / (1 + np.exp(-effects))
             return rates, self.n * rates * (1 - rates), rates * (1 - rates)
@@ -81,7 +81,7 @@ class GroupTable(NamedTuple):
         return values, (self.n if self.measure == "mean" else values), values
 
     def first_effects(self) -> Array:
-        """Effects near those of the values themselves."""
+        """Starting values for the effects, from the values themselves."""
         mean = float((self.n * self.values).sum() / self.n.sum())
         if self.measure == "rate":
             rates = np.clip((self.n * self.values + mean) / (self.n + 1), 0.001, 0.999)
@@ -99,10 +99,10 @@ def group_table(
     ratio: float,
     earlier: BucketsByGroup = NO_BUCKETS,
 ) -> GroupTable | None:
-    """The groups of enough calls on both sides; all others but those of one side form one that is not tested.
+    """The groups with enough calls on both sides; the others, except those on one side only, form one untested group.
 
-    ``additive``: of counts or sums. ``ratio``: what a rate of one is written as, 0 for what is no rate. ``earlier``:
-    days before both sides, which are left out where the buckets are hours. None without two groups to compare.
+    ``additive``: for counts and sums. ``ratio``: what a rate of 100 % is written as, 0 for other measures. ``earlier``:
+    days before both sides, ignored if the buckets are hours. None without two groups to compare.
     """
     sides = (baseline, current)
     sizes = [{name: n for name, (n, _) in side.groups.items()} for side in sides]
@@ -175,9 +175,9 @@ def _grid(cells: Array, groups: int, *, additive: bool) -> _Grid:
 
 
 class Terms(NamedTuple):
-    """What is fitted besides levels and buckets: ``columns``, terms x groups x buckets, each with a penalty.
+    """Terms besides levels and buckets: ``columns``, terms x groups x buckets, each with a penalty.
 
-    A penalty of 0 makes the effect of a term free; that of a random effect is the dispersion over its variance.
+    A penalty of 0 makes the effect of a term free; for a random effect it is the dispersion divided by its variance.
     """
 
     columns: Array
@@ -197,10 +197,10 @@ class Terms(NamedTuple):
 class Fit(NamedTuple):
     """A model fitted to a table.
 
-    ``effects`` and ``weights``, the information of each cell, are groups x buckets, as are ``scores``, the
-    derivatives of the likelihood by effects, ``squares`` of residuals in standard errors and ``df``, what of each is
-    left to vary. ``covariance``: of the scores of each group, groups x buckets x buckets. ``information``: of the
-    effects of buckets, on the average. ``coefficient``: of the last term.
+    ``effects`` and ``weights``, the information of each cell, are groups x buckets, as are ``scores``, the derivatives
+    of the likelihood by effects, ``squares`` of residuals in standard errors and ``df``, the degrees of freedom left in
+    each. ``covariance``: of the scores of each group, groups x buckets x buckets. ``information``: of the effects of
+    buckets, on the average. ``coefficient``: of the last term.
     """
 
     effects: Array
@@ -268,7 +268,7 @@ def _sweep(columns: Array, weights: Array, slots: Array) -> Array:
 
 
 class Model(NamedTuple):
-    """What is known with some terms in the model.
+    """The fits with some terms in the model.
 
     ``fixed``: with free effects of buckets, ``mixed``: with random ones. ``dispersion``: of the fixed fit, without a
     lower limit, with its degrees of freedom ``df``, or ``df_of_groups`` for the variance of each group.
@@ -290,7 +290,7 @@ def model(table: GroupTable, slots: Array, terms: Terms, effects: Array) -> Mode
     squares, df = float(fixed.squares.sum()), float(fixed.df.sum())
     df_of_groups = np.full(len(table.n), df)
     if not table.has_known_variance and df > 0 and squares > 0:
-        # each group's variance is drawn towards that of all (empirical Bayes, as in Smyth 2004)
+        # each group's variance is shrunk towards that of all (empirical Bayes, as in Smyth 2004)
         own = fixed.df.sum(1)
         df_of_groups = PRIOR_DF_OF_GROUP + own
         variances = (PRIOR_DF_OF_GROUP * squares / df + fixed.squares.sum(1)) / df_of_groups
@@ -311,5 +311,5 @@ def model(table: GroupTable, slots: Array, terms: Terms, effects: Array) -> Mode
 
 
 def dispersion_of(table: GroupTable, dispersion: float) -> float:
-    """At least 1 where that is the dispersion of independent calls."""
+    """The dispersion, at least 1 if independent calls have 1."""
     return max(1.0, dispersion) if table.has_known_variance else dispersion

@@ -1,8 +1,8 @@
-"""Which groups moved unlike the others: over the whole window, since some time in it, or in one bucket only.
+"""Groups whose change differs from the others: over the whole window, since some time in it, or in one bucket.
 
-Each group and time is a term that the model of groups may lack. Terms are added one by one, the most significant first,
-and each is tested against what varies without it, so one bad day cannot hide itself. The last term that is significant
-counts, with all before it, so several groups cannot hide each other: Rosner (1983).
+Each group and time is a candidate term for the model of groups. Terms are added one by one, the most significant first,
+and each is tested against the variation without it, so that one bad day cannot hide itself. All terms up to the last
+significant one count, so that several groups cannot hide each other: Rosner (1983).
 """
 
 import math
@@ -29,42 +29,42 @@ from cekura_dashboards.values import Array, Flags, Places, np
 When = Literal["window", "since", "only"]
 WHENS: tuple[When, ...] = ("window", "since", "only")
 MAX_OUTLYING_GROUPS, STOP_P_VALUE = 4, 0.05
-"""At most so many outlying groups are tested for; one is significant at this level. Choices."""
+"""The maximum number of outlying groups, and the level for one. Choices."""
 PARTS_OF_ERROR = {True: (1.0, 0.4, 0.1), False: (0.6, 0.1, 0.05)}
-"""The share of the level for changes over the whole window, since a time, and in one bucket, each divided by the number
-of groups and times; by whether the variance is known. Choices. Measured: at most 5 % name a group where none moved; the
-least dispersion of rates and counts leaves them more."""
+"""The shares of the level for changes over the whole window, since a time, and in one bucket, each divided by the
+number of groups and times; by whether the variance is known. Choices. Measured: at most 5 % name a group if none
+changed; the minimum dispersion of rates and counts leaves them more."""
 MIN_CALLS_OF_PART = 5.0
-"""Of so few calls no rate is shown either."""
+"""The minimum calls for a rate to be shown."""
 PRIOR_DF = 3.0
 """The weight of the prior, a dispersion of 1, that of independent calls, in degrees of freedom. A choice."""
 DF_AT_LIMIT = 3.0
-"""A dispersion below 1 is raised to 1, so the error is known better than from its degrees of freedom. Measured: false
+"""A dispersion below 1 is raised to 1, so the error is known better than its degrees of freedom say. Measured: false
 verdicts stay within their shares for dispersions of 1 to 4."""
 HOPELESS = 0.5
-"""No further groups are looked for after a p-value above this, as they hardly hide behind each other. A choice."""
+"""The search ends after a p-value above this, because groups then hardly hide each other. A choice."""
 CONSTANT = 0.05
-"""Groups that know at most so much, beside one that varies, are constant. A choice."""
+"""Groups with at most this share of the information of a varying one count as constant. A choice."""
 MIN_REPEATS = 3
-"""So many buckets must fall on a weekday or hour that another has, for groups to get a level of each."""
+"""The minimum buckets on a repeated weekday or hour for groups to get a level for each."""
 REPEAT_SCORE = 2.0
-"""Groups have weekdays of their own where those of both sides agree by so many standard errors: chance 2 in 100."""
+"""Groups get their own weekday effects if both sides agree by this many standard errors: p = 0.02."""
 UNUSUAL_ERRORS, MEDIAN_OF_SQUARES, MIN_PART_LEFT = 4.0, 0.455, 0.1
-"""A day before the baseline so many errors from its group's level is left out: chance one in 16,000 days, a choice; the
-median of a squared normal value; and the least part of a day's variance that the model leaves."""
+"""A day before the baseline this many errors from its group's level is left out: one in 16,000 days by chance, a
+choice; the median of a squared normal value; and the minimum share of a day's variance that the model leaves."""
 MIN_PAIRS = 5
-"""Of neighbouring buckets, to estimate a correlation from. A choice."""
+"""The minimum pairs of neighbouring buckets to estimate a correlation from. A choice."""
 MAX_CORRELATION = 0.9
 MIN_SHARE_WITHIN = 0.5
-"""A part of the window is tested if at least so much is known of it from other groups at the same time. A choice."""
+"""A part of the window is tested if other groups at the same time give this share of its information. A choice."""
 SECOND_LOOK = math.log(0.5)
-"""Other kinds of change are fitted too where their p-value, before they are, is below one half. A choice."""
+"""Other kinds of change are fitted too if their p-value before fitting is below one half. A choice."""
 
 
 class GroupOutlier(NamedTuple):
     """A group whose change differs from that of the others. ``p_value``: corrected for all groups and times tested.
 
-    ``time``: the start of the bucket that ``when`` speaks of. ``score``: in standard errors, with its sign.
+    ``time``: the start of the bucket for ``when``. ``score``: in standard errors, signed.
     """
 
     group: str | None
@@ -84,21 +84,21 @@ def outlying_groups(
 ) -> list[GroupOutlier]:
     """The groups whose change differs from that of the others, the most significant first.
 
-    ``earlier``: days before both sides, from which more is known of a group's level in the baseline and of how its days
-    vary. The first group may not be significant. Empty where fewer than two groups have enough calls.
+    ``earlier``: days before both sides, which add information on a group's level in the baseline and the variation of
+    its days. The first group may be insignificant. Empty if fewer than two groups have enough calls.
     """
     table = group_table(current, baseline, additive=additive, ratio=ratio, earlier=earlier)
     if table is None:
         return []
     outliers = _beside_constants(table) or _add_terms(table)
-    if len(table.n) == 2 and table.tested == 2:  # noqa: PLR2004 - each moves unlike the other
+    if len(table.n) == 2 and table.tested == 2:  # noqa: PLR2004 - each differs from the other
         outliers = [_of_two(table, item) for item in outliers]
     last = max((place for place, item in enumerate(outliers) if item.p_value <= STOP_P_VALUE), default=0)
     return outliers[: last + 1]
 
 
 def _beside_constants(table: GroupTable) -> list[GroupOutlier]:
-    """The one group whose rate varies, beside others that are always 0 or 1: they have a difference, yet no odds."""
+    """The one group whose rate varies, compared with others that are always 0 or 1 and so have no odds."""
     if table.measure != "rate":
         return []
     n, hits = table.n.sum(1), (table.n * table.values).sum(1)
@@ -114,7 +114,7 @@ def _beside_constants(table: GroupTable) -> list[GroupOutlier]:
 
 
 def _of_two(table: GroupTable, outlier: GroupOutlier) -> GroupOutlier:
-    """The outlier as the one of two groups that changed more itself, in standard errors."""
+    """The outlier of two groups: the one that changed more, in standard errors."""
     used = table.current if outlier.when == "window" else table.times >= (outlier.time or 0.0)
     if outlier.when == "only":
         used &= table.times <= (outlier.time or 0.0)
@@ -128,7 +128,7 @@ def _of_two(table: GroupTable, outlier: GroupOutlier) -> GroupOutlier:
 
 
 def dispersion_of_calls(current: GroupedSample, baseline: GroupedSample) -> tuple[float, float]:
-    """Of numbers of calls about each group's own change, 1 at least, and its degrees of freedom."""
+    """The dispersion of numbers of calls about each group's own change, at least 1, and its degrees of freedom."""
     calls = [
         GroupedSample(
             {name: (n, n) for name, (n, _) in side.groups.items()},
@@ -145,11 +145,11 @@ def dispersion_of_calls(current: GroupedSample, baseline: GroupedSample) -> tupl
 
 
 class _Candidates(NamedTuple):
-    """The terms that are tried.
+    """The candidate terms.
 
-    ``columns``: buckets x candidates, 1 where the candidate lasts; of each the place of its kind in ``WHENS``, its
-    first bucket, and how many times its p-value is multiplied. ``weights``: of the buckets of each group, groups x
-    buckets, less than 1 before the baseline where the group's level was another.
+    ``columns``: buckets x candidates, 1 while the candidate lasts; for each candidate the index of its kind in
+    ``WHENS``, its first bucket, and the correction factor of its p-value. ``weights``: of the buckets of each group,
+    groups x buckets, below 1 before the baseline if the group's level was different.
     """
 
     columns: Array
@@ -166,7 +166,7 @@ def _candidates(table: GroupTable, own: Fit, earlier: Terms) -> _Candidates:
     days = np.flatnonzero(~table.earlier)
     columns = np.concatenate([table.current[:, None].astype(np.float64), since, np.eye(buckets)[:, days]], axis=1)
     sizes = [1, since.shape[1], days.size]
-    # of two groups one moves unlike the other as the other does unlike it: one test
+    # two groups differ equally from each other, so they are one test
     groups = [1 if len(table.n) == 2 else table.tested, table.tested, table.tested]  # noqa: PLR2004
     shares = PARTS_OF_ERROR[table.has_known_variance]
     corrections = [g * size / part for g, size, part in zip(groups, sizes, shares, strict=True)]
@@ -177,11 +177,11 @@ def _candidates(table: GroupTable, own: Fit, earlier: Terms) -> _Candidates:
 
 
 class _Scores(NamedTuple):
-    """Of each group and candidate: its score in standard errors, and what that rests on.
+    """For each group and candidate, the score in standard errors, and its parts.
 
-    ``usable``: whether it can be tested; ``variance``: of the score; ``within``: the share of it that other groups tell
-    in the same buckets; ``weights``: its information; ``inflation``, of each candidate: by what the variance grows as
-    buckets are alike. The others are groups x candidates.
+    ``usable``: whether it can be tested; ``variance``: of the score; ``within``: the share of it from other groups in
+    the same buckets; ``weights``: its information; ``inflation``, of each candidate: the factor on the variance from
+    autocorrelated buckets. The others are groups x candidates.
     """
 
     scores: Array
@@ -221,9 +221,9 @@ def _add_terms(table: GroupTable) -> list[GroupOutlier]:
 
 
 def _own_changes(table: GroupTable) -> tuple[Fit, Array, Terms]:
-    """The model with a change of each group, without which its buckets look alike.
+    """The model with a change in each group, which would otherwise look like autocorrelation.
 
-    The slots that groups have levels of; and the terms of the days before the baseline.
+    Also the slots with levels for each group, and the terms for the days before the baseline.
     """
     groups, buckets = table.n.shape
     slots, precision, parts = np.ones((buckets, 1)), np.ones((groups, 1)), [table.current, table.earlier]
@@ -244,17 +244,17 @@ def _own_changes(table: GroupTable) -> tuple[Fit, Array, Terms]:
 
 
 def _by_group(part: Flags, groups: int) -> Array:
-    """A term for each group but the first, of these buckets."""
+    """A term over these buckets for each group except the first."""
     columns = np.zeros((groups - 1, groups, len(part)))
     columns[np.arange(groups - 1), np.arange(1, groups)] = part
     return columns
 
 
 def _unusual_days(own: Fit, table: GroupTable) -> Terms:
-    """Single days of a group before the baseline that are far from its level, each as a term.
+    """A term for each day of a group before the baseline that is far from its level.
 
-    So an outage of last month does not count as the usual variance of rates and numbers of calls; the variance of all
-    else is not known well enough to tell.
+    So an outage last month does not inflate the variance of rates and numbers of calls; other variances are not known
+    well enough to identify such days.
     """
     squares = own.squares / np.maximum(own.df, TINY)
     has_calls = own.df > MIN_PART_LEFT
@@ -268,10 +268,10 @@ def _unusual_days(own: Fit, table: GroupTable) -> Terms:
 
 
 def _earlier_levels(own: Fit, table: GroupTable) -> Terms:
-    """The groups whose level was another in the days before the baseline than in it, each with a random effect.
+    """A random effect for each group whose level in the days before the baseline differs from that in it.
 
-    Its variance is half the square of the difference, less the error of that: measured, a group that changed before the
-    baseline is named in at most 5 %, and of what the earlier days add to the power nine tenths are left.
+    Its variance is half the square of the difference minus its error. Measured: a group that changed before the
+    baseline is named in at most 5 %, and nine tenths of the power gained from the earlier days remain.
     """
     scores, variances = own.scores @ table.earlier, (own.covariance @ table.earlier) @ table.earlier
     dispersion = dispersion_of(table, float(own.squares.sum()) / max(float(own.df.sum()), 1.0))
@@ -287,16 +287,17 @@ def _residuals(own: Fit) -> Array:
 
 
 def _repeats(own: Fit, table: GroupTable) -> float:
-    """How far residuals of the same group and slot agree on both sides, in errors that one cell cannot outweigh."""
+    """How well residuals of the same group and slot agree on both sides, in errors that no single cell dominates."""
     residuals, now = _residuals(own), table.current
     products = (residuals[:, now] @ table.slots[now]) * (residuals[:, ~now] @ table.slots[~now])
     return float(products.sum()) / max(float(np.sqrt((products**2).sum())), TINY)
 
 
 def _correlation(own: Fit, table: GroupTable) -> float:
-    """Of neighbouring buckets of a group, from 0 on; of rates and counts at most what calls vary beyond chance.
+    """The correlation of a group's neighbouring buckets, at least 0; for rates and counts at most their overdispersion.
 
-    A quarter of a standard error is taken off, as it is cut at 0. Measured: days alike by 0.3 and 0.6 stay within 5 %.
+    A quarter of a standard error is subtracted, because it is cut at 0. Measured: correlations of 0.3 and 0.6 stay
+    within 5 %.
     """
     residuals, has_calls = _residuals(own), own.weights > TINY
     near = table.current[1:] == table.current[:-1]
@@ -338,7 +339,7 @@ def _scores(
 
 
 def _skewness(table: GroupTable, mixed: Fit, columns: Array, variance: Array) -> Array:
-    """Of the scores of rates and counts."""
+    """The skewness of the scores of rates and counts."""
     shares = (mixed.covariance @ columns) / np.maximum(mixed.weights, TINY)[:, :, None]
     rates = table.expected(mixed.effects)[0] if table.measure == "rate" else np.zeros(mixed.weights.shape)
     third = np.einsum("gtk,gt->gk", shares**3, mixed.weights * (1 - 2 * rates))
@@ -347,7 +348,7 @@ def _skewness(table: GroupTable, mixed: Fit, columns: Array, variance: Array) ->
 
 def _without_skewness(scores: Array, skewness: Array) -> Array:
     """Normal scores. Source: Wilson and Hilferty (1931), for the gamma distribution."""
-    skew = np.where(np.abs(skewness) < 1e-4, 1.0, skewness)  # noqa: PLR2004 - as good as none
+    skew = np.where(np.abs(skewness) < 1e-4, 1.0, skewness)  # noqa: PLR2004 - practically none
     normal = 6 / skew * (np.cbrt(np.maximum(skew / 2 * scores + 1, 1e-3)) - 1) + skew / 6
     return np.asarray(np.where(skew == skewness, normal, scores), np.float64)
 
@@ -355,7 +356,7 @@ def _without_skewness(scores: Array, skewness: Array) -> Array:
 def _most_significant(
     table: GroupTable, before: Model, candidates: _Candidates, tests: _Scores
 ) -> list[tuple[int, int]]:
-    """The best group and candidate of each kind, the most significant first, as far as they are worth fitting."""
+    """The best group and candidate of each kind that are worth fitting, the most significant first."""
     left = np.full(tests.scores.shape, before.dispersion)
     df = np.maximum(before.df_of_groups, 1.0)[:, None]
     if table.has_known_variance:
@@ -373,7 +374,7 @@ def _most_significant(
 
 
 def _log_tail(values: Array, df: Array) -> Array:
-    """The logarithm of twice the tail of Student's t, close enough to rank by.
+    """The logarithm of twice the tail of Student's t, accurate enough for ranking.
 
     Source: Wallace (1959), with the bound of Birnbaum (1942) for the normal tail.
     """
@@ -386,7 +387,7 @@ def _outlier(
     table: GroupTable, before: Model, after: Model, candidates: _Candidates, tests: _Scores, term: tuple[int, int],
     chosen: Sequence[int],
 ) -> GroupOutlier:  # fmt: skip
-    """The test of a term, in a model with it."""
+    """The outlier of a term, tested in a model that contains it."""
     group, place = term
     when = WHENS[int(candidates.kinds[place])]
     kept = float(tests.variance[term] / tests.weights[term])
@@ -398,7 +399,7 @@ def _outlier(
         if when != "window":
             score = _exact_score(table, after.mixed, group, candidates.columns[:, place] > 0) * math.sqrt(kept)
         if table.measure == "rate":
-            # groups of unlike rates that all lose ten points move unlike in odds: one stands out if it does in both
+            # groups with different rates that all lose ten points differ in odds: one must stand out in both
             points = _score_in_points(table, group, candidates.columns[:, place] > 0, chosen, candidates.weights)
             score = min(score, points)
         score /= math.sqrt(dispersion_of(table, dispersion))
@@ -406,7 +407,7 @@ def _outlier(
         # degrees of freedom of a sum of two estimates: Satterthwaite (1946)
         df = 1 / ((1 - between) ** 2 / df + between**2 / max(after.df_between, 1.0))
     else:
-        # a single long call makes a bad day: parts of the window are tested against what varies with them
+        # a single long call makes a bad day: parts of the window are tested against the variation that includes them
         against = after if when == "window" else before
         weight = float(after.mixed.weights[group] @ candidates.columns[:, place])
         df = float(against.df_of_groups[group])
@@ -418,7 +419,7 @@ def _outlier(
 
 
 def _exact_score(table: GroupTable, after: Fit, group: int, used: Flags) -> float:
-    """The exact tail of a part's hits or calls, as a normal score, given what is expected without the term."""
+    """The exact tail of a part's hits or calls as a normal score, given the expectation without the term."""
     effects = np.where(used, after.effects - after.coefficient, after.effects)
     expected = table.expected(np.clip(effects, -9.0, 60.0) if table.measure == "count" else np.clip(effects, -9.0, 9.0))
     n, values, means = table.n[group, used], table.values[group, used], expected[0][group, used]
@@ -429,9 +430,9 @@ def _exact_score(table: GroupTable, after: Fit, group: int, used: Flags) -> floa
 
 
 def _score_in_points(table: GroupTable, group: int, used: Flags, chosen: Sequence[int], weights: Array) -> float:
-    """How far the difference of a group's rates in and out of a part is from that of the others, without its sign.
+    """The absolute difference, in standard errors, of a group's change of rate in a part from that of the others.
 
-    The group's variance is that of rates which differ as those of the others do: Farrington and Manning (1990).
+    The group's variance is that of rates with the same difference as the others: Farrington and Manning (1990).
     ``weights``: of the buckets of each group, groups x buckets.
     """
     n, hits = table.n * weights, table.n * weights * table.values

@@ -1,8 +1,8 @@
-"""What stands out in a series: outliers, parts of days, outages.
+"""Outliers, unusual parts of days, and outages.
 
-Outliers are values too far from the others to be of their distribution, and runs of such neighbours. A part of a day
-differs from the rest of it, by a shift that the day's own level absorbs: given the calls of a day, those of some of its
-hours are binomial, whatever the level of the day. An outage is a stretch without a call where many are expected.
+Outliers are values too far from the others for the same distribution, and runs of such neighbours. A part of a day is
+compared with the rest of that day: given the calls of a day, the calls in some of its hours are binomial, whatever the
+level of the day. An outage is a stretch without calls where many are expected.
 """
 
 import math
@@ -19,41 +19,41 @@ from cekura_dashboards.stats.timeline import DAY, HOUR, UTC_CLOCK, Clock, Span, 
 from cekura_dashboards.values import Array, Flags, Places, np
 
 CLEAR_LEVEL, POSSIBLE_LEVEL = 0.995, 0.99
-"""The chance that a window without outliers gives no finding: 1 - the error rate over all its buckets.
+"""The probability that a window without outliers has no finding: 1 - the error rate over all its buckets.
 
-Hours and days are both tested, so each gets half of 1 % for ``clear`` and less than half of 5 % for ``possible``. How
-the rest is divided is a choice.
+Hours and days are both tested, so each gets half of 1 % for ``clear`` and less than half of 5 % for ``possible``. The
+division of the rest is a choice.
 """
 CLEAR_LEVEL_OF_HOURS, POSSIBLE_LEVEL_OF_HOURS = 0.98, 0.92
-"""Of hours of counts and rates, as discrete values do not use up their error rate.
+"""The level for hours of counts and rates, because discrete values do not use up their error rate.
 
 Measured: false ``clear`` at most 1.3 % of months with 0.985, and an hour at a third of 40 calls clear in 75 %.
 """
 LEVELS, LEVELS_OF_HOURS = (CLEAR_LEVEL, POSSIBLE_LEVEL), (CLEAR_LEVEL_OF_HOURS, POSSIBLE_LEVEL_OF_HOURS)
 LEVELS_OF_PARTS = 0.985, 0.96
-"""Of parts of days. Measured: with these at most 1 % of months of counts hold a false one, as hours are winsorised."""
+"""The levels for parts of days. Measured: with winsorised hours, at most 1 % of months of counts have a false one."""
 RECENT, RECENT_SHARE = 7 * DAY, 0.85
-"""The last week gets six sevenths of the error rate of a month, as most questions are about it. A choice.
+"""The last week gets six sevenths of the error rate of a month, because most questions are about it. A choice.
 
 Source: a weighted Bonferroni correction, as in Genovese, Roeder and Wasserman (2006), Biometrika 93.
 """
 MAX_OUTLIER_SHARE, MIN_OUTLIERS = 10, 3
 """Up to a tenth of the buckets can be outliers, and up to three of fewer than 30. Choices."""
 TAIL_SHARE, MIN_VALUES_FOR_TAIL = 20, 100
-"""The tail is the most extreme of so many values; estimated from at least so many values, so from five. Choices."""
+"""The tail is the most extreme twentieth, estimated from 100 values on, so from at least five. Choices."""
 TAIL_MARGIN, TAIL_MARGIN_OF_EXTREMES = 1.15, 1.2
-"""Factors on the estimated length of a tail, as it is estimated from few values. Choices."""
+"""Safety factors on the length of a tail, which is estimated from few values. Choices."""
 EULER_MASCHERONI = 0.5772
 NORMAL_TAIL = 0.65
-"""That of normal values is 0.46 standard deviations long, and hardly ever looks longer than this."""
+"""The tail of normal values is 0.46 standard deviations long, and estimates hardly ever exceed this."""
 RELATIVE_TOLERANCE = 1e-9
-"""Of the mean square: a smaller variance is rounding error."""
+"""A variance below this share of the mean square is rounding error."""
 
 
 class OutlierRun(NamedTuple):
-    """The half-open stretch of neighbouring outliers in one direction.
+    """A half-open run of neighbouring outliers in one direction.
 
-    ``p_value``: of the largest score among all that were tested, if none is an outlier.
+    ``p_value``: of the largest tested score, if there are no outliers.
     """
 
     start: int
@@ -74,16 +74,15 @@ def find_outlier_runs(
     lowest: Array | None = None,
     recent: Flags | None = None,
 ) -> list[OutlierRun]:
-    """The runs among those that are ``tested``, the largest first.
+    """The runs among the ``tested`` values, the largest first.
 
-    ``scores``: residuals in standard deviations. ``levels``: for both verdicts, the chance of none where there are no
-    outliers. ``exact``: their distribution is known to be normal, with no other spread; else their own spread and tails
-    count, of which ``used_df`` degrees of freedom are spent already. ``extreme``: they are highest or lowest values
-    themselves, or near those, whose tails are longer. ``lowest``: minus the log probability of the lowest
-    value that each can have; None where that is not bounded.
+    ``scores``: residuals in standard deviations. ``levels``: for both verdicts, the probability of no finding without
+    outliers. ``exact``: the scores are standard normal; otherwise their own spread and tails count, of which
+    ``used_df`` degrees of freedom are spent already. ``extreme``: the values are maxima or minima, or near those, and
+    have longer tails. ``lowest``: minus the log probability of the lowest possible value of each; None if unbounded.
 
-    ``recent``: the last of them; None: all. ``possible`` is corrected for those that are tested, ``clear`` for the
-    recent or for the earlier ones, so that an outlier is as clear in a short window as in a long one.
+    ``recent``: the last ones; None: all. ``possible`` is corrected for the tested values, ``clear`` for the recent or
+    the earlier ones, so that an outlier is as clear in a short window as in a long one.
 
     >>> few = np.array([0.1, -1.0, 0.5, 0.2, 9.0, 8.0, -0.3, 0.9, -0.6, 0.4, -0.2, 0.3])
     >>> [run[:2] for run in find_outlier_runs(few, few < 10)], find_outlier_runs(few[6:], few[6:] < 10)
@@ -117,18 +116,18 @@ def find_outlier_runs(
 
 
 class _Family(NamedTuple):
-    """Values that are tested together, with their share of the error rate."""
+    """Values tested together, with their share of the error rate."""
 
     flags: Flags
     share: float
 
     @property
     def tests(self) -> float:
-        """As how many tests each of them counts."""
+        """The number of tests that each value counts as."""
         return max(1, int(self.flags.sum())) / self.share
 
     def probability(self, level: float) -> float:
-        """The quantile at which each is tested, two-sided, for this chance of none among all families."""
+        """The two-sided quantile for testing each, for this probability of no finding in all families."""
         return 1 - (1 - level) / 2 / self.tests
 
     def exact_outliers(self, scores: Array, level: float, lowest: Array | None) -> Flags:
@@ -139,9 +138,9 @@ class _Family(NamedTuple):
 
 
 def _lower_bound(surprises: Array | None, count: int, share: float) -> float:
-    """How far below its expected value one of ``count`` must be. Those that cannot be so low do not count as tests.
+    """The lower bound for one of ``count`` values. Values that cannot be so low do not count as tests.
 
-    ``surprises``: of each the most that there can be, as minus a log probability; None where that is not bounded.
+    ``surprises``: minus the log probability of the lowest possible value of each; None if unbounded.
 
     Source: Tarone (1990), Biometrics 46.
     """
@@ -157,16 +156,16 @@ def _lower_bound(surprises: Array | None, count: int, share: float) -> float:
 
 
 def outliers(values: Array, probability: float, used_df: int = 1) -> Flags:
-    """Which values are outliers of one normal distribution.
+    """Flags for the outliers of one normal distribution.
 
-    ``probability``: the quantile that one of them is tested at. ``used_df``: degrees of freedom that are spent.
+    ``probability``: the quantile for testing one value. ``used_df``: degrees of freedom already spent.
 
     Source: the generalised extreme Studentised deviate, Rosner (1983), Technometrics 25.
 
     >>> np.flatnonzero(outliers(np.array([1.0, 2, 1, 2, 1, 2, 1, 2, 1, 9]), two_sided(0.99, 10))).tolist()
     [9]
     """
-    # Remove the most extreme value again and again; the outliers are all up to the last one beyond its bound (lambda).
+    # Remove the most extreme value repeatedly; all up to the last one beyond its bound (lambda) are outliers.
     order = np.argsort(values, kind="stable").tolist()
     whole, sum_of_squares = float(values.sum()), float(values @ values)
     low, high, candidates, count_outlying = 0, len(order), list[int](), 0
@@ -189,7 +188,7 @@ def outliers(values: Array, probability: float, used_df: int = 1) -> Flags:
         ):
             count_outlying = len(candidates)
         elif len(candidates) - count_outlying > MIN_OUTLIERS + count_outlying:
-            break  # a later one hardly exceeds its bound any more, and every step takes time
+            break  # later ones hardly ever exceed their bounds, and every step takes time
         value = float(values[at])
         whole, sum_of_squares = whole - value, sum_of_squares - value**2
     flags = np.zeros(len(values), np.bool_)
@@ -198,9 +197,9 @@ def outliers(values: Array, probability: float, used_df: int = 1) -> Flags:
 
 
 def _tail_bound(scores: Array, sign: int, tests: float, *, extreme: bool) -> float:
-    """The bound on one side, corrected for so many tests, if the tail on that side is exponential.
+    """The bound on one side for an exponential tail, corrected for this many tests.
 
-    The tail of many values is estimated; fewer are taken for maxima of many, with a Gumbel distribution.
+    With many values the tail is estimated; few are treated as maxima with a Gumbel distribution.
 
     Source: exceedances over a high threshold, Pickands (1975), Annals of Statistics 3, with a shape of 0; and Gumbel
     (1958).
@@ -219,7 +218,7 @@ def _tail_bound(scores: Array, sign: int, tests: float, *, extreme: bool) -> flo
 
 
 def _p_value(scores: Array, run: OutlierRun, tests: int, used_df: int, *, extreme: bool) -> float:
-    """By the spread of the others, and by the tail on its side where that gives a larger one."""
+    """The p-value by the spread of the other values, or by the tail on its side if that gives a larger one."""
     others = np.delete(scores, slice(run.start, run.end))
     df = max(1.0, len(others) - used_df)
     spread = math.sqrt(float(others @ others) / df)
@@ -243,16 +242,16 @@ def _runs(scores: Array, places: Flags, clear_places: Flags) -> list[OutlierRun]
 
 
 PART_LENGTHS = (3, 4, 6, 8, 12)
-"""Hours of a part that are tried. A choice: at most half a day, so that the rest says what is usual."""
+"""The lengths of parts in hours. A choice: at most half a day, so that the rest shows what is usual."""
 MIN_CALLS_OF_PART = 20.0
-"""The least expected calls in a part and in the rest of its day, as the normal distribution is used. A choice."""
+"""The minimum expected calls in a part and in the rest of its day, for the normal approximation. A choice."""
 WINSOR_LIMIT = 2.5
-"""Hours further from their expected value, in standard deviations, count as this far: one is no part of a day."""
+"""Hours are winsorised at this many standard deviations, so that a single one does not make a part of a day."""
 HOURS_OF_DAY = 24
 
 
 class PartDay(NamedTuple):
-    """A half-open stretch of hours, its score, and the calls an hour expected by the rest of its day."""
+    """A half-open run of hours, its score, and the calls per hour expected from the rest of its day."""
 
     start: int
     end: int
@@ -265,10 +264,10 @@ class PartDay(NamedTuple):
 def find_part_days(
     fit: SeasonalFit, window: Span, clock: Clock, levels: tuple[float, float], steps: Sequence[float]
 ) -> list[PartDay]:
-    """The parts of days that differ, the surest of each day.
+    """The unusual parts of days, the most significant of each day.
 
-    ``fit``: of hourly counts. ``levels``: for both verdicts, the chance of none where nothing differs. ``steps``: when
-    the level changed; on such a day and the next to it a part that differs is the change itself.
+    ``fit``: of hourly counts. ``levels``: for both verdicts, the probability of no finding if nothing differs.
+    ``steps``: when the level changed; on those days and their neighbours, an unusual part is the change itself.
     """
     series = fit.series
     places = calendar(series.times + series.step / 2, clock)
@@ -306,7 +305,7 @@ def find_part_days(
 
 
 def _scores(counts: Array, usual: Array, excess: float, length: int) -> Array:
-    """The score of each part of so many hours, by day and first hour, in standard deviations; 0 where too few calls."""
+    """The score of each part of this length, by day and first hour, in standard deviations; 0 with too few calls."""
     parts, expected = _sums(counts, length), _sums(usual, length)
     totals = counts.sum(axis=1, keepdims=True)
     share = expected / usual.sum(axis=1, keepdims=True)
@@ -338,25 +337,25 @@ def _is_weekly(scores: Array, days: Places, row: int) -> bool:
 
 
 MAX_GAPS = 3
-"""Listed; the rest is counted. A choice."""
+"""Maximum listed; the rest is counted. A choice."""
 MIN_HOURS = 48
-"""The least hourly values tested at all. A choice: each hour of the day occurs twice."""
+"""The minimum hourly values for a test. A choice: each hour of the day occurs twice."""
 MIN_SURPRISE = 15.0
-"""Minus the log probability of an outage without a cause, at least: exp(-15) is 1 in 3 million. A choice."""
+"""The minimum of minus the log probability of an outage by chance: exp(-15) is 1 in 3 million. A choice."""
 NIGHT_CALLS = 1.0
-"""Buckets with fewer expected calls are night, and trimmed from an outage. A choice."""
+"""Buckets with fewer expected calls count as night and are trimmed from an outage. A choice."""
 WEEKLY_SHARE = 4
-"""In the same hours of other weeks at least a fourth of the expected calls must have come. A choice."""
+"""The minimum share of the expected calls in the same hours of other weeks. A choice."""
 
 
 LAG = 900.0
-"""Seconds before now in which no calls are expected yet, as a call is listed once it has ended. A choice."""
+"""Seconds before now in which no calls are expected yet, because calls are listed when they end. A choice."""
 
 
 class Outage(NamedTuple):
-    """The half-open stretch of time without a call, and the calls expected in it.
+    """A half-open interval without calls, and the calls expected in it.
 
-    ``p_value``: of one anywhere in the series. ``goes_on``: it reaches the end of the data.
+    ``p_value``: of an outage anywhere in the series. ``goes_on``: it reaches the end of the data.
     """
 
     start: float
@@ -367,7 +366,7 @@ class Outage(NamedTuple):
 
 
 class LastBucket(NamedTuple):
-    """The bucket that the end of the data cuts: its start, that end, and the calls in it so far."""
+    """The incomplete last bucket: its start, the end of the data, and the calls in it so far."""
 
     start: float
     end: float
@@ -377,9 +376,9 @@ class LastBucket(NamedTuple):
 def find_outages(
     fit: SeasonalFit, window: Span, last_bucket: LastBucket | None = None, clock: Clock = UTC_CLOCK
 ) -> list[Outage]:
-    """The gaps in counts that reach into the window, in order of time. Before the first call there is none.
+    """The outages in counts that overlap the window, in order of time; none before the first call.
 
-    ``last_bucket``: the calls in it decide whether a gap at the end goes on. Of hours it is part of the gap.
+    ``last_bucket``: its calls decide whether an outage at the end is ongoing. Hourly, it is part of the outage.
     """
     series, expected, outages = fit.series, fit.levels.level(fit.hours), list[Outage]()
     times, values, data_end = series.times, series.values, float(series.times[-1]) + series.step
@@ -399,7 +398,7 @@ def find_outages(
 
 
 def _expected_so_far(fit: SeasonalFit, expected: Array, last_bucket: LastBucket, clock: Clock) -> float:
-    """The expected calls in the part of an hour; 0 for days, as their hours are not known."""
+    """The expected calls in the part of an hour; 0 for days, whose hours are unknown."""
     step = fit.series.step
     if step >= DAY:
         return 0.0
@@ -410,7 +409,7 @@ def _expected_so_far(fit: SeasonalFit, expected: Array, last_bucket: LastBucket,
 
 
 def _stretches(flags: Flags) -> list[tuple[int, int]]:
-    """The half-open stretches of neighbours that are set."""
+    """The half-open runs of set flags."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]))).tolist()
     return [*zip(edges[::2], edges[1::2], strict=True)]
 
@@ -421,7 +420,7 @@ def surprises(expected: Array, excess: float) -> Array:
 
 
 def _is_empty_weekly(fit: SeasonalFit, gap: Array, expected: float) -> bool:
-    """Whether hardly a call comes at this time of other weeks either, such as on Sundays. ``gap``: the times."""
+    """Whether this time of other weeks is almost empty too, such as on Sundays. ``gap``: the times."""
     times, weeks = fit.series.times, np.array([-3, -2, -1, 1, 2, 3]) * 7 * DAY
     wanted = np.add.outer(gap, weeks).ravel()
     places = np.minimum(np.searchsorted(times, wanted), len(times) - 1)
@@ -430,7 +429,7 @@ def _is_empty_weekly(fit: SeasonalFit, gap: Array, expected: float) -> bool:
 
 
 def _trim(expected: Array, start: int, end: int) -> tuple[int, int]:
-    """Without the buckets at both ends in which hardly a call is expected: they are night."""
+    """The buckets without those at both ends in which hardly any calls are expected, which count as night."""
     while start < end - 1 and expected[start] < NIGHT_CALLS:
         start += 1
     while end > start + 1 and expected[end - 1] < NIGHT_CALLS:
@@ -439,7 +438,7 @@ def _trim(expected: Array, start: int, end: int) -> tuple[int, int]:
 
 
 def detect_outages(calls: TimeSeries, window: Span, clock: Clock, last_bucket: LastBucket | None) -> list[Gap]:
-    """The outages in hourly counts that reach into the window; none in numbers below zero, which count nothing."""
+    """The outages in hourly counts that overlap the window; none for negative numbers, which are not counts."""
     empty = (calls.values <= 0) & (calls.times + calls.step > window.start)
     if len(calls) < MIN_HOURS or bool((calls.values < 0).any()):
         return []
@@ -450,13 +449,13 @@ def detect_outages(calls: TimeSeries, window: Span, clock: Clock, last_bucket: L
 
 
 def is_one_event(first: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
-    """Whether two outages, from their start to their end, overlap by more than half of the longer one."""
+    """Whether two outages, given as start and end, overlap by more than half of the longer one."""
     (start, end), (since, until) = first, other
     return min(end, until) - max(start, since) > max(end - start, until - since) / 2
 
 
 def gaps_of(empty: Sequence[Outage], zone: str, step: float) -> list[Gap]:
-    """The gap that goes on, and the largest ones."""
+    """The ongoing outage and the largest ones, as findings."""
     largest = sorted(empty, key=lambda gap: (not gap.goes_on, -gap.expected))
     gaps = [
         Gap(

@@ -1,4 +1,4 @@
-"""The days before a comparison: how much one day differs from the next, and how alike neighbouring days are."""
+"""The days before a comparison: the day-to-day variation and its autocorrelation."""
 
 import math
 from collections.abc import Sequence
@@ -23,43 +23,44 @@ from cekura_dashboards.values import Array, Places, np, replace
 
 HALF_A_DAY = DAY / 2
 MIN_REFERENCE_DAYS = 14
-"""With fewer days no autocorrelation is estimated: two weeks hold every weekday twice. A choice.
+"""The minimum days to estimate an autocorrelation: two weeks contain every weekday twice. A choice.
 
-Measured: of fortnights whose days are alike by 0.6, 4 to 5 % are called ``clear`` where nothing changed.
+Measured: of fortnights with an autocorrelation of 0.6, 4 to 5 % are called ``clear`` without a change.
 """
 MIN_DAYS_FOR_WEEKDAYS = 20
-"""From this many days on, just under three weeks, each weekday may have a level of its own. A choice."""
+"""From this many days on, just under three weeks, each weekday may have its own level. A choice."""
 MIN_VARIANCE_RATIO = 3.0
-"""The least F ratio of weekdays, explained over residual variance, for levels of their own.
+"""The minimum F ratio, explained over residual variance, for weekdays to have their own levels.
 
-A choice, p = 0.04 of seven weekdays in four weeks: of weeks that are alike by 0.6, 8 % had such levels with 2.
+A choice, p = 0.04 for seven weekdays in four weeks: with 2, 8 % of weeks with an autocorrelation of 0.6 had such
+levels.
 """
 REMOVED_P_VALUE = 1e-4
-"""Of steps and trends that are no autocorrelation. A choice: one taken for that wrongly makes intervals too narrow."""
+"""The level for steps and trends to remove before the autocorrelation. A choice: false ones narrow intervals."""
 ValueKind = Literal["means", "counts", "percentiles"]
-"""``means``: of calls, and more precise with more of them. ``counts``: their sampling variance is their mean.
+"""``means``: of calls, more precise with more calls. ``counts``: with their mean as sampling variance.
 
 ``percentiles``: their precision grows with their calls as far as the days show it.
 """
 PRIOR_AUTOCORRELATION: dict[ValueKind, float] = {"means": 0.25, "counts": 0.5, "percentiles": 0.25}
-"""The autocorrelation that is assumed, as four weeks measure it with a standard error of 0.2. Choices.
+"""The prior autocorrelation, needed because four weeks measure it with a standard error of 0.2. Choices.
 
-Measured on fortnights: with a least of 0.1 instead, which only adds to estimates that are too high by chance, 2 of 100
-true changes of means are ``clear`` no more; moved half way to 0, 7 % of days alike by 0.6 are ``clear`` wrongly.
+Measured on fortnights: with a minimum of 0.1 instead, which only adds to estimates that are too high by chance, 2 of
+100 true changes of means are no longer ``clear``; halfway to 0, 7 % of days with 0.6 are falsely ``clear``.
 """
 PRIOR_DAYS, MAX_AUTOCORRELATION = 8.0, 0.8
-"""The weight of the prior, in days, and the most that is believed. Choices, measured by ``benchmarks.verdicts``."""
+"""The weight of the prior, in days, and the maximum estimate. Choices, measured by ``benchmarks.verdicts``."""
 Strata = Literal["weekdays", "weekends", "none"]
-"""Which effects both sides of a comparison share, so that they are no part of its error."""
+"""The effects that both sides of a comparison share, so that they do not add to its error."""
 
 
 class DailyVariation(Struct, frozen=True, eq=False):
-    """The residuals of days and their lag-1 autocorrelation; without days they count as independent.
+    """The residuals of days and their lag-1 autocorrelation; without days, they count as independent.
 
-    ``residuals``: the difference of each day from its expected value, in one variance: of a mean times the root of its
-    calls, of a count in Poisson standard deviations, of a percentile times the root of its precision. ``parameters``:
-    the degrees of freedom of the model that was subtracted. ``power``: the precision of a day grows with this power of
-    its calls.
+    ``residuals``: the difference of each day from its expected value, scaled to one variance: a mean times the root of
+    its calls, a count in Poisson standard deviations, a percentile times the root of its precision. ``parameters``: the
+    degrees of freedom of the model that was subtracted. ``power``: the precision of a day grows with this power of its
+    calls.
     """
 
     correlation: float = 0.0
@@ -76,9 +77,9 @@ class DailyVariation(Struct, frozen=True, eq=False):
         return float(self.residuals @ self.residuals)
 
     def beyond(self, sampling: float) -> "DailyVariation":
-        """With no more autocorrelation than the part of the variance that is not that of independent calls allows.
+        """With the autocorrelation limited to the share of the variance beyond that of independent calls.
 
-        ``sampling``: the variance that the calls alone would give the residuals. That of days is known to within two
+        ``sampling``: the variance of the residuals due to the calls alone. The variance of days is known to within two
         standard errors.
         """
         df = max(1, self.degrees_of_freedom)
@@ -89,7 +90,7 @@ class DailyVariation(Struct, frozen=True, eq=False):
     def variance_factor(self, days: float) -> float:
         """The factor by which autocorrelation inflates the variance of a mean of so many consecutive days.
 
-        The second factor corrects the variance itself, which is too small about the mean of autocorrelated days.
+        A second factor corrects the variance itself, which is too small about the mean of autocorrelated days.
 
         >>> round(DailyVariation(0.6, np.zeros(22)).variance_factor(7), 2)
         3.39
@@ -104,7 +105,7 @@ class DailyVariation(Struct, frozen=True, eq=False):
 
     @property
     def effective_df(self) -> float:
-        """The degrees of freedom of the variance, of which autocorrelated days tell less.
+        """The degrees of freedom of the variance, fewer for autocorrelated days.
 
         Source: Bayley and Hammersley (1946), Supplement to the Journal of the Royal Statistical Society 8.
 
@@ -121,7 +122,7 @@ def _factor_of_mean(days: int, correlation: float) -> float:
 
 
 def reference_days(earlier: Sequence[SampleBucket], *, empty: bool = True) -> list[SampleBucket]:
-    """The days before; none where they are too few. ``empty``: whether days without calls count."""
+    """The days before; empty if they are too few. ``empty``: whether days without calls count."""
     days = [cell for cell in earlier if empty or cell.n != 0]
     return days if len(days) >= MIN_REFERENCE_DAYS else []
 
@@ -129,9 +130,9 @@ def reference_days(earlier: Sequence[SampleBucket], *, empty: bool = True) -> li
 def estimate_variation(
     days: Sequence[SampleBucket], clock: Clock, values: ValueKind, strata: Strata = "weekdays", *, changed: int = 0
 ) -> DailyVariation:
-    """``strata``: the effects that are no variation: those of weekdays, if there are any, of weekends, or none.
+    """``strata``: the effects to exclude from the variation: of weekdays, if there are any, of weekends, or none.
 
-    ``changed``: how many last days have a level of their own, as they are those compared.
+    ``changed``: how many last days have their own level, because they are the compared ones.
     """
     if not days:
         return DailyVariation()
@@ -149,10 +150,9 @@ def estimate_variation(
 
 
 def _autocorrelation(residuals: Array, levels: int, values: ValueKind) -> float:
-    """The mean of the estimate and the prior by their days.
+    """The mean of the estimate and the prior, weighted by days.
 
-    The estimate is corrected for the bias of residuals about so many levels, each as of Marriott and Pope (1954),
-    Biometrika 41.
+    The estimate is corrected for the bias of residuals about fitted levels: Marriott and Pope (1954), Biometrika 41.
     """
     days, estimate = len(residuals), lag1_autocorrelation(residuals)
     estimate += levels * (1 + 4 * estimate) / days
@@ -161,7 +161,7 @@ def _autocorrelation(residuals: Array, levels: int, values: ValueKind) -> float:
 
 
 def expected_counts(days: Sequence[SampleBucket], clock: Clock) -> dict[float, float]:
-    """The usual count of each day by its kind: the median of all of that kind, so that an outage does not set it."""
+    """The usual count of each day: the median of its kind, which an outage does not affect."""
     if not days:
         return {}
     month = _Month(days, clock, "counts")
@@ -171,10 +171,10 @@ def expected_counts(days: Sequence[SampleBucket], clock: Clock) -> dict[float, f
 
 
 class _Month:
-    """Consecutive days with the arithmetic of their values. Levels add to a mean, and multiply a count by 1 + level.
+    """Consecutive days and the arithmetic of their values. Levels add to a mean, and multiply a count by 1 + level.
 
-    Arrays have a value per day. ``weekend``: 1 for a weekend, else 0; ``kinds``: the days that share an effect: those
-    of a weekend, or each weekday where weekdays explain enough.
+    Arrays have a value per day. ``weekend``: 1 for a weekend, else 0; ``kinds``: the key of the days that share an
+    effect: weekends, or each weekday if weekdays explain enough.
     """
 
     def __init__(self, days: Sequence[SampleBucket], clock: Clock, values: ValueKind) -> None:
@@ -191,9 +191,9 @@ class _Month:
         self._winsorise()
 
     def _differ(self, weekdays: Places) -> bool:
-        """Whether weekdays differ by more than weekends do, as an analysis of variance says.
+        """Whether weekdays differ beyond the weekend effect, by an analysis of variance.
 
-        About medians and with bounded deviations, as one outage must not decide.
+        About medians and with bounded deviations, so that one outage cannot decide.
         """
         rest, less = (self._roots(kinds) for kinds in (self.weekend, weekdays))
         limit = WINSORISE_AT * MAD_TO_SD * median(np.abs(rest))
@@ -205,7 +205,7 @@ class _Month:
         return explained > MIN_VARIANCE_RATIO * more * after / df
 
     def _roots(self, kinds: Places) -> Array:
-        """The deviations of days from the medians of their kinds, in one variance."""
+        """The deviations of days from the medians of their kinds, scaled to one variance."""
         deviations, precisions = self._deviations(self._medians(kinds))
         return np.sqrt(precisions) * deviations
 
@@ -214,7 +214,7 @@ class _Month:
         return medians_by(keys, self.values)[keys]
 
     def _winsorise(self) -> None:
-        """Winsorise the days about the medians of their kinds, so that one outage does not set the variance."""
+        """Winsorise the days about the medians of their kinds, so that one outage does not dominate the variance."""
         medians = self._medians(self.kinds)
         deviations, weights = self._deviations(medians)
         bounded = winsorise(deviations, weights, 1.0 if self.counts else 0.0)
@@ -232,7 +232,7 @@ class _Month:
         return shares, np.maximum(expected, CONTINUITY)
 
     def expected(self, levels: Array, kinds: Places) -> Array:
-        """The expected value of each day: the mean of its kind at the level of its time."""
+        """The expected value of each day: the mean of its kind at the current level."""
         totals = sums_by(kinds, self.values if self.counts else self.sizes * (self.values - levels))
         weights = sums_by(kinds, 1 + levels if self.counts else self.sizes)
         means = np.divide(totals, weights, out=np.zeros(len(totals)), where=weights != 0)[kinds]
@@ -245,7 +245,7 @@ class _Month:
         return np.sqrt(precisions) * (self.values - expected)
 
     def changed(self, count: int) -> Array:
-        """The level of each day where so many last ones have one of their own."""
+        """The level of each day if this many last ones have their own."""
         levels = np.zeros(len(self.values))
         if count:
             deviations, weights = self._deviations(self._medians(self.kinds))

@@ -1,12 +1,12 @@
-"""Seasonality: the effects of the hour of the day and the day of the week, and the residuals about them.
+"""Seasonality: the effects of the hour of the day and the day of the week, and the residuals.
 
-Levels of additive or positive values are compared by their ratio, all others by their difference. Counts are scored
+Levels of additive or positive values are compared by their ratio, others by their difference. Counts are scored
 on the scale of the inverse hyperbolic sine, which for Poisson counts is the square root, Anscombe (1948), Biometrika
-35, and far from their expected value by their exact p-value; rates by their binomial error; durations and the like by
-their logarithm.
+35, and by their exact p-value far from their expected value; rates by their binomial error; durations and similar
+values by their logarithm.
 
-An effect is a difference of levels, or of their logarithms where levels are compared by their ratio. Arrays hold one
-value per bucket with data, those of ``DailySeries`` one per day; keys are the whole number of each bucket's group.
+An effect is a difference of levels, or of their logarithms if levels are compared by ratio. Arrays have one value per
+bucket with data, those of ``DailySeries`` one per day; keys are the whole number of each bucket's group.
 """
 
 import math
@@ -31,56 +31,56 @@ from cekura_dashboards.stats.timeline import DAY, Clock
 from cekura_dashboards.values import Array, Flags, Places, np, replace
 
 FIT_ROUNDS = 3
-"""Rounds of fitting days and hours in turn, each without the outliers of the last. A choice, for time."""
+"""Rounds of fitting days and hours in turn, each without the outliers of the last. A choice, for speed."""
 OUTLIER_SCORE = 4.0
-"""Buckets further from their expected value, in standard deviations, do not enter a fit. A choice."""
+"""Buckets further from their expected value, in standard deviations, are excluded from a fit. A choice."""
 PRECISION_POWERS = (0.0, 0.5, 1.0)
-"""How precision may grow with the calls: not at all, or up to as if all calls were independent."""
+"""The possible powers of precision in the calls: from constant to that of independent calls."""
 EXACT_FROM_SCORE = 1.5
-"""From this score on the exact p-value of a count or rate is computed: 0 where 3 are expected scores 1.6, not 2.4.
+"""From this score on the exact p-value of a count or rate is computed: 0 with 3 expected scores 1.6 instead of 2.4.
 
 Measured with 2.5: a false ``possible`` in 20 to 90 % of months of 3 calls an hour; with 1.5 in 0 to 2 %.
 """
 SKEWED_SE, RATIO_POWERS = 2.0, (1, 2, 3)
-"""The standard errors of skewness from which on a power of ratios is tried in place of their logarithm. Choices.
+"""The skewness, in standard errors, from which a power of ratios is tried instead of the logarithm. Choices.
 
 Measured: hours of 7 scores of 1 or 5 had a false ``clear`` outlier in 8 to 18 % of months by logarithms, now 0 to 3 %.
 """
 LARGEST_LOG = 100.0
 """Keeps squares finite."""
 LOG_LIKELIHOOD_MARGIN = 2.0
-"""The log-likelihood that weights by calls must lose to equal weights before those are used. A choice."""
+"""Equal weights are used if their log-likelihood exceeds that of weights by calls by this. A choice."""
 NORMAL_FROM = 5000
-"""Larger counts are scored as normal. A choice, for time."""
+"""Larger counts are scored as normal. A choice, for speed."""
 CONTINUITY = 0.5
-"""Added to counts before their logarithm is taken, which keeps that of 0 finite: the usual continuity correction."""
+"""Added to counts before taking logarithms, to keep that of 0 finite: the usual continuity correction."""
 MIN_CYCLES, WEEKS_FOR_WEEKDAYS = 2, 3
-"""The least days to estimate an hour or weekend effect, and the least weeks for an effect of each weekday. Choices."""
+"""The minimum days to estimate an hour or weekend effect, and weeks for an effect of each weekday. Choices."""
 MIN_VARIANCE_RATIO = 2.0
-"""The least F ratio, explained over residual variance, at which weekday effects are subtracted. A choice."""
+"""The minimum F ratio, explained over residual variance, to subtract weekday effects. A choice."""
 NOON = 12
 MIN_DAYS_OF_SLOT = 3
-"""An hour that occurs on fewer days is not tested. A choice."""
+"""The minimum days for an hour to be tested. A choice."""
 USUAL_DAY_SD = 3.0
-"""How many standard deviations of days an incomplete last day may be from usual. A choice."""
+"""The maximum distance of an incomplete last day from usual, in standard deviations of days. A choice."""
 MEDIAN_WIDTH = 7
-"""Of the running median that days are compared with: a week."""
+"""The width of the running median that days are compared with: a week."""
 EXCESS_ROUNDS = 10
-"""Halvings of the range of a variance: to a thousandth. A choice, for time."""
+"""Bisections of the range of a variance: to a thousandth. A choice, for speed."""
 _TINY = 1e-300
 
 
 class LevelModel:
-    """The values of a series with the arithmetic of its scale."""
+    """The values of a series, and the arithmetic of its scale."""
 
     def __init__(self, series: TimeSeries, base: float | None = None) -> None:
-        """``series``: without missing values. ``base``: the level of an effect of 0, by default that of all values."""
+        """``series``: without missing values. ``base``: the level at an effect of 0, by default that of all values."""
         self.series = series
         self.values = series.values
         self.sizes = self._sizes()
         self.is_multiplicative = series.scale in {"count", "sum", "positive"}
         self.logs = series.scale == "positive" and not series.is_mergeable
-        """Whether levels are means of logarithms, as of values that do not merge."""
+        """Whether levels are means of logarithms, as for values that cannot be merged."""
         self._weighted = self.sizes * (np.log(self.values) if self.logs else self.values)
         self.base = self._mean() if base is None else base
 
@@ -89,7 +89,7 @@ class LevelModel:
         return math.exp(mean) if self.logs else mean or (CONTINUITY if self.series.is_additive else 0.0)
 
     def _sizes(self) -> Array:
-        """The weight of each bucket in a mean: its calls, where all are known; 1 for counts and sums."""
+        """The weight of each bucket in a mean: its calls if all are known; 1 for counts and sums."""
         series = self.series
         if series.is_additive or not series.is_mergeable or not (series.knows_calls and series.n.all()):
             return np.ones(len(series))
@@ -99,7 +99,7 @@ class LevelModel:
         return self.base * np.exp(effects) if self.is_multiplicative else self.base + effects
 
     def centre(self, effects: Array) -> Array:
-        """Effects whose mean level is the base."""
+        """The effects shifted so that their mean level is the base."""
         if self.logs:
             return effects - float(effects.mean())
         whole = float(self.sizes.sum())
@@ -108,7 +108,7 @@ class LevelModel:
         return effects - math.log(float((self.sizes * np.exp(effects)).sum()) / whole)
 
     def effects(self, others: Array, sums: Callable[[Array], Array]) -> Array:
-        """The effect of each group of buckets beyond the effects of ``others``.
+        """The effect of each group of buckets in addition to the effects of ``others``.
 
         ``sums``: adds up an array of buckets by group.
         """
@@ -119,7 +119,7 @@ class LevelModel:
         return np.log(observed + more) - np.log(expected + more)
 
     def _expected(self, others: Array) -> Array:
-        """The expected contribution of each bucket to a sum under ``others`` alone: its level times its calls."""
+        """The expected contribution of each bucket to a sum under ``others`` only: its level times its calls."""
         if self.logs:
             return math.log(self.base) + others
         return self.sizes * self.level(others)
@@ -139,7 +139,7 @@ class LevelModel:
         return standardise(residuals * np.sqrt(best_weights(residuals, _calls_or_one(self.series))))
 
     def _count_scores(self, levels: Array) -> Array:
-        """Counts as negative binomial; sums as counts of a unit chosen so that their variance is as for counts."""
+        """Scores of counts as negative binomial; sums are counts in a unit in which they vary like counts."""
         unit = unit_of_sums(self.values, levels) if self.series.scale == "sum" else 1.0
         values, expected = np.maximum(self.values, 0.0) / unit, np.maximum(levels, 0.0) / unit
         excess = overdispersion(values, expected)
@@ -162,7 +162,7 @@ class LevelModel:
 
 
 def _relative_residuals(values: Array, expected: Array) -> Array:
-    """By a power of their ratio; by its logarithm unless that is skewed to low values, as of scores with a highest one.
+    """Residuals by the logarithm of the ratio, or by a power if that is skewed to low values, as for bounded scores.
 
     Source: Box and Cox (1964), Journal of the Royal Statistical Society B 26.
     """
@@ -177,7 +177,7 @@ def _relative_residuals(values: Array, expected: Array) -> Array:
 
 
 def _skewness(values: Array) -> float:
-    """Without outliers. Of normal values its standard error is the root of six by their number."""
+    """The skewness without outliers. For normal values its standard error is the root of 6 / n."""
     scores = standardise(values - median(values))
     near = scores[np.abs(scores) <= OUTLIER_SCORE]
     deviations = near - near.mean()
@@ -186,19 +186,19 @@ def _skewness(values: Array) -> float:
 
 
 def _calls_or_one(series: TimeSeries) -> Array:
-    """The calls of each bucket; 1 where they are not known, or none."""
+    """The calls of each bucket; 1 if unknown or 0."""
     return np.where(series.n > 0, series.n, 1.0)
 
 
 def _worth_exact(scores: Array, counts: Array) -> Places:
-    """Where the exact p-value is worth its time: of few calls, far from the expected value."""
+    """Where the exact p-value is worth its cost: with few calls, far from the expected value."""
     return np.flatnonzero((np.abs(scores) >= EXACT_FROM_SCORE) & (counts <= NORMAL_FROM))
 
 
 def unit_of_sums(sums: Array, expected: Array) -> float:
-    """The unit in which the variance of sums is their mean, as that of counts is. By moments, without outliers.
+    """The unit in which the variance of sums equals their mean, as for counts. By moments, without outliers.
 
-    The median of such ratios is far lower where most buckets hold no call or one.
+    The median of such ratios is far lower if most buckets have no call or one.
     """
     squares, unit = (sums - expected) ** 2, 1.0
     for _ in range(FIT_ROUNDS):
@@ -211,9 +211,9 @@ def unit_of_sums(sums: Array, expected: Array) -> float:
 
 
 def overdispersion(values: Array, expected: Array) -> float:
-    """How much counts vary beyond Poisson: the variance is the mean plus this times its square. By moments.
+    """The overdispersion of counts: the variance is the mean plus this times its square. By moments.
 
-    Outliers for a count with the current estimate are left out of the next: they are what is tested for.
+    Outliers under one estimate are left out of the next, because they are the subject of the test.
     """
     excess, squares = 0.0, (values - expected) ** 2
     for _ in range(FIT_ROUNDS):
@@ -226,27 +226,27 @@ def overdispersion(values: Array, expected: Array) -> float:
 
 
 def stabilise(counts: Array, excess: float) -> Array:
-    """Negative binomial counts on a scale on which their standard deviation is 1."""
+    """Negative binomial counts on a scale with a standard deviation of 1."""
     if excess <= MIN_EXCESS:
         return 2 * np.sqrt(counts + 0.375)
     return 2 / math.sqrt(excess) * np.arcsinh(np.sqrt(excess * (counts + 0.375)))
 
 
 def standardise(values: Array, *, least: float = 0.0) -> Array:
-    """Divided by their robust spread, which is at least ``least``; 0 where all are equal."""
+    """The values divided by their robust spread, at least ``least``; 0 if all are equal."""
     spread = max(least, robust_sd(values))
     return values / spread if spread > 0 else np.zeros(len(values))
 
 
 def best_weights(residuals: Array, calls: Array) -> Array:
-    """Weights under which the values are most likely normal with one variance: equal, or growing with their calls."""
+    """The weights under which the values are most likely normal with one variance: equal, or growing with the calls."""
     power = precision_power(residuals, calls)
     weights: Array = (calls / float(calls.mean())) ** power if power else np.ones(len(calls))
     return weights
 
 
 def precision_power(residuals: Array, calls: Array) -> float:
-    """The power of its calls with which the precision of a value grows: one of ``PRECISION_POWERS``."""
+    """The power of the calls with which the precision of a value grows: one of ``PRECISION_POWERS``."""
     mean_calls = float(calls.mean())
     if mean_calls <= 0 or calls.min() <= 0 or calls.max() < 1.2 * calls.min():
         return 0.0
@@ -260,12 +260,11 @@ def precision_power(residuals: Array, calls: Array) -> float:
 
 
 class DailySeries(Struct, frozen=True, eq=False):
-    """Whole days, seasonally adjusted: the residual of each, as a difference of levels or of their logarithms.
+    """Whole days, seasonally adjusted, as differences of levels or of their logarithms.
 
-    ``totals``: the days themselves, as totals or means; ``effects``: those of their hours and weekdays. ``levels``:
-    those of days less the effects of hours alone. ``seasons``: which weekday effect each has, None for none.
-    ``weights``: 1 / variance, up to a factor. ``has_weekdays``: whether there were enough weeks to estimate weekday
-    effects.
+    ``totals``: the days as totals or means; ``effects``: of their hours and weekdays. ``levels``: of days, without the
+    effects of hours only. ``seasons``: the key of each day's weekday effect, None without effects. ``weights``: 1 /
+    variance, up to a factor. ``has_weekdays``: whether there were enough weeks to estimate weekday effects.
     """
 
     totals: LevelModel
@@ -276,27 +275,27 @@ class DailySeries(Struct, frozen=True, eq=False):
     seasons: Places | None
     weights: Array
     variances: Array | None
-    """Of each day, by its calls alone: the least that it can have; None where that is not known."""
+    """The minimum variance of each day, due to its calls; None if unknown."""
     has_weekdays: bool
     weekend: Places
     """1 for a weekend, else 0."""
     used_df: int
     """Degrees of freedom spent on weekday effects."""
     precision: Array
-    """By how much to shrink scores, as the weekday effect is estimated: 1 / the standard error of a new day."""
+    """The factor that shrinks scores because weekday effects are estimated: 1 / the standard error of a new day."""
     sizes: Array
-    """The median calls per bucket of each day; empty where values do not depend on them."""
+    """The median calls per bucket of each day; empty if values do not depend on them."""
 
     def __len__(self) -> int:
         return len(self.times)
 
     def with_seasonal(self, seasonal: Array) -> "DailySeries":
-        """With these weekday effects, one for each day, in place of those that were estimated."""
+        """The same with these weekday effects, one per day, in place of the estimated ones."""
         adjusted = self.levels - seasonal
         return replace(self, adjusted_levels=adjusted, effects=self.effects + self.adjusted_levels - adjusted)
 
     def values(self, start: int, end: int, levels: Array) -> float:
-        """The expected value of a stretch of days: the total of additive values, else the mean by calls.
+        """The expected values of runs of days: totals of additive values, else means weighted by calls.
 
         ``levels``: of all days.
         """
@@ -309,7 +308,7 @@ class DailySeries(Struct, frozen=True, eq=False):
     def scores(self, levels: Array) -> Array:
         """The residual of each day about its level, in standard deviations.
 
-        The error of values that do not merge is only known from the variance between days.
+        The error of values that cannot be merged is known only from the variance between days.
         """
         if self.totals.series.is_mergeable:
             return self.totals.scores(self.effects + levels) * self.precision

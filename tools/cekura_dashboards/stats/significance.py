@@ -1,9 +1,9 @@
-"""Samples, estimates and verdicts: how significant an estimate is, on what terms, and by which distribution.
+"""Samples, estimates and verdicts: the significance of an estimate, its terms, and the distributions.
 
-In a series of looks at the same data the error rate of the series is spent in proportion to time, each look receiving
-its share, and each test of a look an equal part of that, so that few series ever report a false change. By Bonferroni's
-inequality the shares bound the error of the whole series, however alike the looks are, and however often or seldom
-they are taken.
+In a series of looks at the same data the error rate of the series is spent in proportion to time: each look receives a
+share, and each test of a look an equal part of that, so that few series ever report a false change. By Bonferroni's
+inequality the shares bound the error of the whole series, however correlated the looks are, and however often they are
+taken.
 
 Source: the spending function alpha times t of Lan and DeMets (1983), Biometrika 70, with which neither the number of
 looks nor their times need be fixed beforehand.
@@ -29,8 +29,8 @@ _TINY = 1e-300
 _ROUNDS = 300
 _MOST_STEPS, _CLOSE = 30, 1e-14
 FIRST_TERMS, MOST_TERMS = 32, 1024
-"""Of the sum of a tail, computed at once: first few, then twice as many each time, until the rest is as good as none,
-for time and memory."""
+"""Terms of a tail's sum that are computed at once: first few, then twice as many each time, until the rest is
+negligible. For speed and memory."""
 
 
 @lru_cache(maxsize=4096)
@@ -59,7 +59,7 @@ def t_quantile(probability: float, df: float) -> float:
 
 
 def _start(normal: float, df: float) -> float:
-    """A quantile near enough to begin with, from the normal one.
+    """A starting value for the quantile, from the normal one.
 
     Source: the series of Fisher and Cornish (1960), Technometrics 2. Newton's steps on the logarithms of both, whose
     graph is concave, then lead to the quantile from either side.
@@ -132,13 +132,13 @@ def two_sided(confidence: float, tests: int = 1) -> float:
 
 
 MIN_EXCESS = 1e-6
-"""With less a negative binomial is Poisson: differences of logarithms of its gamma functions are rounding errors."""
+"""Below this a negative binomial counts as Poisson: differences of its log gamma functions would be rounding errors."""
 
 
 def count_score(count: float, mean: float, excess: float) -> float:
     """The exact tail probability of a count, as a normal score that is not negative.
 
-    ``excess``: the variance beyond the mean, as a share of its square: 0 for Poisson, else negative binomial.
+    ``excess``: the variance beyond the mean, as a share of the mean's square: 0 for Poisson, else negative binomial.
 
     >>> round(count_score(20, 10, 0.0), 2), round(count_score(0, 10, 0.0), 2), round(count_score(20, 10, 0.5), 2)
     (2.7, 3.91, 1.21)
@@ -147,7 +147,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
 
 
 def count_scores(counts: Array, means: Array, excess: float) -> Array:
-    """As ``count_score``, of many counts that vary alike beyond their means."""
+    """``count_score`` of many counts with the same excess."""
     values, means = np.rint(counts), np.maximum(means, _TINY)
     if excess <= MIN_EXCESS:
         logs = values * np.log(means) - means - _log_gammas(values + 1)
@@ -169,7 +169,7 @@ def share_score(hits: float, n: float, share: float) -> float:
 
 
 def share_scores(hits: Array, n: Array, shares: Array) -> Array:
-    """As ``share_score``, of many numbers of hits."""
+    """``share_score`` of many numbers of hits."""
     sizes = np.rint(n)
     values, odds = np.minimum(sizes, np.rint(hits)), shares / (1 - shares)
     ways = _log_gammas(sizes + 1) - _log_gammas(values + 1) - _log_gammas(sizes - values + 1)
@@ -195,7 +195,7 @@ def binomial_score(hits: float, misses: float, share: float) -> float:
 
 
 def hypergeometric_score(hits: int, size: int, all_hits: int, whole: int) -> float:
-    """The same for so many hits among ``size`` of all, of which ``all_hits`` are hits: Fisher's exact test.
+    """The same for hits among ``size`` of ``whole``, of which ``all_hits`` are hits: Fisher's exact test.
 
     >>> round(hypergeometric_score(0, 6, 6, 12), 2), hypergeometric_score(3, 6, 6, 12)
     (3.27, 0.0)
@@ -220,10 +220,10 @@ def _log_gammas(values: Array) -> Array:
 
 
 def _scores_of_tails(values: Array, means: Array, logs: Array, ratios: Callable[[Array, Places], Array]) -> Array:
-    """The probability of each value or one further from its mean on its side, as a normal score.
+    """The probability of each value, or one further from the mean on its side, as a normal score.
 
-    ``logs``: the logarithm of each value's own probability. ``ratios``: how much likelier each of k, values x places,
-    is than k - 1, for the values at these places.
+    ``logs``: the logarithm of each value's own probability. ``ratios``: the probability of each k, values x positions,
+    relative to k - 1, for the values at these positions.
     """
     whole = np.exp(logs)
     part, reached, size = whole.copy(), values.copy(), FIRST_TERMS
@@ -264,7 +264,7 @@ def wilson_interval(rate: float, n: int, z: float = 1.959963984540054) -> tuple[
 
 
 def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
-    """None when the weights add up to nothing.
+    """The mean; None if the weights add up to 0.
 
     >>> weighted_mean([1.0, 3.0], [1, 3]), weighted_mean([], [])
     (2.5, None)
@@ -274,7 +274,7 @@ def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | 
 
 
 def sum_of_squares(values: Sequence[float], mean: float | None = None) -> float:
-    """The sum of squared differences from the mean; in floats, as the fractions of ``statistics`` take far longer.
+    """The sum of squared differences from the mean, in floats: the fractions of ``statistics`` are far slower.
 
     >>> sum_of_squares([1.0, 2.0, 3.0]), sum_of_squares([5.0])
     (2.0, 0.0)
@@ -284,7 +284,7 @@ def sum_of_squares(values: Sequence[float], mean: float | None = None) -> float:
 
 
 def difference_interval(first: float, second: float, total: float, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Interval for the difference of two shares of one whole, in points of percent.
+    """Interval for the difference of two shares of one whole, in percentage points.
 
     Source: variance of a difference of multinomial proportions, Goodman (1965), Technometrics 7.
 
@@ -301,25 +301,25 @@ GroupValues = Mapping[str | None, tuple[float, float]]
 
 
 class SampleBucket(NamedTuple):
-    """One bucket: the calls in it, and their mean, total, or whatever the measure is."""
+    """One bucket: its calls, and the value of the measure."""
 
     time: float
     n: float | None
     value: float
     sum_of_squares: float | None = None
-    """The sum of the squared values, where single calls are known."""
+    """The sum of the squared values, if single calls are known."""
 
 
 def call_weights(cells: Sequence[SampleBucket]) -> list[float]:
-    """The calls of each bucket, or 1 for all where some are not known."""
+    """The calls of each bucket, or 1 for all if some are unknown."""
     return [1.0] * len(cells) if any(c.n is None for c in cells) else [float(c.n or 0) for c in cells]
 
 
 class Sample(Struct, frozen=True):
-    """One of two sides. ``seconds``: how long its window is. ``groups`` map a name to its calls and value.
+    """One side of a comparison. ``seconds``: the length of its window. ``groups`` map a name to its calls and value.
 
-    ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part,
-    where they are known: of a label its share of the calls. ``whole``: the percentile of all its calls, if known.
+    ``parts``: labels with their counts, or figures by name. ``n``: its calls. ``over_time``: the buckets of a part, if
+    known; for a label, its share of the calls. ``whole``: the percentile of all its calls, if known.
     """
 
     buckets: Sequence[SampleBucket]
@@ -333,16 +333,16 @@ class Sample(Struct, frozen=True):
     whole: float | None = None
 
     def part(self, name: str | None) -> "Sample":
-        """One part as a side of its own."""
+        """One part as its own side."""
         return Sample(self.over_time.get(name, ()), self.seconds)
 
 
 EMPTY_SAMPLE = Sample([], 0.0)
-"""A side of which nothing is known."""
+"""A side without data."""
 
 
 class Estimate(NamedTuple):
-    """A difference with its standard error, and the degrees of freedom behind that error."""
+    """A difference with its standard error, and the degrees of freedom of that error."""
 
     difference: float
     standard_error: float
@@ -350,7 +350,7 @@ class Estimate(NamedTuple):
 
     @property
     def p_value(self) -> float:
-        """Two-sided, by Student's t; 1 where the error is not known."""
+        """The two-sided p-value by Student's t; 1 if the error is unknown."""
         if self.standard_error <= 0 or self.df <= 0:
             return 1.0
         return min(1.0, 2 * t_sf(abs(self.difference) / self.standard_error, self.df))
@@ -359,11 +359,10 @@ class Estimate(NamedTuple):
 class VerdictTerms(Struct, frozen=True):
     """The terms of a verdict: the correction for multiple tests, and its upper limit.
 
-    ``parts``: of how many parts of a chart this is one; both intervals are corrected for them, and for nothing beside
-    the chart, so that a change has one verdict whatever else is compared. ``strongest_verdict``: the upper limit.
-    ``earlier_days``: whole days before the current ones, as far as they are known.
-    ``changes``: what was found in the same values over time; ``changes_of_parts``: in the figures or labels.
-    ``memo``: what was estimated from such days, where the same are tested again and again; None: nothing is kept.
+    ``parts``: the number of parts of a chart, for which both intervals are corrected; they are corrected for nothing
+    else, so that a change has the same verdict whatever else is compared. ``strongest_verdict``: the upper limit.
+    ``earlier_days``: known whole days before the current ones. ``changes``: findings in the same values over time;
+    ``changes_of_parts``: in the figures or labels. ``memo``: a cache of estimates from these days; None: no cache.
     """
 
     parts: int = 1
@@ -375,7 +374,7 @@ class VerdictTerms(Struct, frozen=True):
     memo: dict[Hashable, Any] | None = None
 
     def for_part(self, name: str | None, parts: int) -> "VerdictTerms":
-        """Those of one part out of so many."""
+        """The terms of one part out of this many."""
         changes = self.changes_of_parts.get(name, ())
         return replace(self, parts=parts, earlier_days=self.earlier_days.part(name), changes=changes)
 
@@ -383,7 +382,7 @@ class VerdictTerms(Struct, frozen=True):
         return replace(self, strongest_verdict="possible")
 
     def verdict(self, estimate: Estimate) -> Verdict:
-        """``clear``: the 99 % interval, corrected for the parts, excludes no change; ``possible``: the 95 %.
+        """``clear`` if the 99 % interval, corrected for parts, excludes no change; ``possible`` if the 95 % one does.
 
         >>> estimate = Estimate(0.1, 0.01, 12)
         >>> VerdictTerms().verdict(estimate), VerdictTerms().verdict(Estimate(0.1, 0.2, 12))
@@ -399,11 +398,11 @@ class VerdictTerms(Struct, frozen=True):
         return "possible" if size > self.bound(estimate) else "not significant"
 
     def bound(self, estimate: Estimate) -> float:
-        """How many errors the 95 % interval reaches to each side: what lies beyond is at least ``possible``."""
+        """The half-width of the 95 % interval in standard errors; estimates beyond it are at least ``possible``."""
         return t_quantile(two_sided(0.95, self.parts), estimate.df)
 
     def interval(self, estimate: Estimate) -> list[Number] | None:
-        """The 95 % interval of a difference, which excludes none where the verdict says that there is one.
+        """The 95 % interval of a difference, which excludes 0 if the verdict is ``clear`` or ``possible``.
 
         >>> estimate = Estimate(-0.1, 0.04, 12)
         >>> VerdictTerms(strongest_verdict="possible").interval(estimate)
@@ -418,9 +417,9 @@ class VerdictTerms(Struct, frozen=True):
 
 
 def benjamini_hochberg(p_values: Sequence[float], level: float, tests: int) -> float:
-    """The largest p-value that is significant at a false discovery rate of ``level``; 0 where none is.
+    """The largest p-value that is significant at a false discovery rate of ``level``; 0 if none is.
 
-    ``tests``: how many tests were made, those without a finding included.
+    ``tests``: the number of tests, including those without a finding.
 
     Source: Benjamini and Hochberg (1995), Journal of the Royal Statistical Society B 57.
 
@@ -433,26 +432,26 @@ def benjamini_hochberg(p_values: Sequence[float], level: float, tests: int) -> f
 
 
 ERROR_RATE_OF_LOOKS = 0.05
-"""The most series of ``LOOKS`` looks that may tell any false ``clear``."""
+"""The maximum share of series of ``LOOKS`` looks that may report any false ``clear``."""
 LOOKS = 90
 """A quarter of daily looks. A choice."""
 LOOK_SPACING = timedelta(days=1)
-"""From this time on after the look before, a look receives a whole share: 1 / LOOKS of the error rate. A choice."""
+"""The time after the previous look from which a look receives a whole share, 1 / LOOKS of the error rate. A choice."""
 
 LASTING = timedelta(days=5, hours=18)
-"""For so long, so on seven days, looks must find a new level beyond chance.
+"""How long, that is on seven days, looks must find a new level significant.
 
-P-values that are right once in a hundred times need not be so once in a thousand: where days are alike, or a model has
-several steps, they are far too small. Measured: without this, of 100 series of 90 looks at days alike by 0.6, 13 to 35
-tell a false ``clear``, and on three days 4 to 12. On six days 4 to 8 of 100 series of counts still do, on seven 2 to 4,
-and none in most other shapes (``benchmarks.verdicts``).
+P-values that are valid near 0.01 need not be so near 0.001: with autocorrelated days, or several steps in a model, they
+are far too small. Measured: without this, of 100 series of 90 looks at days with an autocorrelation of 0.6, 13 to 35
+report a false ``clear``, and with three days 4 to 12. With six days 4 to 8 of 100 series of counts still do, with seven
+2 to 4, and none in most other shapes (``benchmarks.verdicts``).
 """
 
 
 def share_of_look(since_last: timedelta | None) -> float:
-    """The error rate that a look may spend. ``since_last``: the time since the look before; None for the first.
+    """The error rate that a look may spend. ``since_last``: the time since the previous look; None for the first.
 
-    Looks in quick succession share what the time between them allows. A longer pause gives no more than one share, so
+    Looks in quick succession share what the time between them allows. A longer pause gives only one share, so
     that any 90 looks in a row spend at most the error rate.
 
     >>> [round(90 * share_of_look(pause), 4) for pause in (None, timedelta(days=7), timedelta(hours=6), timedelta(0))]
@@ -463,7 +462,7 @@ def share_of_look(since_last: timedelta | None) -> float:
 
 
 def is_beyond_chance(p_value: float, tests: int, share: float) -> bool:
-    """Whether a change is so sure that a look may use up its share for it. ``tests``: of this look.
+    """Whether a change is significant at the share of a look. ``tests``: the number of tests in this look.
 
     >>> is_beyond_chance(1e-4, 4, 0.05 / 90), is_beyond_chance(1e-4, 40, 0.05 / 90)
     (True, False)
@@ -472,7 +471,7 @@ def is_beyond_chance(p_value: float, tests: int, share: float) -> bool:
 
 
 def has_lasted(age: timedelta) -> bool:
-    """Whether looks have found a change beyond chance for so long that it is clear over them.
+    """Whether looks have found a change significant for long enough to be clear over the series.
 
     >>> has_lasted(timedelta(days=5)), has_lasted(timedelta(days=6, minutes=-10))
     (False, True)

@@ -1,6 +1,6 @@
 """A time series: one value per bucket of time, evenly spaced; robust statistics of its values, and its clock.
 
-Series are arrays of floats in which NaN is what is missing or not known.
+Series are arrays of floats, with NaN for missing or unknown values.
 """
 
 import math
@@ -17,9 +17,9 @@ from cekura_dashboards.values import Array, Places, np, replace
 
 Scale = Literal["count", "sum", "rate", "positive", "plain"]
 """``count``: whole calls. ``sum``: a total of something over calls. ``rate``: a share of calls, 0 to 1. ``positive``:
-durations, latencies, scores and the like, whose noise grows with them. ``plain``: anything else."""
+durations, latencies, scores and similar values, whose noise grows with them. ``plain``: anything else."""
 MIN_CALLS = 5
-"""A value other than a count or a rate that rests on fewer calls is not tested. A choice."""
+"""The minimum calls behind a value, other than a count or rate, for a test. A choice."""
 MAD_TO_SD = 1.4826
 """1 / the 0.75 quantile of the normal: scales a median absolute deviation to a standard deviation."""
 THURSDAY = 3
@@ -36,13 +36,13 @@ def floats(values: Iterable[float | None]) -> Array:
 
 
 class TimeSeries(Struct, frozen=True, eq=False):
-    """Without buckets that the window or now cuts. All arrays are of one length, in order of time.
+    """Complete buckets only. All arrays have the same length and are in order of time.
 
-    ``times``: the start of each bucket, in seconds since 1970. ``values`` NaN: no data; of counts and sums, an empty
-    one is 0. ``n``: the calls that each rests on, NaN where not known. ``step``: seconds. ``is_mergeable``: whether
-    days can be made of hours: not of percentiles, lowest and highest values. ``rate_unit``: what a rate of one is
-    written as. ``stable_from``: the calls in a bucket from which on its value does not depend on how many they are:
-    infinite for extremes, hundreds for high percentiles.
+    ``times``: the start of each bucket, in seconds since 1970. ``values`` NaN: no data; empty buckets of counts and
+    sums are 0. ``n``: the calls of each bucket, NaN if unknown. ``step``: seconds. ``is_mergeable``: whether hours can
+    be merged into days, unlike percentiles, minima and maxima. ``rate_unit``: what a rate of 100 % is written as.
+    ``stable_from``: the calls in a bucket from which its value does not depend on their number: infinite for extremes,
+    hundreds for high percentiles.
     """
 
     times: Array
@@ -73,14 +73,14 @@ class TimeSeries(Struct, frozen=True, eq=False):
 
     @property
     def is_extreme(self) -> bool:
-        """Whether the values are the highest or lowest of their calls, or of so few calls that they are near those."""
+        """Whether the values are maxima or minima, or percentiles of so few calls that they are close to those."""
         if not self.stable_from:
             return False
         sizes = self.n[~np.isnan(self.n)]
         return not len(sizes) or self.stable_from > median(sizes)
 
     def in_days(self) -> "TimeSeries | None":
-        """Whole days of hours, as a chart of days shows them; None if days cannot be merged from the buckets."""
+        """The hours merged into whole days, as in a daily chart; None if the buckets cannot be merged."""
         per_day = round(DAY / self.step)
         if self.step >= DAY or not self.is_mergeable or not self.knows_calls:
             return None
@@ -94,7 +94,7 @@ class TimeSeries(Struct, frozen=True, eq=False):
         return replace(self, times=numbers[whole] * DAY, values=values, n=calls[whole], step=DAY)
 
     def with_data(self) -> "TimeSeries":
-        """Without the buckets that have no data, or a value that rests on too few calls."""
+        """Without buckets that have no data or too few calls."""
         has_data = ~np.isnan(self.values)
         if not self.is_additive:
             has_data &= np.isnan(self.n) | (self.n >= (1 if self.scale == "rate" else MIN_CALLS))
@@ -102,7 +102,7 @@ class TimeSeries(Struct, frozen=True, eq=False):
 
 
 class Calendar(NamedTuple):
-    """Where instants lie on the clock.
+    """The positions of instants on a clock.
 
     ``day``: counted from 1970. ``weekday``: Monday is 0. ``weekend``: 1 for a day of a weekend, else 0.
     """
@@ -124,13 +124,13 @@ def calendar(times: Array, clock: Clock) -> Calendar:
 
 @lru_cache(maxsize=64)
 def _calendar(seconds: bytes, clock: Clock) -> Calendar:
-    """As ``calendar``; kept, as the charts of one answer have their buckets at the same times."""
+    """``calendar`` with a cache, because the charts of one answer have the same times."""
     times: Array = np.frombuffer(seconds)
     days = np.floor(times / DAY).astype(np.intp)
     first = int(days.min()) if len(days) else 0
     edges = floats(utc_offset(day * DAY, clock.zone) for day in range(first, int(days.max(initial=first)) + 2))
     offsets = edges[days - first]
-    for place in np.flatnonzero(offsets != edges[days - first + 1]):  # a day on which clocks change
+    for place in np.flatnonzero(offsets != edges[days - first + 1]):  # a day with a clock change
         offsets[place] = utc_offset(float(times[place]), clock.zone)
     local = times + offsets
     day = np.floor(local / DAY)
@@ -144,7 +144,7 @@ def _calendar(seconds: bytes, clock: Clock) -> Calendar:
 
 @lru_cache(maxsize=4096)
 def utc_offset(time: float, zone: tzinfo) -> float:
-    """Seconds of local time beyond UTC at an instant."""
+    """The offset of local time from UTC at an instant, in seconds."""
     offset = datetime.fromtimestamp(time, zone).utcoffset()
     return offset.total_seconds() if offset else 0.0
 
@@ -159,7 +159,7 @@ def sums_by(keys: Places, values: Array, count: int = 0) -> Array:
 
 
 def median(values: Array) -> float:
-    """As ``numpy.median``, which takes several times longer for a few values. Raises for none.
+    """``numpy.median``, several times faster for a few values. Raises for no values.
 
     >>> median(floats([3, 1])), median(floats([5, 1, 2]))
     (2.0, 2.0)
@@ -170,7 +170,7 @@ def median(values: Array) -> float:
 
 
 def medians_by(keys: Places, values: Array) -> Array:
-    """The median of the values of each key; every key from 0 to the largest has some.
+    """The median of the values of each key; every key from 0 to the largest must occur.
 
     >>> medians_by(np.array([0, 1, 0]), floats([1, 5, 2]))
     array([1.5, 5. ])
@@ -179,20 +179,20 @@ def medians_by(keys: Places, values: Array) -> Array:
 
 
 def trimmed_means_by(keys: Places, values: Array) -> Array:
-    """The mean of the values of each key without the highest and the lowest, where there are four; else the median.
+    """The mean of the values of each key without the highest and the lowest if there are four or more; else the median.
 
-    Every key from 0 to the largest has two values or more.
+    Every key from 0 to the largest must have at least two values.
 
     >>> trimmed_means_by(np.array([0, 0, 1, 0, 0, 1]), floats([1, 2, 5, 4, 99, 6]))
     array([3. , 5.5])
     """
     ordered, first, counts = _sorted_by(keys, values)
     inner = np.add.reduceat(ordered, np.stack([first + 1, first + counts - 1], axis=1).ravel())[::2]
-    return np.where(counts < 4, _medians(ordered, first, counts), inner / np.maximum(counts - 2, 1))  # noqa: PLR2004 - see above
+    return np.where(counts < 4, _medians(ordered, first, counts), inner / np.maximum(counts - 2, 1))  # noqa: PLR2004 - four, as documented
 
 
 def _sorted_by(keys: Places, values: Array) -> tuple[Array, Places, Places]:
-    """The values sorted within each key, where those of each begin, and how many they are."""
+    """The values sorted within each key, and the start and number of values of each key."""
     counts = np.bincount(keys)
     return values[np.lexsort((values, keys))], np.cumsum(counts) - counts, counts
 
@@ -209,7 +209,7 @@ def running_median(values: Array, width: int) -> Array:
     array([5. , 2. , 3. , 2. , 2.5])
     """
     half, count, places = width // 2, len(values), np.arange(len(values))
-    padded = np.full(count + 2 * half, np.inf)  # what lies beyond the ends is sorted behind all values
+    padded = np.full(count + 2 * half, np.inf)  # values beyond the ends sort after all others
     padded[half : half + count] = values
     windows = padded[places[:, None] + np.arange(2 * half + 1)]
     windows.sort(axis=1)
@@ -244,24 +244,24 @@ def lag1_autocorrelation(residuals: Array) -> float:
 
 
 CANDIDATE_ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Australia/Sydney")
-"""Zones that are tried: without clock changes, and one for each of the dates on which most people change theirs.
+"""The candidate zones: one without clock changes, and one for each common date of a change.
 
-Which zone it is of those that change their clocks on the same date hardly matters: their hours stay apart by as many.
+Zones that change their clocks on the same date are equivalent here, because their hours differ by a constant.
 """
 MIN_GAIN_OF_CLOCK = 40.0
-"""By how many variances of an hour another clock must fit better.
+"""The improvement of fit, in variances of an hour, that another clock needs.
 
-Measured on 40 months of each of 40 kinds: at most 39 where hours do not differ, 0 where they follow the given clock; of
-5 calls an hour in New York under UTC 56 to 124, of 40 over 800.
+Measured on 40 months of each of 40 kinds: at most 39 if hours do not differ, 0 if they follow the given clock; for 5
+calls an hour in New York under UTC 56 to 124, for 40 over 800.
 """
 MIN_DAYS_FOR_CLOCK = 14
-"""The least days of hours. A choice: two weeks show the hours of both kinds of days before and after a change."""
+"""The minimum days. A choice: two weeks show the hours of both kinds of days before and after a change."""
 
 
 def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
-    """The clock that hourly counts follow: another than ``clock`` only where it fits clearly better.
+    """The clock that hourly counts follow: different from ``clock`` only if another fits clearly better.
 
-    Only a clock change within the series tells zones apart; without one, and for days, it is ``clock``.
+    Only a clock change within the series distinguishes zones; without one, and for days, it is ``clock``.
     """
     if calls.step >= DAY or calls.scale != "count" or len(calls) * calls.step < MIN_DAYS_FOR_CLOCK * DAY:
         return clock
@@ -271,8 +271,8 @@ def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
     others = [other for other, shift in zip(clocks[1:], shifts[1:], strict=True) if shift or shifts[0]]
     if not others:
         return clock
-    counts = np.maximum(calls.values, 0.0)  # an API in error may send negative ones
-    counts = 2 * np.sqrt(counts + 0.375)  # of variance 1 for Poisson counts: Anscombe (1948), Biometrika 35
+    counts = np.maximum(calls.values, 0.0)  # a faulty API may send negative ones
+    counts = 2 * np.sqrt(counts + 0.375)  # variance 1 for Poisson counts: Anscombe (1948), Biometrika 35
     middles = calls.times + calls.step / 2
     days = _keys(calendar(middles, clock).day)
     misfit, *misfits = (_misfit(counts, days, middles, other) for other in (clock, *others))

@@ -18,12 +18,12 @@ PERIODS = {"hour": "1h", "day": "1d", "week": "1w"}
 
 
 class Span(Struct, frozen=True):
-    """The half-open window ``[start, end)`` that was asked about; ``end`` is never later than now."""
+    """The half-open requested window ``[start, end)``; ``end`` is never later than now."""
 
     start: float
     end: float
     zone: str = "Z"
-    """How times of this span are marked; "" when they are the API's local ones."""
+    """The suffix of times of this span; empty for the API's local times."""
 
 
 def iso(seconds: float, *, step: int = 1, zone: str = "Z") -> str:
@@ -39,7 +39,7 @@ def iso(seconds: float, *, step: int = 1, zone: str = "Z") -> str:
 
 
 def moment_of(text: str) -> datetime:
-    """The instant that ``iso`` wrote; UTC where it names no zone.
+    """The inverse of ``iso``; UTC without a zone.
 
     >>> moment_of(iso(0)) == moment_of("1970-01-01")
     True
@@ -54,7 +54,7 @@ def floor_to(seconds: float, step: int, origin: float = MONDAY) -> float:
 
 
 def origin_of(span: Span, step: int) -> float:
-    """Where buckets of this step begin: Mondays for weeks, the window's first day for 2d and 3d, else the hour."""
+    """The origin of buckets of this step: Monday for weeks, the window's first day for 2d and 3d, else the hour."""
     return floor_to(span.start, DAY) if step in {2 * DAY, 3 * DAY} else MONDAY
 
 
@@ -81,7 +81,7 @@ def is_partial(start: float, step: float, span: Span) -> bool:
 
 
 def later(start: str, step: str, count: int) -> str:
-    """The start of a bucket so many steps after another, as that is written.
+    """The start of the bucket this many steps later, in the same format.
 
     >>> later("2026-11-21", "1d", 4), later("2026-11-21T18:00Z", "6h", 1), later("2026-11-01", "1mo", 2)
     ('2026-11-25', '2026-11-22T00:00Z', '2027-01-01')
@@ -105,7 +105,7 @@ SATURDAY, SUNDAY = 5, 6
 
 
 class Place(NamedTuple):
-    """Where an instant lies on the clock. ``day``: counted from an arbitrary one; ``weekday``: Monday is 0."""
+    """The position of an instant on a clock. ``day``: from an arbitrary origin; ``weekday``: Monday is 0."""
 
     day: int
     weekday: int
@@ -113,7 +113,7 @@ class Place(NamedTuple):
 
 
 class Clock(Struct, frozen=True):
-    """A time zone, and the weekdays that are weekend there, Monday being 0."""
+    """A time zone and its weekend days, with Monday as 0."""
 
     zone: tzinfo = UTC
     weekend: frozenset[int] = frozenset({SATURDAY, SUNDAY})
@@ -135,7 +135,7 @@ class Clock(Struct, frozen=True):
         return self.place(time).weekday in self.weekend
 
     def kind(self, weekday: int) -> int:
-        """0 for a day of work, 1 for one of the weekend."""
+        """0 for a working day, 1 for a weekend day."""
         return int(weekday in self.weekend)
 
 
@@ -143,7 +143,7 @@ UTC_CLOCK = Clock()
 
 
 def day_starts(start: float, end: float, clock: Clock) -> list[float]:
-    """The start of every day of a clock that overlaps a time, in seconds since 1970; a day with a clock change too.
+    """The start of every local day that overlaps an interval, in seconds since 1970, also around clock changes.
 
     >>> day_starts(0.0, 90000.0, Clock())
     [0.0, 86400.0]

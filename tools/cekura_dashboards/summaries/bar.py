@@ -1,4 +1,4 @@
-"""Bars: one value per bucket of time, from buckets to overall, extremes, a bounded series and one to plot."""
+"""Bars: one value per time bucket, summarised as an overall value, extremes, a bounded series and one to plot."""
 
 import math
 import statistics
@@ -45,13 +45,13 @@ from cekura_dashboards.summaries.model import (
 ADDITIVE = {"count", "sum"}
 UNKNOWN = WholeValues()
 MIN_CALLS_UNFLAGGED = 30
-"""A figure that rests on fewer calls is flagged. A choice, by the usual rule of thumb."""
+"""Figures based on fewer calls are flagged. A choice, by the usual rule of thumb."""
 
 
 def combine(function: str, parts: Sequence[Bucket]) -> float | None:
-    """One value for several buckets: a sum for count and sum, the extreme for min and max, for avg the mean by n.
+    """One value for several buckets: the sum for count and sum, the extreme for min and max, the mean by n for avg.
 
-    Percentiles are never merged: the median of the buckets' own is given, the typical bucket.
+    Percentiles cannot be merged: the result is their median, the typical bucket.
     """
     if len(parts) == 1:
         return parts[0].value
@@ -72,14 +72,14 @@ def combine(function: str, parts: Sequence[Bucket]) -> float | None:
 
 
 def weighted(parts: Sequence[Bucket]) -> float:
-    """The mean of buckets by their calls; of percentiles near that of all calls, which lies between theirs."""
+    """The mean of buckets by their calls; for percentiles, an approximation of that of all calls."""
     observed = [part for part in parts if part.value is not None]
     values = [part.value for part in observed if part.value is not None]
     return weighted_mean(values, [float(part.n or 0) for part in observed]) or statistics.fmean(values)
 
 
 def merge_groups(function: str, buckets: Iterable[Bucket]) -> list[Bucket]:
-    """Buckets of all groups brought to one per time, in order of time."""
+    """The buckets of all groups merged into one per time, in order of time."""
     buckets = [*buckets]
     if len({bucket.time for bucket in buckets}) == len(buckets) and all(bucket.group is None for bucket in buckets):
         return sorted(buckets, key=attrgetter("time"))
@@ -97,7 +97,7 @@ def _merged(function: str, time: float, parts: Sequence[Bucket]) -> Bucket:
 
 
 def total(parts: Iterable[Bucket]) -> int | None:
-    """The calls that these buckets rest on; None if any number is not known."""
+    """The calls in these buckets; None if any number is unknown."""
     calls = 0
     for part in parts:
         if part.n is None:
@@ -107,7 +107,7 @@ def total(parts: Iterable[Bucket]) -> int | None:
 
 
 def end_of(bucket: Bucket, period: str) -> float:
-    """Where a bucket of the API's ``time_period`` ends."""
+    """The end of a bucket of the API's ``time_period``."""
     return next_month(bucket.time) if period == "month" else bucket.time + STEPS[PERIODS.get(period, "1d")]
 
 
@@ -117,7 +117,7 @@ def is_cut(bucket: Bucket, period: str, span: Span) -> bool:
 
 
 def fill_empty(function: str, period: str, buckets: list[Bucket], span: Span) -> list[Bucket]:
-    """For count and sum, a time without a row is 0; for all else it stays missing. ``buckets``: in order of time."""
+    """For count and sum, add 0 for times without a row; others stay missing. ``buckets``: in order of time."""
     if period == "month" or function not in ADDITIVE:
         return buckets
     present = {bucket.time for bucket in buckets}
@@ -128,7 +128,7 @@ def fill_empty(function: str, period: str, buckets: list[Bucket], span: Span) ->
 
 
 def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> dict[str, At]:
-    """``highest`` and ``lowest`` among full buckets of at least five calls."""
+    """``highest`` and ``lowest`` among complete buckets with at least five calls."""
     step = STEPS[PERIODS.get(period, "1d")]
     full = [
         b
@@ -148,7 +148,7 @@ def extremes(function: str, period: str, buckets: list[Bucket], span: Span) -> d
 
 
 def series(function: str, period: str, buckets: list[Bucket], span: Span, points: int) -> Series | None:
-    """At most ``points`` aligned buckets; neighbours are combined where the API sent more."""
+    """At most ``points`` aligned buckets; neighbours are merged if the API sent more."""
     if points <= 0 or not buckets:
         return None
     measure = function if function in {*ADDITIVE, "avg", "min", "max"} else f"{function} of a bucket"
@@ -190,12 +190,12 @@ def _months(measure: str, buckets: list[Bucket], span: Span, points: int) -> Ser
 
 
 def _counts(function: str, counts: list[int | None]) -> list[int | None] | None:
-    """The n of each bucket; left out for a count, which is its own n, and where none is known."""
+    """The n of each bucket; None for a count, which is its own n, or if all are unknown."""
     return None if function == "count" or all(n is None for n in counts) else counts
 
 
 def display_value(function: str, value: float | None) -> Number | None:
-    """A value rounded for showing; counts stay exact."""
+    """A value rounded for display; counts stay exact."""
     if value is None:
         return None
     return exact(value) if function == "count" else round_for_display(float(value))
@@ -217,16 +217,16 @@ def largest_groups(by: str, rows: list[tuple[str | None, int | None, float | Non
 
 
 def _shown(value: float | None) -> Number | None:
-    """Whole values, such as counts, exact."""
+    """A value for display; whole values, such as counts, stay exact."""
     if value is None:
         return None
     return exact(value) if float(value).is_integer() else round_for_display(value)
 
 
 MIN_RELATIVE_DIFFERENCE = 0.01
-"""A mean of buckets that differs by more, relative to the mean of calls, is shown beside it. A choice."""
+"""A mean of buckets that differs by more from the mean of calls, relatively, is shown too. A choice."""
 STABLE_FROM = {"p50": 20.0, "p95": 200.0, "p99": 1000.0, "min": math.inf, "max": math.inf}
-"""The calls in a bucket from which on its value hardly depends on their number: 10 above the percentile. A choice."""
+"""The calls in a bucket from which its value hardly depends on their number: 10 above the percentile. A choice."""
 
 
 def bar(
@@ -243,10 +243,10 @@ def bar(
     tested: Outcome | None = None,
     whole: WholeValues = UNKNOWN,
 ) -> Summary:
-    """``period``: the API's own bucket. ``by``: what the buckets are grouped by.
+    """``period``: the API's bucket. ``by``: the grouping.
 
     ``whole``: the percentiles of all calls.
-    ``tested``: the findings in more of its history; None: the buckets themselves are tested. No buckets give n = 0 and
+    ``tested``: the findings from a longer history; None: the buckets themselves are tested. No buckets give n = 0 and
     no facts.
     """
     measured = [b for b in buckets if b.value is not None]
@@ -306,7 +306,7 @@ def bar_outcome(
     clock: Clock,
     window: Span,
 ) -> Outcome:
-    """Trend, steps, unusual buckets and gaps in the full buckets of ``span``, those that lie in ``window``."""
+    """Trend, steps, unusual buckets and outages in the complete buckets of ``span`` that lie in ``window``."""
     if period not in {"hour", "day"}:
         return Outcome(not_tested=[f"trend, steps, outliers, outages: {period}s are too few"])
     time_series, counts = bar_time_series(function, period, unit, timed, span)
@@ -316,7 +316,7 @@ def bar_outcome(
 
 
 def last_bucket(function: str, period: str, timed: Sequence[Bucket], span: Span) -> LastBucket | None:
-    """The bucket that the end of a span cuts, with its calls; None where there is none, or they are not known."""
+    """The bucket that the end of a span cuts, with its calls; None if there is none, or they are unknown."""
     step = STEPS[PERIODS[period]]
     start = floor_to(span.end, step, origin_of(span, step))
     if start >= span.end:
@@ -329,7 +329,7 @@ def last_bucket(function: str, period: str, timed: Sequence[Bucket], span: Span)
 def bar_time_series(
     function: str, period: str, unit: str, timed: list[Bucket], span: Span
 ) -> tuple[TimeSeries, TimeSeries | None]:
-    """The values and the numbers of calls of the full buckets; the latter None where they are not known."""
+    """The values and the numbers of calls of the complete buckets; the latter None if unknown."""
     step = STEPS[PERIODS[period]]
     whole = [time for time in starts(span, step) if span.start <= time <= span.end - step]
     buckets_by_time = {bucket.time: bucket for bucket in timed}
@@ -353,7 +353,7 @@ def bar_time_series(
 
 
 def _name(function: str, buckets: int) -> str:
-    """What the value for the whole window is called: a percentile of several buckets is not one of all calls."""
+    """The name of the value for the whole window, because a percentile of several buckets is not one of all calls."""
     if buckets == 1 and function not in {*ADDITIVE, "avg"}:
         return function
     if function in ADDITIVE:
@@ -412,7 +412,7 @@ MAX_GROUPS_DRAWN = 7
 def bar_plot_series(
     function: str, period: str, buckets: Sequence[Bucket], span: Span, *, role: Role = "current", by_group: bool = False
 ) -> list[PlotSeries]:
-    """The whole, where it can be put together of groups; then, if asked, the largest groups, the largest first."""
+    """The series of all groups together, if they can be merged; then, if requested, the largest groups in order."""
     observed = [bucket for bucket in buckets if bucket.value is not None]
     if not observed:
         return []
@@ -465,6 +465,6 @@ def _bar_series(
 
 
 def places_of(times: Sequence[float], step: int) -> list[int] | None:
-    """Which step each time is; None where each is the one after the other."""
+    """The step index of each time; None if they are consecutive."""
     places = [round((time - times[0]) / step) for time in times]
     return None if places == [*range(len(places))] else places

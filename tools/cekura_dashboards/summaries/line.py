@@ -1,6 +1,6 @@
 """Lines: one value per call.
 
-Single calls are two arrays, of times and of values: a million of them take 16 MB.
+Calls are two arrays, of times and of values: a million take 16 MB.
 """
 
 import math
@@ -34,20 +34,20 @@ from cekura_dashboards.text import UntrustedText
 from cekura_dashboards.values import Array, Places, np
 
 MINUTES_UP_TO = 2.6 * DAY
-"""In windows up to this length cells are minutes, in longer ones hours. A choice, for memory."""
+"""In windows up to this length calls are grouped by minute, in longer ones by hour. A choice, to save memory."""
 
 
 def grain_of(span: Span) -> int:
-    """How long the stretches of a window are, in seconds."""
+    """The length of a group of calls in a window, in seconds."""
     return MINUTE if span.end - span.start <= MINUTES_UP_TO else HOUR
 
 
 class CallValues(Struct, frozen=True, eq=False):
-    """The calls of a line that have a value, in order of time: ``times`` in seconds since 1970.
+    """The calls of a line with a value, in order of time: ``times`` in seconds since 1970.
 
-    ``nulls``: how many have none. ``lowest``, ``highest``: single calls, of equal ones the earliest. ``groups``: the
-    values of each group, and ``group_times`` their times, in the order in which the calls came; empty where the calls
-    are not grouped.
+    ``nulls``: how many have no value. ``lowest``, ``highest``: single calls, the earliest of equal ones. ``groups``:
+    the values of each group, and ``group_times`` their times, in the order in which the calls came; empty where the
+    calls are not grouped.
     """
 
     times: Array
@@ -68,7 +68,7 @@ class CallValues(Struct, frozen=True, eq=False):
         nulls: int = 0,
         groups: Sequence[str | None] = (),
     ) -> "CallValues":
-        """From calls with a value in any order. ``id_of``: the id of a call by its position."""
+        """From calls with a value, in any order. ``id_of``: returns the id of a call by its position."""
         names = {name: code for code, name in enumerate(dict.fromkeys(groups))}
         codes = np.array([names[name] for name in groups], np.intp)
         parts = {name: values[codes == code] for name, code in names.items()}
@@ -83,7 +83,7 @@ class CallValues(Struct, frozen=True, eq=False):
         return len(self.times)
 
     def cut(self, starts: Sequence[float], step: float) -> Places:
-        """Where neighbouring buckets begin among the calls, and where the last one ends."""
+        """The positions among the calls where buckets begin, and where the last one ends."""
         return np.searchsorted(self.times, [*starts, starts[-1] + step])
 
     def by_group(self) -> dict[str | None, "CallValues"]:
@@ -94,12 +94,12 @@ class CallValues(Struct, frozen=True, eq=False):
         }
 
     def means(self, edges: Places) -> Array:
-        """The mean of the calls in each bucket, NaN for none. ``edges``: as ``cut`` gives them."""
+        """The mean of the calls in each bucket, NaN for none. ``edges``: from ``cut``."""
         means: Array = _of_buckets(np.add, self.values, edges) / np.diff(edges).clip(1)
         return means
 
     def by_day(self, days: Sequence[float]) -> list[SampleBucket]:
-        """The calls of each day with some, with their mean and sum of squares. ``days``: where each begins."""
+        """The calls of each day that has any, with their mean and sum of squares. ``days``: the starts of days."""
         if not len(self):
             return []
         edges = np.append(np.searchsorted(self.times, days), len(self))
@@ -118,7 +118,7 @@ def _of_buckets(reduce: "np.ufunc", values: Array, edges: Places) -> Array:
 
 
 def _extreme(times: Array, values: Array, sign: int, id_of: Callable[[int], int | str | None]) -> Point | None:
-    """The lowest of the calls, or with a sign of -1 the highest; of equal ones the earliest. None for no calls."""
+    """The lowest call, or with a sign of -1 the highest; the earliest of equal ones. None without calls."""
     if not len(values):
         return None
     extreme = values.min() if sign > 0 else values.max()
@@ -130,10 +130,10 @@ def _extreme(times: Array, values: Array, sign: int, id_of: Callable[[int], int 
 
 STEPS_TESTED = ("1h", "1d")
 MAX_TESTED, MIN_MEAN_CALLS = 750, 10
-"""The most hours that are tested, one month, and the least calls per hour on average. Choices."""
+"""The maximum hours to test, one month, and the minimum calls per hour on average. Choices."""
 PERCENTILES = (5, 50, 95, 99)
 PIECE = 1 << 14
-"""Calls that are worked on at once where a copy of all would take memory. A choice."""
+"""Calls to process at once where a copy of all would take memory. A choice."""
 
 
 def line(
@@ -148,9 +148,9 @@ def line(
     clock: Clock = UTC_CLOCK,
     tested: Outcome | None = None,
 ) -> Summary:
-    """``boolean``: the values are 0 and 1, and a rate is reported instead of a distribution.
+    """``boolean``: the values are 0 and 1, so that a rate replaces the distribution.
 
-    ``tested``: the findings in more of its history; None: the calls themselves are tested. One call gives its value
+    ``tested``: the findings from a longer history; None: the calls themselves are tested. One call gives its value
     as mean and every percentile; none gives n = 0 and no facts.
     """
     values = calls.values
@@ -197,7 +197,7 @@ def _outcome(calls: CallValues, span: Span, *, boolean: bool, clock: Clock) -> O
 
 
 def outage_of_hours(calls: CallValues, span: Span, clock: Clock) -> list[Gap]:
-    """The outages that reach into the last day, by the hour."""
+    """The outages that overlap the last day, by the hour."""
     if float(calls.times[-1]) >= span.end - LAG:
         return []
     _, counts = line_time_series(calls, span, boolean=False, step=HOUR)
@@ -211,7 +211,7 @@ def _last_bucket(calls: CallValues, span: Span, step: int) -> LastBucket | None:
 
 
 def _sum_of_squares(values: Array, mean: float) -> float:
-    """Of the differences from the mean, a part of the values at a time, for memory."""
+    """The sum of squared differences from the mean, in parts to save memory."""
     parts = (values[start : start + PIECE] for start in range(0, len(values), PIECE))
     return math.fsum(float(((part - mean) ** 2).sum()) for part in parts)
 
@@ -250,14 +250,14 @@ def _series(calls: CallValues, span: Span, points: int, measure: str) -> Series 
 
 
 def _displayed(values: Array) -> list[Number | None]:
-    """Values rounded for showing, NaN as None."""
+    """Values rounded for display, NaN as None."""
     return [None if math.isnan(value) else round_for_display(value) for value in values.tolist()]
 
 
 def line_time_series(
     calls: CallValues, span: Span, *, boolean: bool, step: int | None = None
 ) -> tuple[TimeSeries, TimeSeries]:
-    """The means and the numbers of calls in hours, or in days where hours hold fewer than ten calls on average."""
+    """The means and the numbers of calls by hour, or by day if hours have fewer than ten calls on average."""
     if step is None:
         fitting = [name for name in STEPS_TESTED if len(starts(span, STEPS[name])) <= MAX_TESTED]
         filling = [name for name in fitting if len(calls) >= MIN_MEAN_CALLS * len(starts(span, STEPS[name]))]
@@ -277,13 +277,13 @@ def _group_rows(calls: CallValues) -> list[tuple[str | None, int | None, float |
 
 
 RATE_POINTS = 120
-"""A rate of true and false needs several calls to a point."""
+"""The calls that a rate needs per point."""
 SPARSE = 2
-"""Where fewer than one in so many steps holds something, the steps that do are listed."""
+"""If fewer than one in this many steps has data, the steps with data are listed."""
 
 
 def line_plot_series(calls: CallValues, span: Span, *, boolean: bool, role: Role = "current") -> list[PlotSeries]:
-    """The mean of the calls in each short stretch, with the smallest and the largest; of true and false the rate."""
+    """The mean, minimum and maximum of the calls in each short step; for booleans the rate."""
     if not len(calls):
         return []
     step = max(grain_of(span), STEPS[choose_step(span, RATE_POINTS)] if boolean else 0)

@@ -1,4 +1,4 @@
-"""What a summary is made of: named facts, rounded once, absent where nothing is known."""
+"""The parts of a summary: named facts, rounded once, absent if unknown."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Point(NamedTuple):
 
 
 class Bucket(Struct, frozen=True, order=True, gc=False):
-    """One bar. ``n`` None: the API did not say how many calls it rests on."""
+    """One bar. ``n`` None: the API did not send its number of calls."""
 
     time: float
     value: float | None
@@ -30,7 +30,7 @@ class Bucket(Struct, frozen=True, order=True, gc=False):
 
 
 class Slice(NamedTuple):
-    """One piece of a pie; ``pct`` as the API sent it."""
+    """One slice of a pie; ``pct`` as sent by the API."""
 
     label: str | None
     value: float
@@ -39,7 +39,7 @@ class Slice(NamedTuple):
 
 
 class Facts(BaseModel):
-    """Figures of a chart in its unit; what is absent does not apply."""
+    """Figures of a chart in its unit; absent ones do not apply."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,14 +60,14 @@ class OneCall(NamedTuple):
 
 
 class TimesFacts(Facts):
-    """Of values that are times: they have no mean."""
+    """Facts of values that are times and so have no mean."""
 
     first: str | None = None
     last: str | None = None
 
 
 class LineFacts(Facts):
-    """Over all calls of a line; of true and false the rate with its 95 % interval, of numbers how they spread."""
+    """Facts of all calls of a line: for booleans the rate with its 95 % interval, for numbers their distribution."""
 
     rate: Number | None = None
     ci95: list[Number] | None = Field(default=None, description="of the rate")
@@ -83,21 +83,21 @@ class LineFacts(Facts):
 
 
 class WholeValue(NamedTuple):
-    """A percentile of all calls of a window; ``parts``: those that it lies between, if it is not known exactly."""
+    """A percentile of all calls of a window; ``parts``: the values that it lies between, if it is not known exactly."""
 
     value: float
     parts: tuple[float, ...] = ()
 
 
 class WholeValues(Struct, frozen=True):
-    """The percentiles of all calls of a window, and of those of each group, as far as they are known."""
+    """The percentiles of all calls of a window and of each group, as far as known."""
 
     of_all: WholeValue | None = None
     by_group: Mapping[str | None, WholeValue] = field(default_factory=dict[str | None, WholeValue])
 
 
 class BarFacts(Facts):
-    """Over all buckets of a bar: the mean weighted by calls, never a mean of means; percentiles are not merged."""
+    """Facts of all buckets of a bar: the mean is weighted by calls; percentiles are not merged."""
 
     total: Number | None = None
     overall: Number | None = None
@@ -132,7 +132,7 @@ class OtherSlices(BaseModel):
 
 
 class PieFacts(Facts):
-    """How calls divide among labels."""
+    """The distribution of calls over labels."""
 
     total: Number
     categories: int
@@ -225,12 +225,12 @@ class Summary(Struct, frozen=True, kw_only=True):
     facts: AnyFacts
     series: Series | None = None
     coarser: Series | None = None
-    """The same in fewer buckets, for where there is no room."""
+    """The same in fewer buckets, if space is short."""
     groups: Groups | None = None
     findings: list[Finding] | None = None
-    """None: nothing was tested. Empty: tested, and nothing found."""
+    """None: not tested. Empty: tested without findings."""
     changes: list[Finding] = field(default_factory=list[Finding])
-    """The steps and trends of all the history."""
+    """The steps and trends of the whole history."""
     not_tested: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
@@ -259,7 +259,7 @@ class PlotSeries(BaseModel):
     partial: list[int] | None = Field(default=None, description="positions in value of incomplete steps, from 0")
 
     def thin(self, most: int) -> "PlotSeries":
-        """At most ``most`` values: of each column the smallest and the largest, in order of time."""
+        """At most ``most`` values: the smallest and the largest of each column, in order of time."""
         if len(self.value) <= most:
             return self
         columns = max(1, most // 2)
@@ -287,7 +287,7 @@ class PlotSeries(BaseModel):
         return {lowest, highest}
 
     def bare(self) -> "PlotSeries":
-        """Without the calls behind each value."""
+        """Without the number of calls of each value."""
         return self.model_copy(update={"n": None})
 
 
@@ -295,7 +295,7 @@ By = Literal["hour_of_day", "weekday", "hour_of_week"]
 
 
 class SlotShown(BaseModel):
-    """An hour, or a weekday, that stands out."""
+    """An hour or weekday that stands out."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -305,7 +305,7 @@ class SlotShown(BaseModel):
 
 
 class Profile(BaseModel):
-    """A measure by hour or weekday of ``time_zone``; of counts and sums the mean of such hours or days."""
+    """A measure by hour or weekday in ``time_zone``; for counts and sums the mean of such hours or days."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""Pies, how calls divide among labels; and stats, a few figures for the whole window."""
+"""Pies, the distribution of calls over labels, and stats, a few figures for the whole window."""
 
 import math
 from collections import Counter
@@ -14,11 +14,11 @@ FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
 def stat(figures: dict[str, float | None], *, extra: list[str], rates: str | None = None) -> Summary:
-    """``extra``: names of figures that are not documented; they are shown with unit unknown.
+    """``extra``: names of undocumented figures, which are shown with an unknown unit.
 
-    ``rates``: the unit of rates, where it is known from elsewhere.
+    ``rates``: the unit of rates, if known from elsewhere.
 
-    The unit of each figure is its own; success and latency may rest on fewer calls than ``total_calls``.
+    Each figure has its own unit; success and latency may cover fewer calls than ``total_calls``.
     """
     calls = figures.get("total_calls")
     n = None if calls is None else round(calls)
@@ -45,7 +45,7 @@ def stat(figures: dict[str, float | None], *, extra: list[str], rates: str | Non
 
 
 def rate_unit(values: list[float | None]) -> str:
-    """``ratio`` or ``percent`` by what the values show; ``unknown`` when they cannot tell.
+    """``ratio`` or ``percent`` according to the values; ``unknown`` if they fit both.
 
     >>> rate_unit([0.9, 1.0]), rate_unit([90.0]), rate_unit([0.0, None]), rate_unit([1.0])
     ('ratio', 'percent', 'unknown', 'unknown')
@@ -62,7 +62,7 @@ PCT_TOLERANCE = 0.5
 
 
 def pie(slices: list[Slice], *, unit: str = "calls", by: str | None = None, passing: str | None = None) -> Summary:
-    """Percentages are computed from the values; those that were sent are only checked.
+    """Percentages are computed from the values; those in the response are only compared.
 
     ``passing``: the label whose share is a rate, among the calls that have a label.
     """

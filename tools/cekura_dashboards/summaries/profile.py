@@ -1,4 +1,4 @@
-"""Profiles: one measure by hour of the day or weekday, and whether it differs significantly from flat."""
+"""Profiles: a measure by hour of the day or weekday, and a test whether it differs from flat."""
 
 import math
 from collections import defaultdict
@@ -17,24 +17,24 @@ from cekura_dashboards.values import Array, Places, np
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CLEAR_P_VALUE, POSSIBLE_P_VALUE = 0.01, 0.05
-"""As for all verdicts: outside the 99 % and the 95 % interval."""
+"""The levels of all verdicts: outside the 99 % and the 95 % interval."""
 MAX_SLOTS_LISTED = 3
 MIN_TURNS = 2
-"""The least days, or weeks: one alone has no variation to test against."""
+"""The minimum days or weeks: a single one has no variation to test against."""
 HALF_AN_HOUR = 1800.0
 FIT_ROUNDS = 30
-"""Of alternating means; with few missing cells they converge in a few. A choice."""
+"""Rounds of alternating means, which converge quickly with few missing cells. A choice."""
 HOURS_OF_A_DAY, MIN_HOURS_OF_A_DAY = 24, 23
-"""A whole day has 23 hours where clocks change."""
+"""The minimum hours of a whole day: 23 at a clock change."""
 MIN_CALLS_OF_SLOT = 20
-"""A slot of fewer calls in all is not tested, as its value is far from normal. A choice.
+"""The minimum calls of a slot for a test, because values of few calls are far from normal. A choice.
 
-Measured: durations of 600 calls by hour of the week were called ``clear`` in 5 to 8 % where nothing differed.
+Measured: durations of 600 calls by hour of the week were called ``clear`` in 5 to 8 % without differences.
 """
 
 
 class _Cell(Struct, frozen=True):
-    """One slot of one turn: of one day, or week."""
+    """One slot of one day or week."""
 
     turn: int
     slot: int
@@ -42,7 +42,7 @@ class _Cell(Struct, frozen=True):
 
 
 class _Row(NamedTuple):
-    """A cell as it is tested."""
+    """A cell in the form for the test."""
 
     turn: int
     slot: int
@@ -51,7 +51,7 @@ class _Row(NamedTuple):
 
 
 def profile(buckets: Sequence[Bucket], by: By, *, function: str, clock: Clock, zone: str) -> Profile | None:
-    """``buckets``: full hours, of counts the empty ones too. None for none."""
+    """``buckets``: complete hours, for counts including empty ones. None without buckets."""
     if not buckets:
         return None
     cells = _cells(buckets, by, function, clock)
@@ -99,7 +99,7 @@ def _is_weekend(cell: _Cell, by: By, clock: Clock) -> bool:
 
 
 def names_of(by: By) -> list[str]:
-    """What the slots are called, in order."""
+    """The names of the slots, in order."""
     hours = [f"{hour:02d}:00" for hour in range(24)]
     if by == "hour_of_day":
         return hours
@@ -112,7 +112,7 @@ def _value(parts: Sequence[Bucket], function: str) -> float | None:
 
 
 def _fold(cells: Sequence[_Cell], function: str) -> dict[int, float]:
-    """Each slot: of counts and sums the mean of its turns, else all its calls together."""
+    """The value of each slot: for counts and sums the mean of its days or weeks, else of all its calls together."""
     cells_by_slot = defaultdict[int, list[_Cell]](list)
     for cell in cells:
         cells_by_slot[cell.slot].append(cell)
@@ -125,14 +125,14 @@ def _fold(cells: Sequence[_Cell], function: str) -> dict[int, float]:
 
 
 def _sizes_listed(sizes: Mapping[int, int | None], names: Sequence[str]) -> list[Number | None] | None:
-    """The calls of each slot; None where some are not known."""
+    """The calls of each slot; None if some are unknown."""
     if any(n is None for n in sizes.values()):
         return None
     return [None if (n := sizes.get(i)) is None else exact(n) for i in range(len(names))]
 
 
 def _listed(values: Mapping[int, float], names: Sequence[str]) -> list[Number | None]:
-    """Each slot's value; those of a whole week shorter, so that all have room."""
+    """The value of each slot; rounded more for the hours of a week, so that all fit."""
     digits = 3 if len(names) > HOURS_OF_A_DAY else 4
     return [round_for_display(values[i], digits) if i in values else None for i in range(len(names))]
 
@@ -140,7 +140,7 @@ def _listed(values: Mapping[int, float], names: Sequence[str]) -> list[Number | 
 def _extreme(
     values: Mapping[int, float], names: Sequence[str], sizes: Mapping[int, int | None], sign: int
 ) -> SlotShown | None:
-    """The highest slot, or with a sign of -1 the lowest; the first of equal ones. None for fewer than two."""
+    """The highest slot, or with a sign of -1 the lowest; the first of equal ones. None with fewer than two."""
     if len(values) < 2:  # noqa: PLR2004 - one has no extremes
         return None
     slot = max(values, key=lambda i: (sign * values[i], -i))
@@ -149,7 +149,7 @@ def _extreme(
 
 
 class _SlotTest(NamedTuple):
-    """Whether slots differ: its p-value; and of each slot its effect, with its squared standard error."""
+    """The p-value of a difference between slots, and the effect of each slot with its squared standard error."""
 
     p_value: float
     df: int
@@ -160,10 +160,11 @@ class _SlotTest(NamedTuple):
 def _compare_slots(
     cells: Sequence[_Cell], function: str, by: By
 ) -> tuple[Literal["clear", "possible", "not significant"], list[int], list[int]] | None:
-    """Whether slots differ by more than a slot differs from turn to turn, and which stand out.
+    """Test whether slots differ by more than one slot does from day to day or week to week, and which stand out.
 
-    The hours of one day are correlated, so the hours of a week are two tests: of its weekdays, by how days differ, and
-    of hours within a day; each counts for two. Single slots are tested by Student's t with Bonferroni's correction.
+    The hours of one day are correlated, so the hours of a week are two tests: of weekdays, by the variation of days,
+    and of hours within a day; each is corrected for two. Single slots are tested by Student's t with Bonferroni's
+    correction.
     """
     rows = _tested_rows(cells, function)
     days = _DaysOfWeeks.of(cells, function) if by == "hour_of_week" else None
@@ -187,7 +188,7 @@ def _compare_slots(
 
 
 class _DaysOfWeeks(NamedTuple):
-    """The weekdays of weeks of hours, tested by whole days; None where these are too few."""
+    """The weekdays in hours of weeks, tested by whole days; None if these are too few."""
 
     test: _SlotTest | None
 
@@ -218,8 +219,8 @@ def _tested_rows(cells: Sequence[_Cell], function: str) -> list[_Row]:
 def _slot_test(rows: Sequence[_Row], days: _DaysOfWeeks | None) -> _SlotTest | None:
     """A two-way analysis of variance without interaction, turns by slots, each cell weighted by its calls.
 
-    ``days``: the slots are hours of a week, and every day is a turn. None where too little is left to test by. Counts
-    are on the scale of the square root. Source: Scheffé (1959), The Analysis of Variance, chapter 4.
+    ``days``: the slots are hours of a week, and each day is a repetition. None with too few degrees of freedom. Counts
+    are on the square root scale. Source: Scheffé (1959), The Analysis of Variance, chapter 4.
     """
     turns, turn_of = np.unique([_turn(row, days) for row in rows], return_inverse=True)
     slots, slot_of = np.unique([row.slot for row in rows], return_inverse=True)
@@ -243,7 +244,7 @@ def _slot_test(rows: Sequence[_Row], days: _DaysOfWeeks | None) -> _SlotTest | N
         return None
     p_value = f_sf((flat - residual) / between / (residual / df), between, df)
     squared_errors = residual / df / sums_by(slot_of, weights)
-    if days is not None:  # a slot differs from the others by its weekday too
+    if days is not None:  # a slot also differs from the others by its weekday
         by_slot = means(slot_of, values)
         if days.test is not None:
             by_weekday = days.test.squared_errors
@@ -263,7 +264,7 @@ def _turn(row: _Row, days: _DaysOfWeeks | None) -> int:
 
 
 def _row(cell: _Cell, function: str) -> _Row | None:
-    """A cell to be tested; None where it has no value, or no calls."""
+    """A cell for the test; None without a value or calls."""
     value = _value(cell.parts, function)
     if value is None or (function in ADDITIVE and value < 0):
         return None
