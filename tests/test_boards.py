@@ -1,4 +1,4 @@
-"""Dashboards as files: exact round trips, names that move between projects, and the plans and undo of the tools."""
+"""Dashboards as files: exact round trips, names that map between projects, and the plans and undo of the tools."""
 
 import json
 from datetime import timedelta
@@ -39,12 +39,12 @@ pytestmark = pytest.mark.anyio
 
 
 def changed(board: Board, **fields: Any) -> Board:
-    """The same board with other fields, as if somebody had edited the file."""
+    """The same board with other fields, as if a user had edited the file."""
     return read_board(json.dumps({**board.model_dump(exclude_none=True), **fields}))
 
 
 async def applied(context: ToolContext, board: Board, **where: Any) -> list[Json]:
-    """The receipts, all steps carried out; the calls that undo them come last."""
+    """The receipts after all steps, ending with the calls that undo them."""
     plan = await plan_board(context, board, **where)
     done = await apply_board(context, plan)
     assert done.failed is None

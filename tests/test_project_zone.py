@@ -1,4 +1,4 @@
-"""The time zone of a project is that of its answers where none is set, and costs a trip only if it must come first."""
+"""The time zone of a project applies to answers if none is set, and costs a round trip only if it is needed first."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the project says of itself is true."""
+"""Statements of the project about itself are true."""
 
 import re
 import tomllib

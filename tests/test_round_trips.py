@@ -1,4 +1,4 @@
-"""What a user waits for: how many times, one after the other, a call goes to the API and back; and nothing twice."""
+"""Latency in round trips: how many successive requests a call needs, and that none is repeated."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from support import BY_NAME, KEY, PIE, Json, new_sandbox, now, sample_calls, sha
 
 pytestmark = pytest.mark.anyio
 MAX_TRIPS = 5
-"""No reading call takes more."""
+"""The maximum for reading calls."""
 TRIPS = [
     *MEASURED,
     *((tool, arguments, MAX_TRIPS) for tool, arguments in sample_calls([tool for tool, *_ in MEASURED], writes=False)),

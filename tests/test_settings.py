@@ -1,4 +1,4 @@
-"""Settings decide where the key goes: what only looks like this machine is refused, and no text shows the key."""
+"""Settings decide where the key is sent: look-alikes of local addresses are rejected, and the key is never shown."""
 
 import json
 import logging

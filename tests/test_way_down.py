@@ -1,4 +1,4 @@
-"""How far it is from a tool to the API: few functions between registration and transport."""
+"""The depth of calls from a tool to the API: few functions between registration and transport."""
 
 from collections.abc import Iterator
 from inspect import currentframe
@@ -18,7 +18,7 @@ READS = [(tool, arguments) for tool, arguments, _ in TRIPS if tool in FEW]
 
 
 def own_functions(frame: FrameType | None) -> Iterator[str]:
-    """Those of ours that wait for this one, the nearest first."""
+    """Functions of this project that await this one, the nearest first."""
     while frame is not None:
         module = frame.f_globals["__name__"]
         if module.startswith("cekura_dashboards"):

@@ -1,8 +1,8 @@
-"""A conversation with the tools through a Python framework: read, edit, confirm, undo, read again.
+"""A scripted conversation with the tools through a Python framework: read, edit, confirm, undo, read again.
 
-``conversation.py FRAMEWORK PROFILES COMMAND...``: for each of the profiles, with commas between them, starts the server by
-COMMAND with that profile in CEKURA_TOOLS, and prints as JSON which tools the framework offered and what each call
-answered. Instead of a model there is a script, in the form that the framework has for tests. Needs the frameworks, not
+``conversation.py FRAMEWORK PROFILES COMMAND...``: for each of the comma-separated profiles, starts the server with
+COMMAND and that profile in CEKURA_TOOLS, and prints as JSON the tools that the framework offered and the answer of each
+call. The model is replaced by a script, in the form that the framework provides for tests. Needs the frameworks, not
 this project.
 """
 
@@ -17,7 +17,7 @@ READ = ("get_widgets_data", {"dashboard_id": "Booking agent", "window": "7d", "p
 
 
 def next_call(answers):
-    """The name and arguments of the call that follows, or None at the end; answers are texts or objects."""
+    """The name and arguments of the next call, or None at the end; answers are texts or objects."""
     if len(answers) == 1:
         return "bulk_edit_dashboard", EDIT
     if len(answers) == 2:
@@ -143,7 +143,7 @@ async def openai_agents(command, args, env):
 
 
 def text_of(output):
-    """Of an answer, which is a text, or a list of blocks."""
+    """The text of an answer, which is a text or a list of blocks."""
     if isinstance(output, list):
         return "".join(block["text"] for block in output)
     return output["text"] if isinstance(output, dict) else output

@@ -1,7 +1,7 @@
-"""What Python frameworks make of the tools. Needs the frameworks, not this project.
+"""Tool schemas as Python frameworks convert them. Needs the frameworks, not this project.
 
-``conversions.py FRAMEWORK COMMAND...``: starts the server by COMMAND, prints as JSON the schemas that a model is shown
-by the framework, and what a call with a name answered.
+``conversions.py FRAMEWORK COMMAND...``: starts the server with COMMAND, and prints as JSON the schemas that the
+framework shows to a model, and the answer of a call with a name as its argument.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What FastMCP's client makes of the server. Needs FastMCP 4.2 or later, not this project.
+"""The server through FastMCP's client. Needs FastMCP 4.2 or later, not this project.
 
-``fastmcp_client.py skills COMMAND...``: starts the server by COMMAND and prints as JSON the digest of each skill that the
-client read and verified.
+``fastmcp_client.py skills COMMAND...``: starts the server with COMMAND, and prints as JSON the digest of each skill
+that the client read and verified.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""Runs an example of docs/agents.md with a model that follows a script. Needs the frameworks, not this project.
+"""Runs an example of docs/agents.md with a scripted model. Needs the frameworks, not this project.
 
-``scripted.py FRAMEWORK EXAMPLE``: prints as JSON which tools the framework offered, and what it answered.
+``scripted.py FRAMEWORK EXAMPLE``: prints as JSON the tools that the framework offered, and its answer.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ SEEN = {"tools": [], "strict": [], "answers": []}
 
 
 def filled(schema):
-    """Every property, blank: what a strict model sends if it has nothing to say."""
+    """Every property with a blank value, as strict models fill in optional arguments."""
     blank = {"integer": 0, "number": 0, "boolean": False, "array": []}
     if schema.get("type") == "object":
         return {name: filled(child) for name, child in schema["properties"].items()}

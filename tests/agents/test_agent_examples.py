@@ -1,4 +1,4 @@
-"""The examples of docs/agents.md: each is run as a reader would run it, with a scripted model where it needs one."""
+"""The examples of docs/agents.md run as printed, with a scripted model where they need one."""
 
 import json
 import os
@@ -16,12 +16,12 @@ PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FRAMEWORKS = ["pydantic_ai", "langchain", "openai_agents"]
 HERE = Path(sys.executable).parent
-KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
 
 
 @pytest.fixture(scope="module")
 def frameworks() -> str:
-    """The Python that has them."""
+    """The path of the Python in which the frameworks are installed."""
     return separate_install("AGENTS_PYTHON", "docs/agents-requirements.txt")
 
 
@@ -37,7 +37,7 @@ def test_examples_call_the_server_through_their_framework(
     file.write_text(example, encoding="utf-8")
     result = subprocess.run(
         [frameworks, str(Path(__file__).with_name("scripted.py")), framework, str(file)], capture_output=True,
-        text=True, timeout=TIMEOUT_S, check=False, env={**KEPT, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
+        text=True, timeout=TIMEOUT_S, check=False, env={**INHERITED, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]])},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     summary: Json = json.loads(result.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""A conversation of five calls through each framework and each profile: what is edited comes back by its undo."""
+"""A conversation of five calls through each framework and profile: undo reverts the edit."""
 
 import json
 import os
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
 PROFILES: dict[str, Collection[str]] = {"": BY_NAME, "core": CORE}
-"""The tools of each profile; without a name, all."""
+"""The tools of each profile; the profile without a name has all tools."""
 FRAMEWORKS = {
     "openai-agents": "AGENTS_PYTHON", "pydantic-ai": "AGENTS_PYTHON", "langchain": "AGENTS_PYTHON", "fastmcp": "FASTMCP_PYTHON",
     "langchain-js": "AGENTS_NODE", "ai-sdk": "AGENTS_NODE",
@@ -30,7 +30,7 @@ NEEDED = {
 
 
 def conversations(framework: str) -> dict[str, Json]:
-    """Of each profile: the tools that the framework offered, and the answers as it gave them to its model."""
+    """For each profile: the tools that the framework offered, and the answers as it passed them to its model."""
     variable = FRAMEWORKS[framework]
     in_node = variable == "AGENTS_NODE"
     place = separate_install(variable, NEEDED[variable])
@@ -48,12 +48,12 @@ UNDO = re.compile(r'^undo: |"undo": ', re.MULTILINE)
 
 
 def as_text(answer: Any) -> str:
-    """Some frameworks show their models the text, others the structure."""
+    """The answer as text: some frameworks pass text to their model, others the structured content."""
     return answer if isinstance(answer, str) else json.dumps(answer)
 
 
 def widgets_in(answer: str) -> set[int]:
-    """Their ids."""
+    """The ids of the widgets in an answer."""
     return {int(number) for number in re.findall(r'(?:\bwidget |"id": )(\d+)', answer)}
 
 

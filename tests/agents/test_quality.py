@@ -1,4 +1,4 @@
-"""What a scorer of MCP servers says of the tool list and of answers: mcp-quality 0.7.0, without a network."""
+"""The scores of tool list and answers by mcp-quality 0.7.0, a scorer of MCP servers, without network access."""
 
 import json
 import os
@@ -12,37 +12,37 @@ from support import TIMEOUT_S, Json
 
 HERE = Path(__file__).parent
 SERVER = f"{Path(sys.executable).parent / 'cekura-dashboards'} serve --sandbox"
-KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
-NOT_HERE = (
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+MISSING = (
     "scores need mcp-quality in an environment of its own, whose Python QUALITY_PYTHON names, and the packages of "
     "tests/agents/package.json in the folder AGENTS_NODE"
 )
-UNTRUE = ("SC2-annotation-untrue", "create_dashboard")
-"""Its remark that what creates is destructive: it overwrites nothing, so ``destructiveHint: false`` is true."""
-CAP = 55
-"""What it scores safety at most where it makes that remark."""
+FALSE_FINDING = ("SC2-annotation-untrue", "create_dashboard")
+"""A false finding: creating overwrites nothing, so ``destructiveHint: false`` is correct."""
+SAFETY_CAP = 55
+"""The highest safety score with that finding."""
 
 
 @pytest.fixture(scope="module")
 def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache in which tiktoken finds o200k. Skips where the packages are not, but never in CI."""
+    """A cache in which tiktoken finds o200k. Without the packages the test is skipped, in CI it fails."""
     node = os.environ.get("AGENTS_NODE")
     if not node or not os.environ.get("QUALITY_PYTHON"):
         if os.environ.get("CI"):
-            pytest.fail(NOT_HERE)
-        pytest.skip(NOT_HERE)
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
     cache = tmp_path_factory.mktemp("tiktoken")
     subprocess.run(["node", str(HERE / "vocabulary.mjs"), node, str(cache)], check=True, timeout=TIMEOUT_S)  # noqa: S607 - as installed
     return cache
 
 
 def report(tools: str, vocabulary: Path) -> Json:
-    """Of a server with these tools."""
+    """The scorer's report on a server with these tools."""
     scorer = Path(os.environ["QUALITY_PYTHON"]).with_name("mcp-quality")
     options = ["--security", "--safety", "--json", "--stdio-timeout", str(TIMEOUT_S)]
     result = subprocess.run(
         [str(scorer), "run", f"env CEKURA_TOOLS={tools} {SERVER}", *options], capture_output=True, text=True,
-        encoding="utf-8", timeout=TIMEOUT_S, check=False, env={**KEPT, "TIKTOKEN_CACHE_DIR": str(vocabulary)},
+        encoding="utf-8", timeout=TIMEOUT_S, check=False, env={**INHERITED, "TIKTOKEN_CACHE_DIR": str(vocabulary)},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     scorecard: Json = json.loads(result.stdout)
@@ -56,8 +56,8 @@ def test_all_tools_score_well_except_for_one_false_remark(vocabulary: Path) -> N
     assert scorecard["overall"]["score"] >= 78
     assert families["contract"]["score"] >= 90
     assert families["security"]["score"] >= 90
-    assert [(remark["code"], remark["tool"]) for remark in families["safety"]["findings"]] == [UNTRUE]
-    assert families["safety"]["score"] == CAP
+    assert [(remark["code"], remark["tool"]) for remark in families["safety"]["findings"]] == [FALSE_FINDING]
+    assert families["safety"]["score"] == SAFETY_CAP
 
 
 def test_the_core_profile_scores_higher(vocabulary: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tool list through what frameworks make of it for a model: nothing that the model's service would refuse."""
+"""The input schemas, as frameworks convert them for models, are accepted by the models' services."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from support import BY_NAME, TIMEOUT_S, Json, separate_install
 
 HERE = Path(__file__).parent
 SERVER = [str(Path(sys.executable).parent / "cekura-dashboards"), "serve", "--sandbox"]
-KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
 
 
 def converted(framework: str) -> Json:
-    """The schemas by tool, and the answer of a call."""
+    """The converted schemas by tool, and the answer of a call."""
     if framework in {"google-genai", "openai-agents"}:
         python = separate_install("AGENTS_PYTHON", "docs/agents-requirements.txt")
         command = [python, str(HERE / "conversions.py"), framework]
@@ -26,14 +26,20 @@ def converted(framework: str) -> Json:
         folder = separate_install("AGENTS_NODE", "tests/agents/package.json")
         command = ["node", str(HERE / "conversions.mjs"), folder, framework]
     completed = subprocess.run(
-        [*command, *SERVER], capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S, check=False, env=KEPT
+        [*command, *SERVER],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
+        check=False,
+        env=INHERITED,
     )
     assert completed.returncode == 0, completed.stderr[-2000:]
     result: Json = json.loads(completed.stdout.splitlines()[-1])
     return result
 
 
-GEMINI_WORDS = {
+GEMINI_KEYWORDS = {
     "type", "format", "title", "description", "nullable", "enum", "properties", "required", "items", "anyOf", "minItems",
     "maxItems", "minimum", "maximum", "minLength", "maxLength", "pattern", "example", "default", "propertyOrdering",
     "minProperties", "maxProperties",
@@ -42,19 +48,19 @@ GEMINI_WORDS = {
 GEMINI_TYPES = {"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"}
 
 
-def inside(schema: Json, path: str) -> Iterator[tuple[str, Json]]:
-    """The schemas right inside a schema, with where they stand."""
+def subschemas(schema: Json, path: str) -> Iterator[tuple[str, Json]]:
+    """The direct subschemas of a schema, with their paths."""
     yield from ((f"{path}.{name}", child) for name, child in schema.get("properties", {}).items())
     yield from ((f"{path}.anyOf[{index}]", option) for index, option in enumerate(schema.get("anyOf", [])))
     if "items" in schema:
         yield f"{path}[]", schema["items"]
 
 
-def refused_by_gemini(schema: Json, path: str) -> Iterator[str]:
-    """What the service answers 400 to, as its users report it, for every request that offers the tool."""
+def gemini_violations(schema: Json, path: str) -> Iterator[str]:
+    """What the Gemini API rejects with status 400 in every request that offers the tool, by reports of its users."""
     node = {"anyOf" if word == "any_of" else word: value for word, value in schema.items()}
     kind = str(node.get("type")).upper()
-    yield from (f"{path}: unknown field {word}" for word in node.keys() - GEMINI_WORDS)
+    yield from (f"{path}: unknown field {word}" for word in node.keys() - GEMINI_KEYWORDS)
     wrong = {
         "other fields beside anyOf": "anyOf" in node and len(node) > 1,
         "no type, or not one": "anyOf" not in node and kind not in GEMINI_TYPES,
@@ -63,46 +69,46 @@ def refused_by_gemini(schema: Json, path: str) -> Iterator[str]:
         "choices of what is no text, or an empty one": "enum" in node and (kind != "STRING" or not all(node["enum"])),
         "required is no property": not {*node.get("required", [])} <= {*node.get("properties", {})},
     }
-    yield from (f"{path}: {text}" for text, is_so in wrong.items() if is_so)
-    for place, child in inside(node, path):
-        yield from refused_by_gemini(child, place)
+    yield from (f"{path}: {text}" for text, applies in wrong.items() if applies)
+    for place, child in subschemas(node, path):
+        yield from gemini_violations(child, place)
 
 
-OPENAI_WORDS = {
+OPENAI_KEYWORDS = {
     "type", "description", "enum", "properties", "required", "additionalProperties", "items", "anyOf", "minimum", "maximum",
     "minItems", "maxItems",
 }  # fmt: skip
-"""What strict schemas may hold, of what occurs. Source: OpenAI's guide to structured outputs."""
-OPENAI_DEEPEST = 10
-"""Objects inside each other."""
+"""The keywords in use that strict schemas allow. Source: OpenAI's guide to structured outputs."""
+OPENAI_MAX_DEPTH = 10
+"""The maximum nesting depth of objects."""
 
 
-def refused_by_openai(schema: Json, path: str, depth: int = 1) -> Iterator[str]:
-    yield from (f"{path}: unknown word {word}" for word in schema.keys() - OPENAI_WORDS)
+def openai_violations(schema: Json, path: str, depth: int = 1) -> Iterator[str]:
+    yield from (f"{path}: unknown word {word}" for word in schema.keys() - OPENAI_KEYWORDS)
     if schema.get("type") == "object":
         if schema.get("additionalProperties") is not False or {*schema["required"]} != {*schema["properties"]}:
             yield f"{path}: an open object, or properties that are not required"
-        if depth > OPENAI_DEEPEST:
+        if depth > OPENAI_MAX_DEPTH:
             yield f"{path}: {depth} objects deep"
     elif "anyOf" not in schema and "type" not in schema:
         yield f"{path}: no type"
     if schema.get("type") == "array" and "items" not in schema:
         yield f"{path}: no items"
-    for place, child in inside(schema, path):
-        yield from refused_by_openai(child, place, depth + ("properties" in schema))
+    for place, child in subschemas(schema, path):
+        yield from openai_violations(child, place, depth + ("properties" in schema))
 
 
-def refused_by_none(_schema: Json, _path: str) -> Iterator[str]:
-    """Of a framework that hands the schema on, and checks arguments by it."""
+def no_violations(_schema: Json, _path: str) -> Iterator[str]:
+    """For a framework that passes the schema on unchanged and validates arguments against it."""
     yield from ()
 
 
 RULES: dict[str, Callable[[Json, str], Iterator[str]]] = {
-    "google-genai": refused_by_gemini,
-    "ai-sdk-google": refused_by_gemini,
-    "openai-agents": refused_by_openai,
-    "openai-agents-js": refused_by_openai,
-    "langchain-js": refused_by_none,
+    "google-genai": gemini_violations,
+    "ai-sdk-google": gemini_violations,
+    "openai-agents": openai_violations,
+    "openai-agents-js": openai_violations,
+    "langchain-js": no_violations,
 }
 
 
@@ -118,13 +124,13 @@ def test_frameworks_convert_every_tool_into_valid_schemas(framework: str) -> Non
 @pytest.mark.parametrize(
     ("rule", "schema"),
     [
-        (refused_by_gemini, {"anyOf": [{"type": "string"}, {"type": "array"}], "items": {"type": "string"}}),
-        (refused_by_gemini, {"anyOf": [{"type": "string"}, {"type": "integer"}], "description": "x"}),
-        (refused_by_gemini, {"type": ["string", "number"]}),
-        (refused_by_gemini, {"type": "array"}),
-        (refused_by_gemini, {"type": "object", "properties": {}}),
-        (refused_by_openai, {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
-        (refused_by_openai, {"oneOf": [{"type": "string"}]}),
+        (gemini_violations, {"anyOf": [{"type": "string"}, {"type": "array"}], "items": {"type": "string"}}),
+        (gemini_violations, {"anyOf": [{"type": "string"}, {"type": "integer"}], "description": "x"}),
+        (gemini_violations, {"type": ["string", "number"]}),
+        (gemini_violations, {"type": "array"}),
+        (gemini_violations, {"type": "object", "properties": {}}),
+        (openai_violations, {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
+        (openai_violations, {"oneOf": [{"type": "string"}]}),
     ],
 )
 def test_schema_rules_detect_what_services_reject(rule: Callable[..., Iterator[str]], schema: Any) -> None:

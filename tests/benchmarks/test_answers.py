@@ -1,4 +1,4 @@
-"""What is planted in calls is read from the answers, by a reader that knows only their form."""
+"""Changes planted in calls are found in the answers by a reader that knows only their format."""
 
 from dataclasses import replace
 from functools import cache
@@ -15,39 +15,39 @@ SEEDS = 2
 
 @cache
 def cases() -> list[Case]:
-    """Made once, in a test rather than before it, as what comes before a test is traced for coverage."""
+    """The cases, created inside a test, because code before a test is traced for coverage."""
     return anyio.run(cases_of, SEEDS)
 
 
 def test_summaries_are_interpreted_correctly_with_few_false_claims() -> None:
-    said = answers(cases(), OfSummary)
-    assert share_right(said) >= 0.97
-    kinds = by_kind(said)
+    judged = answers(cases(), OfSummary)
+    assert share_right(judged) >= 0.97
+    kinds = by_kind(judged)
     shares = {kind: share_right(answered) for kind, answered in kinds.items()}
     assert shares.keys() == set(KINDS)
     assert min(shares.values()) >= 0.85, shares
     both = {kind: balanced(kinds[kind]) or 0 for kind in YES_OR_NO}
     assert min(both.values()) >= 0.75, both  # most truths are no: a method that never says yes has 0.5
-    wrong, null = false_claims(said)
+    wrong, null = false_claims(judged)
     assert wrong / null <= 0.03
 
 
 def _not_in_rows(case: Case) -> set[str]:
-    """The percentile of all calls cannot be computed from those of days."""
+    """The figures that rows cannot give: a percentile of all calls does not follow from those of days."""
     return {"overall"} if case.chart == "p95" else set()
 
 
 def test_a_reader_of_all_rows_confirms_the_figures() -> None:
-    """Two independent ways to the same figures: were the truth itself wrong, both would have to be."""
+    """Two independent ways to the same figures: an error would have to occur in both."""
     figures = {"overall", "calls", "extreme", "one bucket or label"}
     exact = [
         replace(case, asked=[question for question in case.asked if question.kind in figures - _not_in_rows(case)])
         for case in cases()
         if case.plant != "long-tailed pie"
     ]
-    said = answers(exact, lambda handed: OfRows(handed, handed.this, handed.that))
-    assert {one.question.kind for one in said} == figures
-    assert [one for one in said if not one.right] == []
+    judged = answers(exact, lambda handed: OfRows(handed, handed.this, handed.that))
+    assert {one.question.kind for one in judged} == figures
+    assert [one for one in judged if not one.right] == []
 
 
 def test_benchmark_cases_are_reproducible() -> None:

@@ -1,4 +1,4 @@
-"""A server under attack goes on answering rightly; how quickly is measured by ``python -m benchmarks.hostile``."""
+"""A server under attack answers correctly; ``python -m benchmarks.hostile`` measures how quickly."""
 
 import pytest
 from benchmarks.hostile import attacked, directed

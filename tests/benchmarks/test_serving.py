@@ -1,4 +1,4 @@
-"""The benchmark of serving many: its sums, and memory under a short load."""
+"""The benchmark of many clients: its arithmetic, and memory use under a short load."""
 
 import re
 

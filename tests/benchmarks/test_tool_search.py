@@ -1,4 +1,4 @@
-"""Whether a search by words finds the tool that answers a question."""
+"""Word search finds the tool that answers a question."""
 
 from benchmarks.tool_search import asked, by_words, described_tools, score
 from benchmarks.tool_search.others import OTHER_TOOLS

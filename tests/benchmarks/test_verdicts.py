@@ -1,4 +1,4 @@
-"""What is said about numbers is mostly true: a short form of ``python -m benchmarks.verdicts``."""
+"""Verdicts are mostly correct: a short version of ``python -m benchmarks.verdicts``."""
 
 import re
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ CASES = [
     for case in comparisons.of_usual_shapes()
     if not case.alike and (case.days == WEEKS or (case.is_quiet and case.history))
 ]
-"""Of weeks all, of other windows those that nothing happened in: planted changes alter no interval's width."""
+"""All cases of weeks, and the quiet ones of other windows: planted changes do not alter the width of an interval."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -68,22 +68,22 @@ def test_intervals_have_coverage_and_equal_sides_are_rarely_clear(case: comparis
     assert not case.is_quiet or row.clear <= 0.04, "two of sixty"
 
 
-DAYS_ALIKE = [case for case in comparisons.of_usual_shapes() if case.alike and case.history and case.is_quiet]
+AUTOCORRELATED = [case for case in comparisons.of_usual_shapes() if case.alike and case.history and case.is_quiet]
 
 
-@pytest.mark.parametrize("case", DAYS_ALIKE, ids=str)
+@pytest.mark.parametrize("case", AUTOCORRELATED, ids=str)
 def test_autocorrelated_weeks_are_rarely_called_clear(case: comparisons.Case) -> None:
     row = comparisons.compared_row(case, DRAWS)
     assert row.held >= 0.86
     assert not case.is_quiet or row.clear <= 0.06
 
 
-ON_A_COURSE = [
+DURING_EVENTS = [
     case for case in comparisons.on_a_course() if not case.alike and (case.days == WEEKS or case.kind == "total")
 ]
 
 
-@pytest.mark.parametrize("case", ON_A_COURSE, ids=str)
+@pytest.mark.parametrize("case", DURING_EVENTS, ids=str)
 def test_comparisons_are_reliable_amid_other_events(case: comparisons.Case) -> None:
     row = comparisons.compared_row(case, range(50))
     assert row.held >= 0.86
@@ -92,7 +92,7 @@ def test_comparisons_are_reliable_amid_other_events(case: comparisons.Case) -> N
 
 @dataclass(frozen=True)
 class Shape:
-    """A case of other shapes by how it is printed, and the shares of ``clear`` verdicts that it may have."""
+    """A case of other shapes by its printed name, and the allowed range of its share of ``clear`` verdicts."""
 
     case: str
     least: float = 0.0
@@ -198,7 +198,7 @@ def test_hourly_scores_of_one_or_five_rarely_yield_clear_outliers() -> None:
     assert months.month_row(month, SEEDS).clear <= 0.05, "two of forty"
 
 
-MOVED = [
+CHANGED = [
     "-10 points for 5 days",
     "-10 points for 3 days, weekends",
     "-25 % of calls for a week, growth of 2 % a day",
@@ -208,14 +208,14 @@ MOVED = [
 ]
 
 
-@pytest.mark.parametrize("what", MOVED)
+@pytest.mark.parametrize("what", CHANGED)
 def test_changed_levels_are_usually_clear(what: str) -> None:
     month = MONTHS[what]
     assert months.month_row(month, SEEDS).clear >= (month.aim or 0) - 0.15
 
 
 def test_daily_looks_at_quiet_data_report_no_clear_change() -> None:
-    """``python -m benchmarks.verdicts`` takes ninety looks at twenty shapes."""
+    """``python -m benchmarks.verdicts`` checks ninety looks at twenty shapes."""
     month = months.Month("nothing, days alike by 0.6", "count", 300, alike=0.6)
     assert [looks.tells(month, seed, looks=20) for seed in (9, 11)] == [(True, False)] * 2
 

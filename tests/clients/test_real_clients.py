@@ -1,7 +1,7 @@
-"""What the real clients say of what `install` wrote, each by its own list of servers, in a home of its own.
+"""The entries that `install` writes, as real clients list them, each in a separate home folder.
 
-Both entries are listed: the one on generated calls, and the one that only refers to a key, whose server starts only if
-the client fills that in. No client reaches a network: their proxy is a port where nobody listens.
+Each client lists two entries: one on generated calls, and one that only references a key, so that its server starts
+only if the client resolves the reference. No client reaches the network: its proxy is a port without a listener.
 """
 
 import json
@@ -22,10 +22,10 @@ from support import TIMEOUT_S, Json, run_cli
 
 KEY = "a-key-that-stands-in-no-file"
 ENTRIES = ("cekura-dashboards", "cekura-dashboards-sandbox")
-NOT_HERE = (
+MISSING = (
     "real clients need npm: install tests/clients/package.json in a folder of its own, and name it in CLIENTS_NODE"
 )
-QUIET = {
+OFFLINE = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
     "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
@@ -34,15 +34,15 @@ QUIET = {
     "NO_COLOR": "1",
     **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
 }
-"""Settings of the clients, so that they ask nobody for news, and a proxy that nobody is behind."""
-TIMES = 5
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""Settings that stop clients from checking for updates, and a proxy without a listener."""
+ATTEMPTS = 5
+ANSI_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a terminal of its own is for POSIX")
 
 
 @dataclass
-class Reader:
-    """Somebody who has just installed a client: an empty home but for what others wrote into the client's file."""
+class User:
+    """A user who has just installed a client: a home folder with only the client's existing configuration."""
 
     home: Path
     programs: Path
@@ -54,7 +54,7 @@ class Reader:
     @property
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(self.programs), os.environ["PATH"]])
-        return {"HOME": str(self.home), "PATH": path, "CEKURA_API_KEY": KEY, **QUIET}
+        return {"HOME": str(self.home), "PATH": path, "CEKURA_API_KEY": KEY, **OFFLINE}
 
     @property
     def folder(self) -> Path:
@@ -63,11 +63,11 @@ class Reader:
         return folder
 
     def install(self, name: str, before: str) -> Path:
-        """Both entries, beside what the file held before."""
+        """Add both entries to a file with this content."""
         path = CLIENTS[name].path(self.machine)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(before, encoding="utf-8")
-        shell = {**dict.fromkeys(os.environ, ""), **self.environment, **dict.fromkeys(QUIET, "")}
+        shell = {**dict.fromkeys(os.environ, ""), **self.environment, **dict.fromkeys(OFFLINE, "")}
         for option in ([], ["--sandbox"]):
             result = run_cli("install", name, *option, environment=shell)
             assert result.exit_code == 0, result.output
@@ -79,46 +79,47 @@ class Reader:
             [str(self.programs / program), *arguments], cwd=self.folder, env=self.environment, capture_output=True,
             text=True, encoding="utf-8", timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        output = COLOURS.sub("", result.stdout + result.stderr)
+        output = ANSI_CODES.sub("", result.stdout + result.stderr)
         assert result.returncode == 0, output
         return output
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    """Skips where the clients are not, but never in CI."""
+def user(tmp_path: Path) -> User:
+    """A user with all clients. Without the clients the test is skipped, in CI it fails."""
     folder = os.environ.get("CLIENTS_NODE")
     if not folder:
         if os.environ.get("CI"):
-            pytest.fail(NOT_HERE)
-        pytest.skip(NOT_HERE)
-    return Reader(tmp_path, Path(folder) / "node_modules" / ".bin")
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    return User(tmp_path, Path(folder) / "node_modules" / ".bin")
 
 
-def assert_connects(reader: Reader, program: str, connected: str) -> None:
-    """Both entries stand in the program's own list as connected.
+def assert_connects(user: User, program: str, connected: str) -> None:
+    """Both entries are connected in the client's own list.
 
-    It is asked again if not: some lists give a server five seconds to start, which a busy machine may not have.
+    The list is repeated if not: some clients give a server only five seconds to start, which is short on a busy
+    machine.
     """
     named = [re.compile(rf"(^|\s){name}(:.*| ){connected}$", re.MULTILINE) for name in ENTRIES]
     output = ""
-    for _ in range(TIMES):
-        output = reader.run(program, "mcp", "list")
+    for _ in range(ATTEMPTS):
+        output = user.run(program, "mcp", "list")
         if all(pattern.search(output) for pattern in named):
             return
     pytest.fail(output)
 
 
-def test_claude_code_connects(reader: Reader) -> None:
-    path = reader.install("claude-code", '{"numStartups": 3}')
-    assert_connects(reader, "claude", "✔ Connected")
+def test_claude_code_connects(user: User) -> None:
+    path = user.install("claude-code", '{"numStartups": 3}')
+    assert_connects(user, "claude", "✔ Connected")
     assert json.loads(path.read_text(encoding="utf-8"))["numStartups"] == 3
 
 
-def test_codex_lists_both_entries_unchanged(reader: Reader) -> None:
-    """It starts servers only in a conversation."""
-    reader.install("codex", '# mine\nmodel = "x"\n[mcp_servers.other]\ncommand = "y"\n')
-    output = reader.run("codex", "mcp", "list", "--json")
+def test_codex_lists_both_entries_unchanged(user: User) -> None:
+    """Codex starts servers only in a conversation."""
+    user.install("codex", '# mine\nmodel = "x"\n[mcp_servers.other]\ncommand = "y"\n')
+    output = user.run("codex", "mcp", "list", "--json")
     listed: list[Json] = json.loads(output[output.index("[\n") : output.rindex("]") + 1])
     servers = {server["name"]: server for server in listed}
     assert {*servers} == {"other", *ENTRIES}
@@ -127,31 +128,31 @@ def test_codex_lists_both_entries_unchanged(reader: Reader) -> None:
     assert servers["cekura-dashboards-sandbox"]["transport"]["args"] == ["serve", "--sandbox"]
 
 
-def test_opencode_connects(reader: Reader) -> None:
-    reader.install("opencode", '{\n  // mine\n  "username": "me",\n}\n')
-    assert_connects(reader, "opencode", "connected")
+def test_opencode_connects(user: User) -> None:
+    user.install("opencode", '{\n  // mine\n  "username": "me",\n}\n')
+    assert_connects(user, "opencode", "connected")
 
 
-def test_qwen_code_connects(reader: Reader) -> None:
-    reader.install("qwen", '// mine\n{"privacy": {"usageStatisticsEnabled": false}}\n')
-    assert_connects(reader, "qwen", "Connected")
+def test_qwen_code_connects(user: User) -> None:
+    user.install("qwen", '// mine\n{"privacy": {"usageStatisticsEnabled": false}}\n')
+    assert_connects(user, "qwen", "Connected")
 
 
 @posix
-def test_gemini_cli_connects_in_a_trusted_folder(reader: Reader) -> None:
-    reader.install("gemini", '// mine\n{"privacy": {"usageStatisticsEnabled": false}}\n')
-    trusted = reader.home / ".gemini" / "trustedFolders.json"
+def test_gemini_cli_connects_in_a_trusted_folder(user: User) -> None:
+    user.install("gemini", '// mine\n{"privacy": {"usageStatisticsEnabled": false}}\n')
+    trusted = user.home / ".gemini" / "trustedFolders.json"
     answer_with_enter(
-        [str(reader.programs / "gemini")],
-        reader,
+        [str(user.programs / "gemini")],
+        user,
         question=b"Trust folder",
-        answered=lambda: trusted.exists() and str(reader.folder) in trusted.read_text(encoding="utf-8"),
+        is_answered=lambda: trusted.exists() and str(user.folder) in trusted.read_text(encoding="utf-8"),
     )
-    assert_connects(reader, "gemini", "Connected")
+    assert_connects(user, "gemini", "Connected")
 
 
-def answer_with_enter(command: list[str], reader: Reader, *, question: bytes, answered: Callable[[], bool]) -> None:
-    """Run a program on a terminal, and press Enter at its question: again after a second, as it may not listen yet."""
+def answer_with_enter(command: list[str], user: User, *, question: bytes, is_answered: Callable[[], bool]) -> None:
+    """Run a program on a terminal, and press Enter at its question; repeated each second, as it may not listen yet."""
     import fcntl  # noqa: PLC0415 - not on Windows
     import pty  # noqa: PLC0415 - not on Windows
     import struct  # noqa: PLC0415 - with the other two
@@ -159,10 +160,10 @@ def answer_with_enter(command: list[str], reader: Reader, *, question: bytes, an
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 140, 0, 0))
-    environment = {**reader.environment, "TERM": "xterm-256color"}
+    environment = {**user.environment, "TERM": "xterm-256color"}
     screen = b""
     with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=reader.folder, env=environment, start_new_session=True
+        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=user.folder, env=environment, start_new_session=True
     ) as process:
         os.close(theirs)
         try:
@@ -171,7 +172,7 @@ def answer_with_enter(command: list[str], reader: Reader, *, question: bytes, an
                 while readable:
                     screen += os.read(ours, 65536)
                     readable, _, _ = select.select([ours], [], [], 0.2)
-                if answered():
+                if is_answered():
                     return
                 if question in screen:
                     os.write(ours, b"\r")

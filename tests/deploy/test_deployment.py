@@ -1,4 +1,4 @@
-"""What deploy/ holds: each file by its own tool or schema, and two replicas behind a real nginx, one of them killed."""
+"""The files of deploy/, each validated by its own tool or schema; two replicas behind nginx, one of which stops."""
 
 import json
 import os
@@ -35,7 +35,7 @@ MANIFESTS = [path.name for path in (DEPLOY / "kubernetes").glob("*.yaml") if pat
 KUBERNETES = "1.34"
 HERE = Path(sys.executable).parent
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
-KEPT = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
 NO_NGINX = "the balancer is nginx: apt-get install nginx-light, or put one on PATH"
 
 
@@ -116,21 +116,21 @@ def free_port() -> int:
 
 @contextmanager
 def program(*arguments: str, **environment: str) -> Generator[tuple[subprocess.Popen[str], str]]:
-    """A process of ours that says where it listens."""
+    """A process of this program, and the address that it prints."""
     with subprocess.Popen(
-        [*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env={**KEPT, **environment}
+        [*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env={**INHERITED, **environment}
     ) as process:
         assert process.stderr is not None
-        said = process.stderr.readline()
+        line = process.stderr.readline()
         try:
-            yield process, next(word.rstrip(".") for word in said.split() if word.startswith("http"))
+            yield process, next(word.rstrip(".") for word in line.split() if word.startswith("http"))
         finally:
             process.kill()
 
 
 @contextmanager
 def balanced(addresses: list[str], folder: Path) -> Generator[str]:
-    """Nginx with the file of deploy/, on this machine's ports."""
+    """An nginx with the configuration of deploy/, on free local ports."""
     if shutil.which("nginx") is None:
         if os.environ.get("CI"):
             pytest.fail(NO_NGINX)
@@ -153,7 +153,7 @@ def balanced(addresses: list[str], folder: Path) -> Generator[str]:
 
 @dataclass
 class Load:
-    """What came of the calls of several clients."""
+    """The results of calls by several clients."""
 
     read: int = 0
     failed: Counter[str] = field(default_factory=Counter[str])
@@ -166,7 +166,7 @@ CLIENTS, CALLS = 6, 8
 
 
 async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore) -> None:
-    """Reads, each tried again if it fails; every fourth call a write, which is not."""
+    """Reads with retries; every fourth call is a write, without retries."""
     for number in range(CALLS):
         board = f"{name}-{number}"
         writes = number % 4 == 3
@@ -200,21 +200,21 @@ async def work(url: str, name: str, era: Era, load: Load, tick: anyio.Semaphore)
 
 @pytest.fixture(scope="module")
 def api() -> Generator[str]:
-    """A sandbox for all replicas."""
+    """One sandbox for all replicas."""
     with sandbox_address(500) as address:
         yield address
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_stopping_one_of_two_replicas_loses_no_call_and_doubles_no_write(
-    sign: signal.Signals, api: str, tmp_path: Path
+    stop_signal: signal.Signals, api: str, tmp_path: Path
 ) -> None:
-    """Half of the clients are of either protocol era."""
-    load, tick, mine = Load(), anyio.Semaphore(0), sign.name
+    """Half of the clients use each protocol era."""
+    load, tick, mine = Load(), anyio.Semaphore(0), stop_signal.name
     with ExitStack() as running:
-        given = {"CEKURA_BASE_URL": api, "CEKURA_STATE_KEYS": "k" * 40, "CEKURA_MAX_IN_FLIGHT": "500"}
-        replicas = [running.enter_context(program("serve", "--http", "127.0.0.1:0", **given)) for _ in range(2)]
+        settings = {"CEKURA_BASE_URL": api, "CEKURA_STATE_KEYS": "k" * 40, "CEKURA_MAX_IN_FLIGHT": "500"}
+        replicas = [running.enter_context(program("serve", "--http", "127.0.0.1:0", **settings)) for _ in range(2)]
         addresses = [url.removeprefix("http://").removesuffix("/mcp") for _, url in replicas]
         url = running.enter_context(balanced(addresses, tmp_path))
         with anyio.fail_after(TIMEOUT_S):
@@ -223,7 +223,7 @@ async def test_stopping_one_of_two_replicas_loses_no_call_and_doubles_no_write(
                     group.start_soon(work, url, f"{mine} {number}", ERAS[number % 2], load, tick)
                 for _ in range(CLIENTS * CALLS // 3):
                     await tick.acquire()
-                replicas[0][0].send_signal(sign)
+                replicas[0][0].send_signal(stop_signal)
         headers = {"X-CEKURA-API-KEY": "sandbox"}
         async with httpx.AsyncClient(**PLAIN_HTTP, headers=headers) as http:
             rows: list[Json] = (await http.get(f"{api}/dashboards/dashboards/?page_size=500")).json()["results"]

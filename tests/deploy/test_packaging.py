@@ -1,4 +1,4 @@
-"""What is published beside the wheel, and that it speaks of one version only."""
+"""The files published with the wheel all name the same version."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SCHEMA: Json = json.loads((ROOT / "tests" / "facts" / "server_json_schema.json")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all of it."""
+    """A folder with all published files."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run([sys.executable, str(ROOT / "deploy" / "package.py"), str(folder)], check=True, timeout=TIMEOUT_S)
     return folder

@@ -1,4 +1,4 @@
-"""The plugins: what the repository holds is what is generated, and the clients themselves take it."""
+"""The plugins in the repository are up to date, and the real clients accept them."""
 
 import json
 import os
@@ -18,7 +18,7 @@ MANIFESTS = {
     ".claude-plugin/plugin.json": "${CLAUDE_PLUGIN_ROOT}", ".cursor-plugin/plugin.json": "${CURSOR_PLUGIN_ROOT}",
     ".codex-plugin/plugin.json": ".", ".github/plugin/plugin.json": "${PLUGIN_ROOT}", "gemini-extension.json": "${extensionPath}",
 }  # fmt: skip
-"""What each client calls the folder of the plugin. Sources: their references; for Codex what its own `mcp list` shows."""
+"""Each client's name for the folder of a plugin. Sources: their references; for Codex the output of `mcp list`."""
 MARKETPLACES = [
     ".claude-plugin/marketplace.json",
     ".agents/plugins/marketplace.json",
@@ -31,13 +31,15 @@ CURSOR_FIELDS = {
     "name", "displayName", "description", "version", "author", "publisher", "homepage", "repository", "license", "logo",
     "keywords", "category", "tags", "commands", "agents", "skills", "rules", "hooks", "variables", "mcpServers",
 }  # fmt: skip
-"""All that Cursor's schema of a manifest allows; Cursor has no program that checks one. Source: its public repository of
-plugins, schemas/plugin.schema.json."""
+"""All fields of Cursor's manifest schema, as Cursor has no validator.
+
+Source: its public repository of plugins, schemas/plugin.schema.json.
+"""
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A plugin of nothing but what is generated."""
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plugin that contains only generated files."""
     folder = tmp_path_factory.mktemp("plugin")
     command = [sys.executable, str(ROOT / "deploy" / "package.py"), "plugins", str(folder)]
     subprocess.run(command, check=True, timeout=TIMEOUT_S)
@@ -49,10 +51,10 @@ def read(name: str) -> Json:
     return result
 
 
-def test_plugins_in_the_repository_are_up_to_date(made: Path) -> None:
-    names = {file.relative_to(made).as_posix() for file in made.rglob("*") if file.is_file()}
+def test_plugins_in_the_repository_are_up_to_date(generated: Path) -> None:
+    names = {file.relative_to(generated).as_posix() for file in generated.rglob("*") if file.is_file()}
     assert names == {*MANIFESTS, *MARKETPLACES, *SKILLS}
-    changed = [name for name in names if (ROOT / name).read_bytes() != (made / name).read_bytes()]
+    changed = [name for name in names if (ROOT / name).read_bytes() != (generated / name).read_bytes()]
     assert changed == [], "run: python deploy/package.py plugins ."
 
 
@@ -93,7 +95,7 @@ def test_the_cursor_manifest_has_only_fields_of_its_schema() -> None:
 
 
 class Clients:
-    """The clients that npm has, in a home folder of the test's own."""
+    """Clients installed from npm, with a separate home folder."""
 
     def __init__(self, folder: str, home: Path) -> None:
         self.programs = Path(folder) / "node_modules" / ".bin"
@@ -102,7 +104,7 @@ class Clients:
         self.environment = {**kept, **ours}
 
     def run(self, program: str, *arguments: str, folder: Path, stdin: str = "") -> str:
-        """What a command printed."""
+        """The output of a command."""
         result = subprocess.run(
             [str(self.programs / program), *arguments], cwd=folder, env=self.environment, input=stdin,
             capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S, check=False,
@@ -117,16 +119,16 @@ def clients(tmp_path: Path) -> Clients:
 
 
 @pytest.mark.parametrize("name", [".claude-plugin/plugin.json", ".claude-plugin/marketplace.json"])
-def test_claude_code_validates_its_manifests(clients: Clients, made: Path, name: str) -> None:
-    assert "Validation passed" in clients.run("claude", "plugin", "validate", "--strict", name, folder=made)
+def test_claude_code_validates_its_manifests(clients: Clients, generated: Path, name: str) -> None:
+    assert "Validation passed" in clients.run("claude", "plugin", "validate", "--strict", name, folder=generated)
 
 
-def test_gemini_validates_and_installs_the_extension(clients: Clients, made: Path) -> None:
-    assert "successfully validated" in clients.run("gemini", "extensions", "validate", ".", folder=made)
+def test_gemini_validates_and_installs_the_extension(clients: Clients, generated: Path) -> None:
+    assert "successfully validated" in clients.run("gemini", "extensions", "validate", ".", folder=generated)
     [command] = re.findall(r"`gemini (extensions [^`]+)`", PAGE)
     trust = "y\n"  # it asks whether the folder is trusted
-    clients.run("gemini", *command.split(), "--consent", "--skip-settings", folder=made, stdin=trust)
-    listed = clients.run("gemini", "extensions", "list", folder=made)
+    clients.run("gemini", *command.split(), "--consent", "--skip-settings", folder=generated, stdin=trust)
+    listed = clients.run("gemini", "extensions", "list", folder=generated)
     assert "MCP servers:\n  cekura-dashboards" in listed
     assert [name for name in SKILLS if Path(name).parent.name not in listed] == []
 
@@ -140,13 +142,13 @@ def test_gemini_validates_and_installs_the_extension(clients: Clients, made: Pat
     ],
 )
 def test_clients_install_the_plugin_with_the_documented_commands(
-    clients: Clients, made: Path, client: str, shown: str
+    clients: Clients, generated: Path, client: str, shown: str
 ) -> None:
     commands = re.findall(rf"`{client} (plugin [^`]+)`", PAGE)
     assert len(commands) == 2
     for command in commands:
-        clients.run(client, *command.split(), folder=made)
-    text = clients.run(client, *shown.split(), folder=made)
+        clients.run(client, *command.split(), folder=generated)
+    text = clients.run(client, *shown.split(), folder=generated)
     if client == "claude":  # counts no server that stands in the manifest
         assert "Skills (5)" in text
     elif client == "codex":
@@ -156,5 +158,5 @@ def test_clients_install_the_plugin_with_the_documented_commands(
         assert sorted(file.relative_to(installed).as_posix() for file in installed.glob("skills/*/SKILL.md")) == SKILLS
     else:
         assert "uvx --from ${PLUGIN_ROOT} cekura-dashboards serve" in text
-        listed = clients.run(client, "skill", "list", folder=made)
+        listed = clients.run(client, "skill", "list", folder=generated)
         assert [name for name in SKILLS if Path(name).parent.name not in listed] == []

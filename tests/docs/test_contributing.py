@@ -1,4 +1,4 @@
-"""CONTRIBUTING's way to add a tool, followed in a copy of the project: every step, word for word."""
+"""The steps of CONTRIBUTING to add a tool, followed word for word in a copy of the project."""
 
 import os
 import re
@@ -28,7 +28,7 @@ EVERY_TOOL = [
     "tests/arguments/test_wrong_input.py",
     "tests/docs/test_documents.py::test_every_tool_is_on_the_tools_page",
 ]
-"""Tests over the whole catalogue."""
+"""Tests of the whole catalogue."""
 
 
 def blocks(language: str) -> list[str]:
@@ -36,7 +36,7 @@ def blocks(language: str) -> list[str]:
 
 
 def run(folder: Path, *command: str) -> str:
-    """What a command prints, with the copy's packages before those that are installed."""
+    """The output of a command in which the copy's packages precede the installed ones."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
     roots = [folder / name for name in ("tools", "server", "sandbox")]
     environment["PYTHONPATH"] = os.pathsep.join(map(str, roots))
@@ -51,7 +51,7 @@ def run(folder: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the steps were followed."""
+    """A copy of the project after the steps."""
     folder = tmp_path_factory.mktemp("project")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_modules"))

@@ -1,4 +1,4 @@
-"""Every command, JSON and program that the README and the pages show is run, and no page is out of date."""
+"""Every command, JSON block and program in the README and the pages runs, and generated pages are up to date."""
 
 import importlib.util
 import json
@@ -23,33 +23,33 @@ from support import TIMEOUT_S, Json, new_sandbox, open_tools, run_cli, run_progr
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
          for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}  # fmt: skip
-WRITTEN = {"docs/tools.md", "docs/filters.md"}
-"""Pages that come from the code: they are made anew and compared."""
-IN_CI = ("python3 -m venv", "pipx install", "uv tool install")
-"""How commands begin that install something; .ci/run and noxfile.py run them as they stand in the pages."""
-RUN_IN_CI = [
+GENERATED_PAGES = {"docs/tools.md", "docs/filters.md"}
+"""Pages that are generated from the code: they are regenerated and compared."""
+INSTALL_COMMANDS = ("python3 -m venv", "pipx install", "uv tool install")
+"""Prefixes of commands that install something; .ci/run and noxfile.py run them as the pages print them."""
+COMMANDS_IN_CI = [
     *re.findall(r"grep -m1 '([^']+)'", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
     *re.findall(r'command_in\("[^"]+", "([^"]+)"\)', (ROOT / "noxfile.py").read_text(encoding="utf-8")),
 ]
-"""A part of each such line, which they look for."""
+"""The patterns by which those two find each such line."""
 HERE = Path(sys.executable).parent
 DEMO = "cekura-dashboards demo"
-"""``tests/cli/test_main.py`` runs it, and reads the conversation."""
+"""``tests/cli/test_main.py`` runs it, and checks the conversation."""
 
 
-def blocks(language: str, *, beside: set[str] = WRITTEN) -> list[Any]:
+def blocks(language: str, *, excluding: set[str] = GENERATED_PAGES) -> list[Any]:
     """The fenced blocks of a language, each with its page."""
     pattern = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
     return [
         pytest.param(match[1], id=f"{page}:{text[: match.start()].count(chr(10)) + 1}")
         for page, text in PAGES.items()
         for match in pattern.finditer(text)
-        if page not in beside
+        if page not in excluding
     ]
 
 
 def lines_of(block: str) -> list[str]:
-    """The commands of a block, without their comments."""
+    """The commands of a block, without comments."""
     return [line.partition(" #")[0].strip() for line in block.splitlines()]
 
 
@@ -58,7 +58,7 @@ def is_server(line: str) -> bool:
 
 
 def is_independent(line: str) -> bool:
-    """Whether a command works alike on every page: no command before it changes what it does."""
+    """Whether a command has the same effect on every page, because it depends on no earlier command."""
     return is_server(line) or ("--sandbox" in line and " install " not in line)
 
 
@@ -67,14 +67,14 @@ INDEPENDENT = sorted({line for block in blocks("sh") for line in lines_of(block.
 
 @pytest.fixture(scope="module")
 def address() -> Generator[str]:
-    """Of a sandbox that goes on running."""
+    """The address of a running sandbox."""
     with sandbox_address(2000) as address:
         yield address
 
 
 @pytest.fixture
 def environment(address: str, tmp_path: Path) -> dict[str, str]:
-    """A reader's: their key is set, and their home is empty."""
+    """The environment of a reader, with a key and an empty home folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
     path = os.pathsep.join([str(HERE), os.environ["PATH"]])
     own = {"PATH": path, "HOME": str(tmp_path), "CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
@@ -90,25 +90,25 @@ def test_every_documented_installation_is_from_a_clone(page: str) -> None:
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_documented_shell_commands_succeed(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     for line in lines_of(block):
-        if line.startswith(IN_CI):
-            assert any(part in line for part in RUN_IN_CI), line
+        if line.startswith(INSTALL_COMMANDS):
+            assert any(part in line for part in COMMANDS_IN_CI), line
         elif line != DEMO and not is_independent(line):
-            _ends_well(line, environment, tmp_path)
+            _succeeds(line, environment, tmp_path)
 
 
 @pytest.mark.parametrize("line", INDEPENDENT)
 def test_documented_servers_and_sandbox_commands_succeed(
     line: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Each once, on however many pages it is."""
+    """Each command runs once, even if several pages show it."""
     if is_server(line):
-        _listens(line, environment)
+        _serves(line, environment)
     else:
-        _ends_well(line, environment, tmp_path)
+        _succeeds(line, environment, tmp_path)
 
 
-def _ends_well(line: str, environment: dict[str, str], folder: Path) -> None:
-    """Run what ends by itself: one of this program's commands in this process, others by the reader's shell."""
+def _succeeds(line: str, environment: dict[str, str], folder: Path) -> None:
+    """Run a command that ends: one of this program in this process, any other in the reader's shell."""
     if line.startswith("cekura-dashboards "):
         command, _, file = line.partition(" > ")
         result = run_cli(*shlex.split(command)[1:], folder=folder, environment=environment)
@@ -123,8 +123,8 @@ def _ends_well(line: str, environment: dict[str, str], folder: Path) -> None:
     assert completed.returncode == 0, (line, completed.stdout, completed.stderr)
 
 
-def _listens(line: str, environment: dict[str, str]) -> None:
-    """Start what goes on running, on a free port, and ask it something."""
+def _serves(line: str, environment: dict[str, str]) -> None:
+    """Start a server on a free port, and send it a request."""
     command = [word.replace(":8000", ":0") for word in shlex.split(line)]
     command = ["0" if before == "--port" else word for before, word in zip(["", *command], command, strict=False)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -151,7 +151,7 @@ async def test_documented_json_is_valid(block: str) -> None:
     assert step.tool == "create_dashboard"
 
 
-@pytest.mark.parametrize("block", blocks("python", beside={"docs/agents.md"}))
+@pytest.mark.parametrize("block", blocks("python", excluding={"docs/agents.md"}))
 def test_documented_python_programs_run(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     assert "Booking agent" in run_program(block, tmp_path, environment)
 
@@ -190,7 +190,7 @@ async def test_generated_pages_are_up_to_date() -> None:
     maker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
     made: dict[str, str] = await maker.pages()
-    assert {f"docs/{name}" for name in made} == WRITTEN
+    assert {f"docs/{name}" for name in made} == GENERATED_PAGES
     for name, text in made.items():
         assert text == PAGES[f"docs/{name}"], f"docs/{name} is out of date: run docs/make_pages.py"
 

@@ -1,4 +1,4 @@
-"""What contributors rely on beside the code works: sessions, hooks, forms, and the list of files in a release."""
+"""Files that contributors rely on: sessions, hooks, forms, and the list of files in a release."""
 
 import ast
 import re
@@ -27,14 +27,14 @@ HOOKS: list[Json] = [
 
 
 def sessions_of_nox() -> set[str]:
-    """The functions of noxfile.py that are sessions; parsed, since nox need not be installed to run the tests."""
+    """The functions of noxfile.py that are sessions; parsed, because tests run without nox."""
     module = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
     return {node.name for node in functions if any("nox.session" in ast.unparse(item) for item in node.decorator_list)}
 
 
 def sessions_named_in(text: str) -> set[str]:
-    """The names after each ``nox -s``, without the version of Python."""
+    """The session after each ``nox -s``, without the Python version."""
     commands: list[str] = re.findall(r'nox -s ((?:"?[a-z][\w$.-]*"? ?)+)', text)
     return {name.strip('"').partition("-")[0] for command in commands for name in command.split()}
 

@@ -134,7 +134,7 @@ def test_a_malformed_first_line_is_answered() -> None:
 
 
 def test_initialize_after_an_abandoned_discovery_is_served() -> None:
-    """As @ai-sdk/mcp 2 sends it, which waits one second for the answer."""
+    """As @ai-sdk/mcp 2 sends it, with a timeout of one second for the answer."""
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     last: Json = {"jsonrpc": "2.0", "id": "last", "method": "tools/list", "params": {}}
     lines = [json.dumps(line) for line in (NEW, {**OLD, "id": "second"}, ready, last)]

@@ -1,9 +1,9 @@
 """Requests of the tools and answers of the sandbox match the published document.
 
-``tests/facts/published_api.json`` holds the names, types and choices of the API's published OpenAPI document. Two things
-there are known to be otherwise, and are right here: ``filters`` in a query is typed as an object but travels as JSON
-text, and the data of a stat is typed as an array but is an object. What is said of a review of alerts and of how often
-they fired stands in their descriptions: the schemas given for them are those of a single alert.
+``tests/facts/published_api.json`` holds the names, types and choices of the API's published OpenAPI document. Two types
+are wrong in the document and corrected here: ``filters`` in a query is typed as an object but sent as JSON text, and
+the data of a stat is typed as an array but is an object. The answers of an alert review and of a trigger summary are
+taken from their descriptions, as their schemas are those of a single alert.
 """
 
 import re
@@ -67,7 +67,7 @@ def assert_documented(sent: Sent) -> None:
 
 
 def filters_in(value: Any) -> list[Json]:
-    """Every condition and group in a body."""
+    """Every condition and group in a request body."""
     if is_list(value):
         return [node for item in value for node in filters_in(item)]
     if not is_object(value):
@@ -264,7 +264,7 @@ def test_sandbox_and_published_documents_have_the_same_operations() -> None:
 
 
 async def own(scope: Any, receive: Any, send: Any) -> None:
-    """A sandbox of this module alone, created at its first request."""
+    """A sandbox for this module, created at the first request."""
     await shared_sandbox(count=301)(scope, receive, send)
 
 
@@ -276,7 +276,7 @@ CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
 
 @pytest.fixture(scope="module")
 def session() -> Generator[Any]:
-    """One for all cases, without settings from the environment, which each case would read again."""
+    """One client for all cases, without settings from the environment, which each case would read again."""
     with import_module("schemathesis.python.asgi").get_client(own) as client:
         client.trust_env = False
         yield client

@@ -1,4 +1,4 @@
-"""Courses to draw: every bucket where there is room, and the extremes where there is not."""
+"""Series to draw: every bucket if there is room, otherwise the extremes."""
 
 import pytest
 from hypothesis import given

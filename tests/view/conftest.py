@@ -1,4 +1,4 @@
-"""One browser for the tests of a file: what follows them in this process finds no event loop that goes on running."""
+"""One browser per test file. It is closed at the end of the file, so that later tests find no running event loop."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncGenerator[Browser]:
-    """Skips where there is none, but never in CI."""
+    """The browser. Without Chromium the test is skipped, in CI it fails."""
     if shutil.which("chromium") is None:
         if os.environ.get("CI"):
             pytest.fail(NO_BROWSER)

@@ -31,7 +31,7 @@ async def page(_request: Request) -> Response:
 
 
 async def answer_to_page(browser: Browser, origin: str, server: str, key: str) -> Json:
-    """What a page of that origin reads of the server's answer."""
+    """The response that a page of that origin can read from the server."""
     context = await browser.new_context()
     context.set_default_timeout(TIMEOUT_S * 1000)
     try:

@@ -66,7 +66,7 @@ AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 @pytest.fixture(scope="module", params=NAMES)
 async def case(host: Host, request: pytest.FixtureRequest) -> AsyncGenerator[Shown]:
-    """Each case, shown once for all tests of it."""
+    """Every case, displayed once for all its tests."""
     tool, arguments = CASES[request.param]
     async with host.show(tool, arguments) as shown:
         yield shown

@@ -1,4 +1,7 @@
-"""The weekly report: the content of its one page. ``test_chart_view`` shows it in a browser."""
+"""The weekly report: the content of its single page.
+
+``test_chart_view`` shows it in a browser.
+"""
 
 import json
 import re

@@ -143,7 +143,7 @@ class Gate:
         return JSONResponse({"count": 0, "next": None, "results": []})
 
     async def next_key(self) -> str:
-        """Of the next request that has come."""
+        """The key of the next request that arrives."""
         with anyio.fail_after(TIMEOUT_S):
             return await self.arrived.get()
 
