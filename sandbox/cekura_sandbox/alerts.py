@@ -1,4 +1,4 @@
-"""Alerts on metrics: what is stored, the rules for it, and how often each fired on the generated calls."""
+"""Alerts on metrics: the stored ones, their rules, and how often each fired on the generated calls."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -15,14 +15,14 @@ Record = dict[str, Any]
 FIELDS = ("name", "enabled", "project", "source_type", "source_id", "source", "threshold", "notifications")
 ANSWERED_TO_CREATE = ("id", *FIELDS)
 ANSWERED_TO_UPDATE = ("name", "enabled", "source", "threshold", "notifications")
-"""As documented: the answer to a change names neither the alert nor its metric."""
+"""As documented, the response to a change names neither the alert nor its metric."""
 JSON_FIELDS = ("source", "threshold", "notifications")
 PRESETS: dict[str, tuple[int, float, float]] = {
     "conservative": (100, 3.0, 0.10), "balanced": (50, 2.0, 0.30), "aggressive": (25, 1.5, 0.50),
 }  # fmt: skip
 """Window, multiplier of the standard deviation, and weight of the newest score."""
 WINDOW = 50
-"""Of a threshold alert that names none."""
+"""The default window of a threshold alert."""
 KINDS = {
     "normal": {"binary"},
     "significant_change": {"binary", "numeric", "continuous_qualitative"},
@@ -30,10 +30,10 @@ KINDS = {
     "insight_new_mode": {"binary", "numeric", "continuous_qualitative", "enum"},
     "insight_uptick": {"binary", "numeric", "continuous_qualitative", "enum"},
 }
-"""The types of metrics that each kind of alert takes."""
+"""The types of metrics that each kind of alert accepts."""
 MAX_HOURS = 168
 AGE = timedelta(days=20)
-"""Of the alerts that a new sandbox has."""
+"""The settings of the alerts in a new sandbox."""
 ALERTS: list[Record] = [
     {"name": "Latency trend", "project": 1, "source_type": "metric", "source_id": 501,
      "source": {"sub_type": "significant_change"}, "preset": "aggressive"},
@@ -47,7 +47,7 @@ ALERTS: list[Record] = [
 
 
 class AlertStore:
-    """The alerts. Like the dashboards, nothing that is stored is changed in place."""
+    """The alerts. As with the dashboards, stored objects are replaced, never changed in place."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -87,7 +87,7 @@ class AlertStore:
             return self._alerts[number]
 
     def update(self, number: int, body: Record) -> Record:
-        """Merges each JSON field into what is stored; a key that is not sent stays."""
+        """Merge each JSON field into the stored one; keys that are not sent stay."""
         with self._lock:
             stored = self.get(number)
             fixed = {"project", "source_type", "source_id"}
@@ -166,7 +166,7 @@ def _not_id(value: Any) -> bool:
 
 
 def _expanded(alert: Record, preset: str | None) -> Record:
-    """The alert with the numbers of its preset, where it names none itself."""
+    """The alert with the numbers of its preset, unless it has its own."""
     source, threshold, kind = alert["source"], alert["threshold"], alert["source"].get("sub_type")
     if kind == "threshold":
         return alert | {"source": {"window_size": WINDOW, **source}, "threshold": {"min_breaches": 1, **threshold}}
@@ -237,7 +237,7 @@ def of_fields(alert: Record, names: tuple[str, ...]) -> Record:
 
 
 def shown(alert: Record, fires: list[datetime], *, whole: bool) -> Record:
-    """An alert as the list shows it, or ``whole`` as a single one is shown."""
+    """An alert as in a list, or if ``whole`` as a single one."""
     names = {metric[0]: (metric[1], metric[2]) for metric in METRICS}
     name, kind = names.get(alert["source_id"], ("", ""))
     last = _stamp(fires[-1].replace(tzinfo=UTC)) if fires else None
@@ -253,7 +253,7 @@ def shown(alert: Record, fires: list[datetime], *, whole: bool) -> Record:
 
 
 def fires(con: duckdb.DuckDBPyConnection, alert: Record, now: datetime) -> list[datetime]:
-    """When the alert fired, since it was created, on the calls there are; in order of time."""
+    """The times at which the alert fired since its creation, in order."""
     kind = alert["source"].get("sub_type")
     if not alert["enabled"] or kind not in ("normal", "significant_change", "threshold"):
         return []
@@ -283,7 +283,7 @@ def _failures(_alert: Record, calls: list[tuple[datetime, float]]) -> list[datet
 
 
 def _drifts(alert: Record, calls: list[tuple[datetime, float]]) -> list[datetime]:
-    """Where the weighted mean leaves the mean of the scores before by so many standard deviations."""
+    """The calls at which the weighted mean leaves the mean of the preceding scores by the multiplier."""
     size, threshold = alert["source"]["window_size"], alert["threshold"]
     window, level, moments = deque[float](), None, list[datetime]()
     total = squares = 0.0
@@ -303,7 +303,7 @@ def _drifts(alert: Record, calls: list[tuple[datetime, float]]) -> list[datetime
 
 
 def _crossings(alert: Record, calls: list[tuple[datetime, float]]) -> list[datetime]:
-    """Each call across the limit that brings as many among the last calls as it takes."""
+    """The calls across the limit that complete the required number among the last calls."""
     threshold, recent = alert["threshold"], deque[bool](maxlen=alert["source"]["window_size"])
     moments = list[datetime]()
     operator, value = threshold["operator"], threshold["value"]
@@ -318,7 +318,7 @@ def _crossings(alert: Record, calls: list[tuple[datetime, float]]) -> list[datet
 
 
 def review(alerts: list[tuple[Record, list[datetime]]], now: datetime, hours: int) -> Record:
-    """What fired over the last hours: totals, a timeline, and each alert with its fires by bucket."""
+    """The firings of the last hours: totals, a timeline, and each alert with its firings by bucket."""
     hours = min(hours, MAX_HOURS)
     width = timedelta(hours=1 if hours <= 24 else 3 if hours <= 72 else 6)  # noqa: PLR2004 - as documented
     start = now.replace(tzinfo=None) - timedelta(hours=hours)

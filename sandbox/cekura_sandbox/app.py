@@ -1,4 +1,4 @@
-"""The HTTP side of the sandbox: routes, the key, the bodies of errors, and the server on this machine."""
+"""The HTTP side of the sandbox: routes, the key, error bodies, and the local server."""
 
 import json
 import socket
@@ -69,9 +69,9 @@ def _utc_now() -> datetime:
 
 
 class World:
-    """One sandbox's data. The calls are generated on first use, once.
+    """The data of one sandbox. The calls are generated on first use.
 
-    ``member_key``: of somebody who may do everything but read the audit log.
+    ``member_key``: a key that may do everything except read the audit log.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class World:
         return self.generate()
 
     def generate(self) -> duckdb.DuckDBPyConnection:
-        """The database, its calls generated if they are not yet."""
+        """The database, after generating its calls if needed."""
         with self._lock:
             if self._con is None:
                 con = duckdb.connect()
@@ -131,10 +131,10 @@ class World:
         }
 
     def saved(self, widget: Body, override: Any) -> Body:
-        """Chart data of a stored widget, the override combined as the reading says.
+        """Chart data of a stored widget, with the override combined as in this variant of the API.
 
         Raises:
-            Invalid: if what is stored cannot be charted.
+            Invalid: if the stored widget cannot be charted.
         """
         self.store.checked({name: widget[name] for name in WIDGET_DEFAULTS})
         saved = [widget["effective_filters"]]
@@ -157,15 +157,15 @@ def create_app(
 ) -> FastAPI:
     """Build a sandbox as an ASGI application.
 
-    ``now`` gives aware UTC times and is shared with whoever tests against it; ``count`` calls lie in the 30 days
-    before its first use; ``quiet``: nothing in them changes. ``time_zone``: of all projects; "": they name none.
+    ``now`` returns aware UTC times, and tests may share it; ``count`` calls lie in the 30 days before its first use;
+    ``quiet``: without changes in them. ``time_zone``: of all projects; "": they have none.
     """
     chosen = readings or ApiVariant()
     return app_of(World(now=now, seed=seed, count=count, key=key, readings=chosen, quiet=quiet, time_zone=time_zone))
 
 
 def app_of(world: World) -> FastAPI:
-    """Build the API of one sandbox's data."""
+    """Build the API over the data of one sandbox."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -206,7 +206,7 @@ def _router(world: World, tag: str, prefix: str = "", *conditions: Callable[[], 
 
 
 def _document(app: FastAPI) -> Body:
-    """The OpenAPI document, without the 422 that FastAPI would answer and this API does not."""
+    """The OpenAPI document without FastAPI's 422, which this API does not use."""
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -215,12 +215,12 @@ def _document(app: FastAPI) -> Body:
 
 
 def _query_errors(error: RequestValidationError) -> Body:
-    """What is wrong with a path or query, as Django would say it; a path that is no number is a 404 elsewhere."""
+    """The faults of a path or query in Django's words; a path that is not a number gives 404 elsewhere."""
     return {str(item["loc"][-1]): ["Enter a valid value."] for item in error.errors()}
 
 
 class DateHeader:
-    """Adds the sandbox's own time to every answer."""
+    """Adds the sandbox's time to every response."""
 
     def __init__(self, app: ASGIApp, now: Clock) -> None:
         self._app = app
@@ -488,7 +488,7 @@ def _alerts(world: World) -> APIRouter:  # noqa: C901 - a router is a list of ro
     known = dict[tuple[int, str], list[datetime]]()
 
     def fires(alert: Body) -> list[datetime]:
-        """When an alert fired. The calls stay as they are, so each setting is worked out once."""
+        """The times at which an alert fired, computed once per setting, because the calls do not change."""
         setting = id(world.con), json.dumps(alert, sort_keys=True)
         if setting not in known:
             known[setting] = alerts.fires(world.con, alert, world.now())
@@ -545,16 +545,16 @@ def _alerts(world: World) -> APIRouter:  # noqa: C901 - a router is a list of ro
 
 
 def run_sandbox(*, port: int, seed: int, count: int, key: str, readings: dict[str, str]) -> None:
-    """Serve on 127.0.0.1 until stopped; port 0 takes a free one. The calls are generated before it listens.
+    """Serve on 127.0.0.1 until stopped; port 0 chooses a free one. The calls are generated before it listens.
 
     Raises:
         ValueError: for an unknown reading.
         OSError: if the port is taken.
     """
-    import uvicorn  # noqa: PLC0415 - a sandbox in the client's process serves without
+    import uvicorn  # noqa: PLC0415 - a sandbox in the client's process does not need it
 
     app = create_app(seed=seed, count=count, key=key, readings=readings_from(readings))
-    tcp = socket.IPPROTO_TCP  # named, so that the event loop has answers sent at once
+    tcp = socket.IPPROTO_TCP  # TCP is named so that the event loop sets TCP_NODELAY
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, tcp) as listening:
         if sys.platform != "win32":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -21,7 +21,7 @@ from cekura_sandbox.filters import FilterError, Invalid, Missing, Sql, to_sql
 from cekura_sandbox.shapes import PageMissing, Pages
 
 REFUNDS = 7
-"""In one of so many calls about something a refund is asked for."""
+"""In one of this many calls the caller asks for a refund."""
 COLUMNS = (
     "id", "ts", "agent_id", "agent_name", "duration", "success", "is_reviewed", "call_ended_reason",
     "dropoff_point", "topic", "customer_number", "metadata",
@@ -37,7 +37,7 @@ def call_logs(
     now: datetime,
     readings: ApiVariant,
 ) -> dict[str, Any]:
-    """The newest calls first, of those for which every filter in ``scope`` holds."""
+    """The calls that match every filter in ``scope``, newest first."""
     sql = Sql()
     try:
         parts = [f"({to_sql(item, sql, now)})" for item in scope]
@@ -85,7 +85,7 @@ def _item(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metrics(con: duckdb.DuckDBPyConnection, ids: list[int]) -> dict[int, list[dict[str, Any]]]:
-    """What was measured of each of these calls."""
+    """The metric evaluations of each of these calls."""
     rows = (
         con.cursor()
         .execute(
@@ -115,7 +115,7 @@ def _transcript(call: dict[str, Any]) -> str:
 
 
 def call_details(con: duckdb.DuckDBPyConnection, number: int) -> dict[str, Any]:
-    """One call, with what the list lacks: metadata, the rubric's rules, and an explanation of each metric.
+    """One call with the details that the list omits: metadata, the rubric's rules, and an explanation of each metric.
 
     Raises:
         Missing: if there is no such call.
@@ -145,7 +145,7 @@ RULE_DRAW = (
     f"CASE WHEN agent_id = {RELEASE_AGENT} AND metadata['app_version'] = '2.4.0' AND u(id, 'rule') < 0.8 "
     f"THEN {RELEASE_RULE} ELSE u(id, 'other rule') END"
 )
-"""The rule that a failed call fails: its id, or a number from 0 to 1 that draws one."""
+"""The rule that a failed call fails: its id, or a number from 0 to 1 that selects one."""
 
 
 def _rubric(project: int, draw: float, call: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -178,8 +178,8 @@ MODES = f"""
                 ELSE ($modes)[1 + CAST(floor(u(c.id, 'other mode') * len($modes)) AS INT)] END AS mode
     FROM calls c JOIN evaluations e ON e.call_id = c.id AND e.metric_id = {FAILURE_METRIC} AND e.number = 0
     QUALIFY row_number() OVER (ORDER BY u(c.id, 'of a mode')) <= {MOST_MODE_CALLS}
-"""  # noqa: S608 - the values put in are constants
-"""The calls that have a failure mode, and which."""
+"""  # noqa: S608 - only constants are inserted
+"""The calls with a failure mode, and its slug."""
 
 
 def failure_modes(con: duckdb.DuckDBPyConnection, agents: str | None) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""Generate calls of voice agents, with things in them to find.
+"""Generate calls of voice agents, with changes to find in them.
 
-Every draw is the MD5 of (call, seed, salt), so the same seed gives the same calls relative to ``now`` everywhere.
+Every random number is the MD5 of (call, seed, salt), so a seed gives the same calls relative to ``now`` everywhere.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ OUTAGE_DAYS_AGO = 10
 OUTAGE_HOURS = (13, 15)
 OLD_TYPE = "binary_workflow_adherence"
 OLD_METRIC = 507
-"""A metric from before there were the types of today."""
+"""A metric with a type from an earlier version of the API."""
 RELEASE_DAYS_AGO = 6
 RELEASE_AGENT = 33
 SURGE_DAYS_AGO = 3
@@ -26,7 +26,7 @@ SECRETS = {
     "webhook_secret": "whsec-4f1c9a", "vapi_api_key": "vapi-7be23d", "retell_api_key": "retell-90aa5e",
     "elevenlabs_api_key": "eleven-51d0c7", "livekit_api_key": "livekit-c82f66",
 }  # fmt: skip
-"""Of every project: its record holds these too, and no client may keep or show them."""
+"""Secrets in the record of every project, which no client may keep or show."""
 AGENTS = [  # id, name, project, share of all calls, chance of success, typical seconds
     (31, "Reception", 1, 0.22, 0.90, 95),
     (32, "Triage", 1, 0.13, 0.86, 210),
@@ -51,9 +51,9 @@ METRICS = [  # id, name, eval_type, project, share of calls evaluated
     (507, "Issue resolved", "binary", 2, 0.80),
 ]
 MEASURED = {"Response latency": "get_latency"}
-"""Metrics that code measures on every call, by name, with its function; all others are judged, and may be sampled."""
+"""Metrics that code computes for every call, by name, with its function; others are judged, and may be sampled."""
 TRIGGER = "customer-ended-call"
-"""How the calls ended that a metric with a trigger is evaluated on."""
+"""The end reason of calls on which a metric with a trigger is evaluated."""
 RUBRIC = [  # id, name, project
     (521, "Need understood", 1),
     (522, "Identity checked", 1),
@@ -61,15 +61,15 @@ RUBRIC = [  # id, name, project
     (524, "Need understood", 2),
     (525, "Problem resolved or handed over", 2),
 ]
-"""The rules that a successful call has passed: predefined metrics, which no project's own list holds."""
+"""The rules that a successful call passes: predefined metrics, which are in no project's own list."""
 RELEASE_RULE = 523
-"""What most calls of the released agent fail, if they fail."""
+"""The rule that most failed calls of the released agent fail."""
 FAILURE_METRIC = 503
 FAILURE_MODES = ["caller-wanted-other-time", "slot-taken", "caller-unsure", "identity-not-confirmed"]
-"""How calls fail a metric, by slug."""
+"""The failure modes of metrics, by slug."""
 RELEASE_MODE = "caller-wanted-other-time"
 MOST_MODE_CALLS = 450
-"""Calls with a failure mode over the 30 days: one in so many of those that fail, as the API keeps at most 500."""
+"""One in this many failed calls of the 30 days has a failure mode, because the API keeps at most 500."""
 TOPICS = ["appointment", SURGE_TOPIC, "prescription refill", "opening hours", "test results", "complaint"]
 ENDED = [("customer-ended-call", 0.52), ("agent-ended-call", 0.80), ("silence-timed-out", 0.90),
          ("call-forwarded", 0.96), ("error-connection", 0.99), ("voicemail-reached", 1.01)]  # fmt: skip
@@ -78,10 +78,10 @@ DROPOFFS = ["identity check", "choosing a slot", "payment", "waiting for a looku
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """Which calls judged metrics are evaluated on, in the last ``since_days``; before, on every call that can be.
+    """The calls on which judged metrics are evaluated in the last ``since_days``; before that, all possible ones.
 
-    ``passed``: the number of a binary metric that passes. ``sample_rate``: the share of calls. ``triggered``: only
-    calls that the caller ended. ``placeholders``: a call that is not evaluated has a row without a value.
+    ``passed``: the score of a pass of a binary metric. ``sample_rate``: the share of calls. ``triggered``: only
+    calls that the caller ended. ``placeholders``: a call without an evaluation has a row without a value.
     """
 
     passed: int = 1
@@ -99,7 +99,7 @@ def fill(
 ) -> None:
     """Create the tables ``calls``, ``evaluations``, ``agents``, ``metrics`` over the 30 days before ``now``.
 
-    ``quiet``: without anything that changes, but for the rhythm of hours and weekdays.
+    ``quiet``: without changes, except for the seasonality of hours and weekdays.
     """
     con.execute(f"CREATE MACRO u(i, salt) AS md5_number(i || '/{int(seed)}/' || salt)::DOUBLE / {2.0**128}")
     con.execute(
@@ -122,7 +122,7 @@ def _table(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequen
 
 
 def _fill_slots(con: duckdb.DuckDBPyConnection, now: datetime, *, outage: datetime) -> None:
-    """Ten-minute slots with the share of calls that began before each: the rhythm of hours and weekdays."""
+    """Ten-minute slots with the share of calls that began before each: the seasonality of hours and weekdays."""
     outage = outage.replace(minute=0, second=0, microsecond=0)
     con.execute(
         """
@@ -192,7 +192,7 @@ def _fill_calls(
                                   ELSE 'welcome' END
                }} AS metadata
         FROM answered
-        """,  # noqa: S608 - the values put in are constants of this module
+        """,  # noqa: S608 - only constants of this module are inserted
         {
             "count": count,
             "now": now,
@@ -207,7 +207,7 @@ def _fill_calls(
 
 
 def _fill_evaluations(con: duckdb.DuckDBPyConnection, now: datetime, evaluated: Evaluated) -> None:
-    """One row per call and metric evaluated; ``number`` or ``label`` holds the value, by the metric's type."""
+    """One row per call and evaluated metric, with the value in ``number`` or ``label``, by the metric's type."""
     con.execute(
         """
         CREATE TABLE evaluations AS

@@ -1,4 +1,4 @@
-"""A widget's configuration in, its chart data out, computed by DuckDB."""
+"""Chart data for the configuration of a widget, computed by DuckDB."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,34 +13,34 @@ from cekura_sandbox.filters import FilterError, Sql, lower_time_bounds, to_sql
 
 @dataclass(frozen=True, kw_only=True)
 class ApiVariant:
-    """One of the APIs that the published documents allow, as they leave some questions open.
+    """One variant of the API where the published documents are ambiguous.
 
-    The defaults are their plainest reading.
+    The defaults are the simplest reading.
     """
 
     override: Literal["replace", "merge"] = "replace"
-    """An override stands alone, in place of everything saved; or is ANDed with dashboard and widget filters."""
+    """An override replaces all saved filters; or it is ANDed with those of the dashboard and widget."""
     preview: Literal["alone", "merge"] = "alone"
-    """A preview obeys its own filters only; or also those of the dashboard it names."""
+    """A preview uses its own filters only; or also those of its dashboard."""
     grouped: Literal["key", "field", "nested"] = "key"
-    """A grouped row carries ``group``; or the grouped field's name; or rows stand in ``{group, data}``."""
+    """A grouped row has the key ``group``; or the grouped field's name; or rows are in ``{group, data}``."""
     booleans: Literal["true", "1"] = "true"
     rates: Literal["ratio", "percent"] = "ratio"
     binary: Literal["boolean", "0/1", "0/5", "percent"] = "boolean"
     """A binary metric is true or false; or a score of 0 or 1, of 0 or 5 (one type by an older name), or of 0 or 100,
     charted as a number."""
     placeholders: Literal["omit", "null"] = "omit"
-    """A call that a metric was not evaluated on has no row in its charts; or a row whose value is null."""
+    """A call without an evaluation of a metric has no row in its charts; or a row with a null value."""
     stat: Literal["object", "array"] = "object"
     buckets: Literal["utc", "bare"] = "utc"
-    """``time_interval`` ends in Z, or carries no offset."""
+    """``time_interval`` ends in Z; or it has no offset."""
     empty_buckets: Literal["omit", "null"] = "omit"
     predefined: Literal["object", "list"] = "object"
     """Ready-made widgets come in an object, as the document says, or as a list."""
     preview_answer: Literal["whole", "short"] = "whole"
-    """A preview's answer names ``widget_id``, ``group_by`` and ``can_group_by``; or leaves them out."""
+    """The response to a preview has ``widget_id``, ``group_by`` and ``can_group_by``; or omits them."""
     call_metadata: Literal["absent", "present"] = "absent"
-    """A listed call comes without its metadata, as documented; or with it."""
+    """A listed call has no metadata, as documented; or it has."""
     alerts: Literal["allowed", "forbidden"] = "allowed"
     """The key may read and change alerts; or the API answers 403."""
     clock_ahead_s: float = 0
@@ -50,11 +50,11 @@ class ApiVariant:
     trigger: Literal["always", "custom"] = "always"
     """Metrics with sampling are evaluated on every call; or only on those that the caller ended, about half of them."""
     evaluated_since_days: float = 0
-    """Sampling and trigger hold for so many days; before, every call was evaluated. 0: they always did."""
+    """Days since when sampling and trigger apply; before, every call was evaluated. 0: they always applied."""
 
     @property
     def passed(self) -> int:
-        """The number of a binary metric that passes."""
+        """The score of a pass of a binary metric."""
         return {"0/5": 5, "percent": 100}.get(self.binary, 1)
 
     @property
@@ -64,7 +64,7 @@ class ApiVariant:
 
 
 LIMITS = {"clock_ahead_s": 120.0, "sample_rate": 1.0, "evaluated_since_days": 30.0}
-"""The largest value of each reading that is a number; the least is 0."""
+"""The maximum of each numeric choice; the minimum is 0."""
 
 
 def _within_limits(name: str, value: str) -> float:
@@ -78,7 +78,7 @@ def _within_limits(name: str, value: str) -> float:
 
 
 def readings_from(chosen: dict[str, str]) -> ApiVariant:
-    """ApiVariant by name.
+    """The ``ApiVariant`` with these choices, by name.
 
     Raises:
         ValueError: for an unknown name or value.
@@ -121,7 +121,7 @@ GROUP_COLUMNS = {
     "call_ended_reason": "c.call_ended_reason", "dropoff_point": "c.dropoff_point", "is_reviewed": "c.is_reviewed",
 }  # fmt: skip
 SCORED = "scored"
-"""A binary metric whose values are scores: the API names it as any other binary one."""
+"""A binary metric with scores as values, which has the same type in the API as other binary ones."""
 MAX_AGE = timedelta(days=30)
 TOO_OLD = "Timestamp filter value is too far in the past. Maximum allowed range is 30 days."
 
@@ -135,14 +135,14 @@ class ChartError(Exception):
 
 
 class Charts:
-    """Answers chart data over the generated calls."""
+    """Computes chart data over the generated calls."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, readings: ApiVariant) -> None:
         self._con = con
         self._readings = readings
 
     def data(self, widget: dict[str, Any], where: list[Any], project: int | None, now: datetime) -> dict[str, Any]:
-        """``where``: the filters that all hold at once. ``project`` None: everything that the key can see."""
+        """``where``: filters that must all match. ``project`` None: all projects that the key can see."""
         condition, parameters = self._where(where, project, now)
         chart = widget["chart_type"]
         kind, column, label, source = self._plotted(widget)
@@ -188,7 +188,7 @@ class Charts:
         return " AND ".join(parts), sql.parameters
 
     def _plotted(self, widget: dict[str, Any]) -> tuple[str, str, str, str]:
-        """Data type, SQL column, display name and FROM clause of what the widget plots."""
+        """Data type, SQL column, display name and FROM clause of the plotted field."""
         name = widget.get("field") or ""
         if widget["chart_type"] == "stat":
             return "numeric", "NULL", "Overview", "calls c"

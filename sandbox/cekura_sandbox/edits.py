@@ -1,6 +1,6 @@
-"""What people edited: the versions of metrics and agents, and the organisation's audit log.
+"""Edits by people: the versions of metrics and agents, and the organisation's audit log.
 
-An edit changes no call by itself: what it goes with is planted in the calls.
+An edit does not change calls itself: the changes that accompany it are in the generated calls.
 """
 
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Edit(NamedTuple):
 
 @dataclass
 class Edits:
-    """Everything that was edited, for one sandbox; ``plant`` adds to it."""
+    """All edits of one sandbox; ``plant`` adds to them."""
 
     now: datetime
     quiet: bool = False
@@ -67,7 +67,7 @@ class Edits:
         self._edits = sorted([*self._edits, *edits], key=lambda edit: edit.at)
 
     def last(self, kind: Kind, number: int) -> datetime:
-        """When something was edited last, or created."""
+        """The time of the last edit, or of the creation."""
         created = self.now - timedelta(days=CREATED_DAYS_AGO)
         return max((edit.at for edit in self._edits if (edit.kind, edit.id) == (kind, number)), default=created)
 
@@ -75,7 +75,7 @@ class Edits:
         """The versions of a metric or agent, the newest first.
 
         Raises:
-            Missing: if there never was one.
+            Missing: if it never existed.
         """
         state, rows = dict[str, Any](), list[Record]()
         for place, edit in enumerate(self._edits):
@@ -95,10 +95,10 @@ class Edits:
         return rows
 
     def log(self, query: dict[str, str | None], now: datetime) -> list[Record]:
-        """What was done in the time asked for, the newest first: edits, and runs of scenarios between them.
+        """The operations in the requested time, newest first: edits, and runs of scenarios between them.
 
         Raises:
-            Invalid: for a time that cannot be read, or more than 30 days.
+            Invalid: for a malformed time, or more than 30 days.
         """
         end = moment_of(query, "end_time", now)
         start = moment_of(query, "start_time", end - USUAL_LOG)
@@ -124,11 +124,11 @@ class Edits:
 
     @property
     def _created(self) -> int:
-        """How many of the first edits create something."""
+        """The number of first edits that create something."""
         return len(METRICS) + len(RUBRIC) + len(AGENTS)
 
     def project(self, number: int) -> Record:
-        """What the record of a project says of its organisation, rubric and last edit."""
+        """The organisation, rubric and last edit in the record of a project."""
         passed = {"operator": "and", "conditions": [{"field": "score", "op": "eq", "value": True}]}
         rules = [{"metric_id": rule, "conditions": passed} for rule, _, project in RUBRIC if project == number]
         return {
@@ -148,7 +148,7 @@ def _metric(name: str) -> Record:
 
 
 def _without_effect(now: datetime) -> list[Edit]:
-    """Edits that went with no change of any call."""
+    """Edits without a change in the calls."""
 
     def ago(days: float) -> datetime:
         return now - timedelta(days=days)

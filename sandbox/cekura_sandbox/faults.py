@@ -1,6 +1,6 @@
-"""Faults on purpose: what a network, a proxy or a failing API may do to a request.
+"""Injected faults: what a network, a proxy or a failing API may do to a request.
 
-Asked for by the header ``X-Sandbox-Fault: KIND`` or ``KIND=VALUE`` on a request, or ahead of time through
+Requested by the header ``X-Sandbox-Fault: KIND`` or ``KIND=VALUE``, or in advance with
 ``POST /sandbox/faults/``. Dropped connections and streams need a real server around the sandbox.
 """
 
@@ -27,27 +27,27 @@ Kind = Literal[
     "error_502",  # with the HTML of a proxy
     "error_503",
     "drop_before",  # the connection ends, the request was not applied
-    "drop_after",  # it was applied, the answer is lost
+    "drop_after",  # it was applied, the response is lost
     "truncated",
-    "html",  # 200 with a page to sign in
+    "html",  # 200 with a sign-in page
     "wrong_types",
     "repeat_page",  # every page names itself as the next
     "foreign_next",  # the next page is on another host
     "redirect",
     "huge",  # value: bytes
-    "compressed",  # value: bytes once unpacked, a thousandth of them on the way
-    "trickling",  # the answer in pieces; value: seconds between them
+    "compressed",  # value: bytes after decompression, a thousand times the compressed size
+    "trickling",  # the response in pieces; value: seconds between them
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 HEADER = "x-sandbox-fault"
 PIECES = 40
-"""Of an answer that trickles."""
+"""The number of pieces of a slow response."""
 HTML = b"<!doctype html><html><body>Sign in to continue (node gw-17)</body></html>"
 
 
 @dataclass
 class Fault:
-    """A fault to come. ``times`` None: for ever; ``share``: how many of the requests that match it meets."""
+    """A scheduled fault. ``times`` None: for ever; ``share``: of the matching requests."""
 
     kind: Kind
     value: str | None = None
@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The faults to come, and what happened to each request: ``[method, path, fault or empty]``."""
+    """The scheduled faults, and a log of requests: ``[method, path, fault or empty]``."""
 
     coming: list[Fault] = field(default_factory=list[Fault])
     log: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
@@ -84,7 +84,7 @@ class Faults:
             self.disconnected = 0
 
     def take(self, method: str, path: str, header: str | None) -> Fault | None:
-        """The fault that this request meets, if any."""
+        """The fault for this request, if any."""
         with self._lock:
             fault_taken = _from_header(header) if header else None
             for fault in self.coming if fault_taken is None else []:
@@ -104,7 +104,7 @@ def _from_header(text: str) -> Fault | None:
 
 
 class FaultInjector:
-    """The middleware that does it."""
+    """The middleware that injects faults."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app
@@ -149,7 +149,7 @@ class FaultInjector:
                 await _answer(send, status, _spoil(fault.kind, body, scope))
 
     async def _wait(self, seconds: float, receive: Receive) -> Receive:
-        """Wait, or notice that the caller hangs up; then give again what was received meanwhile."""
+        """Wait, or stop when the caller disconnects; messages received meanwhile are replayed."""
         messages = list[Message]()
         with anyio.move_on_after(seconds):
             while True:
@@ -164,7 +164,7 @@ class FaultInjector:
         return again
 
     async def _collect(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        """What the API itself would answer."""
+        """The API's own response."""
         status, parts = 0, list[bytes]()
 
         async def keep(message: Message) -> None:
@@ -192,14 +192,14 @@ async def _answer(
 
 
 async def _break_off(send: Send) -> None:
-    """Promise more than is sent; the server then closes the connection."""
+    """Announce more bytes than are sent, so that the server closes the connection."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
 async def _stream(send: Send, size: int) -> None:
-    """A body of that many bytes without a Content-Length."""
+    """A body of this many bytes without a Content-Length."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     part = b"[" + b"0," * 32_768
     for _ in range(size // len(part) + 1):
@@ -209,7 +209,7 @@ async def _stream(send: Send, size: int) -> None:
 
 @cache
 def _compressed(size: int) -> bytes:
-    """A list of that many bytes, compressed a piece at a time."""
+    """A list of this many bytes, compressed in pieces."""
     packer, part = zlib.compressobj(wbits=16 + zlib.MAX_WBITS), b"0," * 32_768
     packed = [packer.compress(b"[")]
     packed += [packer.compress(part) for _ in range(size // len(part) + 1)]
@@ -217,7 +217,7 @@ def _compressed(size: int) -> bytes:
 
 
 async def _trickle(send: Send, status: int, body: bytes, wait_s: float) -> None:
-    """An answer in pieces, each after a wait."""
+    """A response in pieces, each after a wait."""
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
     step = max(1, len(body) // PIECES)
     for place in range(0, len(body), step):
@@ -242,7 +242,7 @@ def _spoil(kind: str, body: bytes, scope: Scope) -> bytes:
 
 
 def _wrong(value: Any) -> Any:
-    """Ids as words, lists as objects, objects as lists, wherever a known field holds them."""
+    """A response with ids as words, lists as objects and objects as lists in known fields."""
     if is_list(value):
         return [_wrong(item) for item in value]
     if not is_object(value):
@@ -252,7 +252,7 @@ def _wrong(value: Any) -> Any:
 
 
 def fault_routes(faults: Faults) -> APIRouter:
-    """The routes that ask for faults ahead of time; they need no key."""
+    """The routes that schedule faults; they need no key."""
     router = APIRouter(prefix="/sandbox/faults", include_in_schema=False)
 
     @router.get("/")

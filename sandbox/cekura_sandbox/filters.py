@@ -1,6 +1,6 @@
-"""Filter JSON in, a SQL condition with bound parameters out. Every operator, group and relative time is evaluated.
+"""Translates filter JSON to a SQL condition with bound parameters, with every operator, group and relative time.
 
-Also how the API refuses what it will not store or does not have.
+Also the API's errors for invalid or missing objects.
 """
 
 import re
@@ -49,12 +49,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, 
 
 
 class FilterError(Exception):
-    """The filter cannot be evaluated; the text is what the API would say."""
+    """The filter cannot be evaluated; the text is the API's."""
 
 
 @dataclass
 class Sql:
-    """A condition on ``calls c`` under construction, with its parameters in order."""
+    """A condition on ``calls c`` being built, with its parameters in order."""
 
     parameters: list[Any] = field(default_factory=list[Any])
 
@@ -64,7 +64,7 @@ class Sql:
 
 
 def to_sql(node: Any, sql: Sql, now: datetime, *, row: bool = False) -> str:
-    """``row``: inside ``same_row``, where conditions speak of the one evaluation ``e``."""
+    """``row``: inside ``same_row``, where conditions refer to one evaluation ``e``."""
     if node is None or node == {}:
         return "TRUE"
     if not is_object(node):
@@ -75,7 +75,7 @@ def to_sql(node: Any, sql: Sql, now: datetime, *, row: bool = False) -> str:
 
 
 def lower_time_bounds(node: Any, now: datetime) -> list[datetime]:
-    """Every ``gt`` or ``gte`` on ``timestamp``, wherever it stands in the filter."""
+    """Every ``gt`` or ``gte`` on ``timestamp``, at any depth of the filter."""
     if not is_object(node):
         return []
     if node.get("field") == "timestamp" and node.get("op") in {"gt", "gte"}:
@@ -168,7 +168,7 @@ def _numeric(value: Any) -> bool:
 
 
 def _typed(value: Any, kind: str, op: str, now: datetime) -> Any:
-    """The value as the column's type, or the 400 the API answers with."""
+    """The value in the column's type, or the API's 400."""
     if kind == "time":
         return resolve_time(value, op, now).replace(tzinfo=None)
     if kind == "boolean":
@@ -189,7 +189,7 @@ MAX_NAME = 255
 
 
 class Invalid(Exception):
-    """A 400; ``body`` is what the API answers with."""
+    """A 400; ``body`` is the API's response."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         super().__init__(str(body))

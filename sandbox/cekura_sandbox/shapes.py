@@ -191,15 +191,15 @@ class Problem(_Shape):
 
 
 def answers(shape: Any, *, status: int = 200, forbidden: bool = False) -> dict[str, Any]:
-    """What a route is documented to answer, for its decorator. ``forbidden``: not every key may ask."""
+    """The documented responses of a route, for its decorator. ``forbidden``: some keys get a 403."""
     codes = (400, 401, 403, 404) if forbidden else (400, 401, 404)
     documented: dict[int | str, Any] = {code: {"model": Problem} for code in codes}
-    whole = None if shape is None else Any  # without a model FastAPI walks all that is answered, in Python
+    whole = None if shape is None else Any  # without a model FastAPI walks the whole response in Python
     return {"response_model": whole, "status_code": status, "responses": {status: {"model": shape}, **documented}}
 
 
 def takes(properties: Schema, *required: str) -> dict[str, Any]:
-    """The JSON body that a route is documented to take."""
+    """The documented JSON body of a route."""
     schema: Schema = {"type": "object", "properties": properties, "required": list(required)}
     if not required:
         del schema["required"]
@@ -248,7 +248,7 @@ PROJECT_BODY: Schema = {"daily_report_dashboard_ids": {"type": "array", "items":
 
 
 PUBLIC_HOST = "https://api.sandbox.invalid"
-"""The host that ``next`` names. It is not the one that answers: a client must take only the query from it."""
+"""The host in ``next``, which differs from the sandbox's: a client must use only the query."""
 
 
 class PageMissing(Exception):
@@ -278,13 +278,13 @@ class Pages:
 
 
 async def pages_of(page: Annotated[int, Query(ge=1)] = 1, page_size: Annotated[int, Query(ge=1)] = 10) -> Pages:
-    """Those that a request asks for; a coroutine, as FastAPI takes what is none to another thread."""
+    """The ``Pages`` of a request; a coroutine, because FastAPI runs plain functions in another thread."""
     return Pages(page, page_size)
 
 
 def paginate(
     request: Request, pages: Pages, items: Sequence[Any], make: Callable[[Any], Any] = lambda item: item
 ) -> dict[str, Any]:
-    """Only the items of the page asked for are made."""
+    """A page of results; only its items are built."""
     start = (pages.page - 1) * pages.size
     return pages.envelope(request, len(items), [make(item) for item in items[start : start + pages.size]])

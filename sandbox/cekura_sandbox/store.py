@@ -1,4 +1,4 @@
-"""Dashboards and widgets: those of a new sandbox, what is stored, and the rules for it."""
+"""Dashboards and widgets: those of a new sandbox, the stored ones, and their rules."""
 
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
@@ -106,8 +106,8 @@ CHOICES: dict[str, list[str | None]] = {
 class Store:
     """Everything that can be edited. Each public method is one transaction.
 
-    Nothing that is stored is changed in place, only replaced by something new: so what is handed out, and what a
-    transaction goes back to, need no copy.
+    Stored objects are replaced, never changed in place, so returned objects and the state for a rollback
+    need no copy.
     """
 
     def __init__(self, now: Callable[[], datetime], *, scored: bool = False) -> None:
@@ -183,7 +183,7 @@ class Store:
             }
 
     def report_daily(self, project: int, body: Record) -> None:
-        """Which dashboards the daily report of a project shows."""
+        """Set the dashboards in the daily report of a project."""
         with self._lock:
             if project not in self.daily_reports:
                 raise Missing
@@ -249,7 +249,7 @@ class Store:
                 raise Missing
 
     def bulk(self, dashboard: int, body: Record) -> Record:
-        """Create, update and delete widgets of one dashboard: all of it, or none."""
+        """Create, update and delete widgets of one dashboard in one transaction."""
         with self._transaction():
             mine = {w["id"] for w in self.dashboard(dashboard)["widgets"]}
             creates, updates = _objects(body, "create"), _objects(body, "update")
@@ -300,7 +300,7 @@ class Store:
 
 
 def both(first: Any, second: Any) -> Record:
-    """AND of two filters, either of which may be empty."""
+    """AND of two filters, each of which may be empty."""
     present = [f for f in (first, second) if f]
     if len(present) < 2:  # noqa: PLR2004 - two are given
         return present[0] if present else {}
