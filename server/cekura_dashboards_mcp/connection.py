@@ -221,9 +221,9 @@ class Connection:
     def transport(self) -> "Transport":
         """The pool that every call shares."""
         with self._lock:
-            return self._made()
+            return self._shared_transport()
 
-    def _made(self) -> "Transport":
+    def _shared_transport(self) -> "Transport":
         if self._transport is None:
             from cekura_dashboards.api.projects_only import ProjectsOnly
             from cekura_dashboards.api.transport import HttpTransport

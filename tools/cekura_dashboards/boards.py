@@ -33,7 +33,7 @@ from cekura_dashboards.edits.receipt import Receipt
 from cekura_dashboards.edits.request import MOST_WIDGETS
 from cekura_dashboards.pipeline import Answer, call_tool
 from cekura_dashboards.reports.expectations import FORMS, SINGLE, Checked, Limit, check_charts, read_expectations
-from cekura_dashboards.reports.looks import HOUR, Event, LookToken, read_token, scope_of, told_line
+from cekura_dashboards.reports.looks import HOUR, Event, LookToken, event_of_line, read_token, scope_of
 from cekura_dashboards.stats.significance import has_lasted, share_of_look
 from cekura_dashboards.text import NotJson, UntrustedText, did_you_mean, read_json
 from cekura_dashboards.tool import EntityKind
@@ -385,7 +385,7 @@ async def assert_board(
     last = read_token(token, scope, now, about=f"dashboard {stored.id}", anew="delete the file")
     pause = None if last is None else now - last.at
     earlier = {} if last is None else {event.digest: event for event in last.events}
-    events = [told_line(json.dumps([e.widget, e.text]), now, earlier, pause) for e in expectations]
+    events = [event_of_line(json.dumps([e.widget, e.text]), now, earlier, pause) for e in expectations]
     share = Limit(share_of_look(pause), len(expectations))
     limits = [share if looks and not event.is_clear else SINGLE for event in events]
     widgets = {widget.name or "": widget for widget in stored.widgets}

@@ -45,7 +45,7 @@ def export(dashboard: str, *, out: Path | None, sandbox: bool) -> None:
     """Write a dashboard as a file, with names instead of ids, to standard output."""
     from cekura_dashboards.boards import export_board
 
-    board = _done(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
+    board = _result_of(partial(export_board, dashboard=dashboard), connection(sandbox=sandbox), "Reading the dashboard")
     if out is None:
         click.echo(board.to_text(), nl=False)
         return
@@ -69,7 +69,7 @@ def plan(
 
     board = _read(file)
     work = partial(plan_board, board=board, dashboard=dashboard, project=project)
-    board_plan = _done(work, connection(sandbox=sandbox), "Comparing")
+    board_plan = _result_of(work, connection(sandbox=sandbox), "Comparing")
     if as_json:
         steps = [{"tool": step.tool, "arguments": step.arguments, "dry_run": step.dry_run} for step in board_plan.steps]
         click.echo(json.dumps({"dashboard": board_plan.dashboard, "steps": steps, "notes": board_plan.notes}, indent=2))
@@ -103,7 +103,7 @@ def apply(
         with waiting("Writing"):
             return await apply_board(context, board_plan)
 
-    _report(_done(apply_again, connection(sandbox=sandbox)), as_json=as_json)
+    _report(_result_of(apply_again, connection(sandbox=sandbox)), as_json=as_json)
 
 
 @click.command(epilog=examples("undo receipts.json"))
@@ -128,7 +128,7 @@ def undo(file: BinaryIO, *, as_json: bool, sandbox: bool) -> None:
         click.echo("Nothing was applied, so there is nothing to undo.")
         return
     work = partial(undo_board, calls=[call for call in calls if call is not None])
-    _report(_done(work, connection(sandbox=sandbox), "Undoing"), as_json=as_json)
+    _report(_result_of(work, connection(sandbox=sandbox), "Undoing"), as_json=as_json)
 
 
 @click.command(
@@ -177,7 +177,7 @@ def assert_(
             chosen = await board_dashboard(context, board, dashboard=dashboard, project=project)
         return await assert_board(context, chosen, texts, looks=since is not None, token=token)
 
-    asserted = _done(work, connection(sandbox=sandbox), "Reading the charts", code=NOT_CHECKED)
+    asserted = _result_of(work, connection(sandbox=sandbox), "Reading the charts", code=NOT_CHECKED)
     for check in asserted.checks:
         click.echo(str(check))
     if since is not None and asserted.token is not None:
@@ -232,7 +232,7 @@ def _read(file: BinaryIO) -> "Board":
         raise Stopped(f"{_name(file)}: {error}") from None
 
 
-def _done(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "", code: int = 1) -> T:
+def _result_of(work: Callable[["ToolContext"], Awaitable[T]], link: "Connection", what: str = "", code: int = 1) -> T:
     """The result of the work; an error becomes one line and this exit code.
 
     ``what``: the text shown to the waiting user; the work may show its own.

@@ -206,7 +206,7 @@ def put(client: ChatClient, path: Path, name: str, entry: Json | None) -> Writte
             return Written(None)
         after = file.changed(name, entry)
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = None if before is None else _kept(path, before)
+        kept = None if before is None else _backup_with(path, before)
         _replace(path, after, private=ClientFile.of(client, path, after).holds_key)
     except OSError as error:
         raise NotInstalled(f"{path} cannot be written: {error.strerror or error}. {UNCHANGED}") from None
@@ -233,7 +233,7 @@ def _backups(path: Path) -> list[Path]:
     return [backup for backup in backups if stat.S_ISREG(backup.lstat().st_mode)]
 
 
-def _kept(path: Path, content: bytes) -> Path:
+def _backup_with(path: Path, content: bytes) -> Path:
     """A backup with that content: an existing one, or a new one under an unused name; a link counts as used."""
     for backup in _backups(path):
         if backup.read_bytes() == content:

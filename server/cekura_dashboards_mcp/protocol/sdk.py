@@ -5,7 +5,7 @@ which the SDK has no public API yet. Hence ``mcp>=2.3,<2.4`` in pyproject.toml: 
 
 - ``ToolError``, ``UnexpectedToolError``: ``tests/protocol/test_tools_through_clients.py`` would notice.
 - ``build_resolver_plans``, ``resolve_arguments``: ``tests/protocol/test_elicitation.py``, in both eras of the protocol.
-- ``list_what_is_open``: ``tests/protocol/test_chart_view.py``, in both eras.
+- ``list_allowed_tools``: ``tests/protocol/test_chart_view.py``, in both eras.
 - ``list_by_client``: ``tests/protocol/test_tools_by_client.py``, in both eras.
 - ``complete_with``: ``tests/protocol/test_prompts_and_resources.py``, in both eras and with the key of each request.
 - ``Prompt``, ``PromptArgument``, ``ResourceNotFoundError``: the same.
@@ -55,14 +55,14 @@ __all__ = [
     "build_resolver_plans",
     "complete_with",
     "is_version_at_least",
+    "list_allowed_tools",
     "list_by_client",
-    "list_what_is_open",
     "resolve_arguments",
     "run_over",
 ]
 
 
-def list_what_is_open(
+def list_allowed_tools(
     server: MCPServer[Any],
     for_view: str,
     opened: Callable[[Context[Any, Any]], Callable[[str], bool]],

@@ -52,8 +52,8 @@ from cekura_dashboards_mcp.protocol.sdk import (
     SessionMessage,
     WriteStream,
     complete_with,
+    list_allowed_tools,
     list_by_client,
-    list_what_is_open,
     run_over,
 )
 from cekura_dashboards_mcp.protocol.skills import Skills, skills
@@ -87,7 +87,7 @@ def load() -> None:
     _loaded.set()
 
 
-async def _load_beside() -> None:
+async def _load_in_thread() -> None:
     if not _loaded.is_set():
         await anyio.to_thread.run_sync(load)
 
@@ -134,7 +134,7 @@ class DashboardsServer(MCPServer[Connection]):
         self._closed = {CHART_DATA, *(tool.name for tool in offered(read_only=read_only))} - {*self._tools}
         self._has_prompts = False
         complete_with(self, _complete)
-        list_what_is_open(self, CHART_DATA, _opened, self._serving)
+        list_allowed_tools(self, CHART_DATA, _opened, self._serving)
         if self._for_core_clients is not None:
             list_by_client(self, self._serving)
 
@@ -169,12 +169,12 @@ class DashboardsServer(MCPServer[Connection]):
     async def _call_first_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Connection, Any]
     ) -> CallToolResult | InputRequiredResult:
-        await _load_beside()
+        await _load_in_thread()
         return await self.call_tool(name, arguments, context)
 
     async def _add_prompts(self) -> None:
         """Add the prompts and resources when one is first requested."""
-        await _load_beside()
+        await _load_in_thread()
         from cekura_dashboards_mcp.protocol.prompts import add_resources, prompts
 
         if not self._has_prompts:
@@ -233,7 +233,7 @@ class DashboardsServer(MCPServer[Connection]):
 
 
 async def _complete(context: Context[Connection, object], params: CompleteRequestParams) -> Completion:
-    await _load_beside()
+    await _load_in_thread()
     from cekura_dashboards_mcp.protocol.prompts import complete
 
     return await complete(context, params)

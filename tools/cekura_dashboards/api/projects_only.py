@@ -174,7 +174,7 @@ class ProjectsOnly:
             self._check(contents, as_object(msgspec.json.decode(filters)))
         if path == CALLS or path in OF_A_PROJECT:
             return "project_id" in query or ("agent_id" in query and path == CALLS)
-        if method == "GET" and (beside := await self._is_allowed_beside(lookup, contents, path, query)) is not None:
+        if method == "GET" and (beside := await self._is_allowed_record(lookup, contents, path, query)) is not None:
             return beside
         if body is not None and not await self._is_allowed_body(lookup, contents, path, body):
             return False
@@ -198,7 +198,7 @@ class ProjectsOnly:
         match = _PROJECT.fullmatch(path)
         return self._is_ours(match[1]) if match else None
 
-    async def _is_allowed_beside(
+    async def _is_allowed_record(
         self, lookup: _UpstreamRequest, contents: _ProjectContents, path: str, query: dict[str, str]
     ) -> bool | None:
         """Whether a history, the audit log, a call or failure modes may be requested; None for any other path.

@@ -18,7 +18,7 @@ from cekura_dashboards.edits.request import BULK_EDIT, UPDATE, BulkEditRequest, 
 from cekura_dashboards.edits.rules import metric_types
 from cekura_dashboards.reports.lint import ChartObservation, Draft, Lint
 from cekura_dashboards.reports.report import ReportOptions, summarise
-from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_beside, omitted_alerts
+from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_of_dashboard, omitted_alerts
 from cekura_dashboards.text import clean, counted, json_text, named
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -56,7 +56,7 @@ async def run(context: ToolContext, request: CheckRequest) -> CheckResult:
     readings, (types, unread), beside = await gather(
         read_charts(context, targets),
         metric_types(context, dashboard.project, *dashboard.widgets),
-        alerts_beside(context, dashboard, context.lookups.every_widget),
+        alerts_of_dashboard(context, dashboard, context.lookups.every_widget),
     )
     small = are_few(readings)
     observations = {reading.target.id or 0: await in_thread(_observe, reading, small=small) for reading in readings}

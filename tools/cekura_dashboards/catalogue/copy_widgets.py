@@ -96,7 +96,7 @@ async def _plan_moves(context: ToolContext, request: CopyRequest, ids: RestoredI
         moves = moves_back(widgets, request.back, ids)
     else:
         moves, warnings, notes = await moves_to(context, dashboards[0], widgets, ids)
-    way = _way_back(moves)
+    way = _undo_of_moves(moves)
     refuse_too_large(way.arguments if way else {})
     plan = Plan[Copies | Moves](
         work=Moves(moves),
@@ -118,7 +118,7 @@ def _covered(widgets: Sequence[Widget]) -> Covered:
     return {f"widget {w.id}": {**covered[f"widget {w.id}"], "dashboards": [w.dashboard or 0]} for w in widgets}
 
 
-def _way_back(moves: Sequence[Move]) -> Undo[CopyRequest] | None:
+def _undo_of_moves(moves: Sequence[Move]) -> Undo[CopyRequest] | None:
     """The call that moves widgets back; None if the API names no dashboard for any."""
     return _moving([move.back for move in moves if move.before.dashboard is not None])
 
@@ -193,19 +193,22 @@ async def _commit_moves(context: ToolContext, plan: Plan[Copies | Moves], moves:
     if not stored:
         raise all_failed(failed)
     done = [move for move in moves if move.before.id in stored]
-    way, movable_back = _way_back(done), [stored[move.before.id] for move in done if move.before.dashboard is not None]
+    way, movable_back = (
+        _undo_of_moves(done),
+        [stored[move.before.id] for move in done if move.before.dashboard is not None],
+    )
     return receipt_of(
         plan,
         [move.operation(stored[move.before.id]) for move in done],
         differences=[text for move in done for text in move.differences(stored[move.before.id])],
         not_applied=outcomes_of(failed),
-        remaining=_moves_left(context, plan, moves, failed),
+        remaining=_remaining_moves(context, plan, moves, failed),
         undo=way.call(context, NAME, _covered(movable_back)) if way else None,
         read_back=read_back,
     )
 
 
-def _moves_left(
+def _remaining_moves(
     context: ToolContext, plan: Plan[Copies | Moves], moves: Sequence[Move], failed: Mapping[int, DashboardsError]
 ) -> list[Call]:
     """The call for the widgets that were certainly not moved, also for the rest of an undo."""
@@ -249,7 +252,7 @@ async def _commit_copies(context: ToolContext, plan: Plan[Copies | Moves], work:
             ),
             *failures,
         ],
-        remaining=_rest(context, work, failed),
+        remaining=_remaining_copies(context, work, failed),
         undo=_undo(context, work, done),
         read_back=any(stored_edits.read_back for stored_edits in done),
     )
@@ -280,7 +283,7 @@ def _done(done: Stored) -> list[EditOperation]:
     return [*created, *deleted]
 
 
-def _rest(context: ToolContext, work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
+def _remaining_copies(context: ToolContext, work: Copies, failed: Mapping[int, DashboardsError]) -> list[Call]:
     """The call for the dashboards that certainly did not change, also for the rest of an undo."""
     again = [number for number, error in sorted(failed.items()) if surely_not_applied(error)]
     if not again:

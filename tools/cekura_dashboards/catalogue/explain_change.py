@@ -37,7 +37,7 @@ from cekura_dashboards.charts.target import (
 from cekura_dashboards.context import Later, ToolContext, each, gather, gather_all
 from cekura_dashboards.edits.rules import check, why_refused
 from cekura_dashboards.reports.compare import has_no_calls
-from cekura_dashboards.reports.edit_scopes import beside_explanation, has_moved
+from cekura_dashboards.reports.edit_scopes import context_of_explanation, has_moved
 from cekura_dashboards.reports.edits import Edits, edit_lines, measure_kind, measure_line
 from cekura_dashboards.reports.empty import CallsQuery, requests_for, why_empty
 from cekura_dashboards.reports.explain import (
@@ -168,7 +168,7 @@ async def run(context: ToolContext, request: ExplainRequest) -> Explanation:
     (examples, rules, unread, looks), (inside, more, inner), beside = await gather(
         _examples_with_rules(context, request, chart, config, (window, other), [row for _, row in ranked], whole),
         _inside(context, chart, config, (window, other), ranked, inner_fields),
-        beside_explanation(context, chart, split, ranked, whole, request.edits or "brief"),
+        context_of_explanation(context, chart, split, ranked, whole, request.edits or "brief"),
     )
     skipped += more
     if inside and not_inside:

@@ -14,7 +14,7 @@ from cekura_dashboards.api.models import DURATION, LIMIT, Dashboard, JsonObject,
 from cekura_dashboards.arguments.references import DashboardId, ProjectId
 from cekura_dashboards.arguments.widget import COMPARE_TO, RECENT_WINDOW, EditAmount
 from cekura_dashboards.charts.calls import window_line
-from cekura_dashboards.charts.companions import requests_beside
+from cekura_dashboards.charts.companions import additional_requests
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import line_rows
 from cekura_dashboards.charts.scores import PLAIN_SCORE
@@ -209,14 +209,14 @@ async def run(context: ToolContext, request: FindRequest) -> Changes:
             failed=len(failed.keys() - changed),
         ),
         requests=len(measures)
-        + requests_beside(readings)
+        + additional_requests(readings)
         + where.requests
         + len(context.lookups.metrics_of)
         + edit_requests
         + looks
         + fired.requests,
         look=look,
-        next=_rest(where.left_out, request),
+        next=_other_dashboards(where.left_out, request),
         notes=notes or None,
     )
     if not context.draws:
@@ -405,7 +405,7 @@ def _title(reading: ChartReading) -> str | None:
     return title_of_reading(replace(reading, target=replace(reading.target, config=config)))
 
 
-def _rest(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
+def _other_dashboards(left_out: Sequence[int], request: FindRequest) -> NextCall | None:
     """The arguments of the same call for the other dashboards."""
     if not left_out:
         return None
@@ -483,7 +483,7 @@ def _line(place: int, row: ReportedChange) -> str:
     head = f"{place}. {verdict}{before}{ruler}: widget {row.widgets[0]} {named(row.name)}"
     if row.dashboard_id is not None:
         head += f" (dashboard {row.dashboard_id}" + (f" {named(row.dashboard)})" if row.dashboard else ")")
-    parts = [f"{head}, {row.measure}{_of_part(row)}: {_what(row)}"]
+    parts = [f"{head}, {row.measure}{_of_part(row)}: {_change_text(row)}"]
     if row.limited_by:
         parts.append(f"possible at most: {row.limited_by}")
     if others := row.widgets[1:]:
@@ -501,7 +501,7 @@ def _of_part(row: ReportedChange) -> str:
     return f", {row.by or 'group'} {plain(row.part)}"
 
 
-def _what(row: ReportedChange) -> str:
+def _change_text(row: ReportedChange) -> str:
     n = f", n {plain(row.n[0])} and {plain(row.n[1])}" if row.n else ""
     relative = f" ({plain(row.pct)} % relative)" if row.pct is not None else ""
     moved = f"{plain(row.before)} → {plain(row.after)}{relative}"

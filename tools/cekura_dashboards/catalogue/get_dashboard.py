@@ -13,7 +13,7 @@ from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import WHOLE_ANSWER
 from cekura_dashboards.reports.render import title_of
 from cekura_dashboards.reports.report import WidgetBrief, brief
-from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_beside, omitted_alerts
+from cekura_dashboards.reports.watched import MAX_ALERTS, AlertShown, alert_lines, alerts_of_dashboard, omitted_alerts
 from cekura_dashboards.text import SafeText, UntrustedText, json_text, named, time_text, untrusted
 from cekura_dashboards.tool import ReadingTool, Request, Result
 
@@ -51,7 +51,7 @@ async def run(context: ToolContext, request: GetDashboardRequest) -> DashboardSe
     dashboard, _, _ = await gather(
         lookups.dashboard(request.dashboard_id), lookups.prefetch_alerts(), lookups.prefetch_first_widgets()
     )
-    beside = await alerts_beside(context, dashboard, lookups.first_widgets)
+    beside = await alerts_of_dashboard(context, dashboard, lookups.first_widgets)
     result = DashboardSetup(
         id=dashboard.id,
         name=untrusted(dashboard.name),

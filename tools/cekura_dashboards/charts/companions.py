@@ -202,7 +202,7 @@ BY_AGENT = {"type": "field", "field": "agent.id"}
 """The grouping of the count for a chart by agent, because sampling and triggers may differ by agent."""
 
 
-def counts_beside(readings: Sequence[ChartReading], used: int) -> tuple[list[Target], list[int | None]]:
+def additional_counts(readings: Sequence[ChartReading], used: int) -> tuple[list[Target], list[int | None]]:
     """Additional counts to read, and for each of the first ``used`` readings the position of its count.
 
     Positions are in ``readings``, continued by the counts; None for charts of all calls.
@@ -228,7 +228,7 @@ def counts_beside(readings: Sequence[ChartReading], used: int) -> tuple[list[Tar
     return targets, chosen
 
 
-def requests_beside(readings: Sequence[ChartReading]) -> int:
+def additional_requests(readings: Sequence[ChartReading]) -> int:
     """The number of additional counts that were read for these charts."""
     counts = {id(reading.all_calls): reading.all_calls for reading in readings if reading.all_calls is not None}
     own = [reading.target for reading in readings]
@@ -540,10 +540,12 @@ def _read_past(history: ChartReading, chart: Chart, names: dict[str, str]) -> Pa
 
 def disagreement(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
     """How the calls of a chart and its history differ in the window; None if they agree, or cannot be compared."""
-    return reading.memoise("disagreement", lambda: _by_what_came(history, reading, chart, names))
+    return reading.memoise("disagreement", lambda: _disagreement_by_hour(history, reading, chart, names))
 
 
-def _by_what_came(history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]) -> str | None:
+def _disagreement_by_hour(
+    history: ChartReading, reading: ChartReading, chart: Chart, names: dict[str, str]
+) -> str | None:
     """The readings to compare: hourly for days merged from hours, because a day that the window cuts is incomplete."""
     if history.hours is None or reading.hours is None:
         return _disagreement(history, reading, chart, names)

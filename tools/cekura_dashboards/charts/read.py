@@ -41,7 +41,7 @@ from cekura_dashboards.api.filters import (
 )
 from cekura_dashboards.api.models import LIMIT, METRIC_VALUE, JsonObject, WidgetConfig
 from cekura_dashboards.api.wire import usage
-from cekura_dashboards.charts.companions import counts_beside
+from cekura_dashboards.charts.companions import additional_counts
 from cekura_dashboards.charts.rows import TimeParser, group_key, in_days
 from cekura_dashboards.charts.scores import in_one_form, types_of_metrics
 from cekura_dashboards.charts.target import ChartReading, Target, Window, are_few, saved_window
@@ -86,7 +86,7 @@ async def read_charts(context: ToolContext, targets: Sequence[Target]) -> list[C
     }
     placed = [_place(context, target) for target in (*targets, *parts.values())]
     placed += [_place(context, target) for target in witnesses([reading for reading, _ in placed[: len(targets)]])]
-    counts, count_places = counts_beside([reading for reading, _ in placed], len(targets))
+    counts, count_places = additional_counts([reading for reading, _ in placed], len(targets))
     placed += [_place(context, target) for target in counts]
     placed = await keep_to_projects(context, placed)
     limiter = anyio.CapacityLimiter(MAX_CONCURRENT + len(counts))  # the counts must not delay charts
@@ -269,11 +269,11 @@ def covered(readings: Sequence[ChartReading]) -> list[ChartReading]:
 
 def _past_all(saved: Bounds, window: Window, bars: Iterable[ChartReading]) -> Bounds | None:
     """The ends of the saved range beyond which none of these bars shows calls."""
-    unseen = _unseen(saved, window, ())
+    unseen = _uncovered_ends(saved, window, ())
     for bar in bars:
         if unseen is None:
             break
-        unseen = _unseen(unseen, window, bar.memoise("stretches", partial(_stretches, bar)))
+        unseen = _uncovered_ends(unseen, window, bar.memoise("stretches", partial(_stretches, bar)))
     return unseen
 
 
@@ -298,7 +298,7 @@ def _stretches(reading: ChartReading) -> list[tuple[float, float]]:
     return [(time, time + width) for time in TimeParser().parse_all(texts).tolist() if not math.isnan(time)]
 
 
-def _unseen(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:
+def _uncovered_ends(saved: Bounds, window: Window, stretches: Iterable[tuple[float, float]]) -> Bounds | None:
     """The ends of the saved range beyond which the window has no bucket."""
     first, last = window.start.timestamp(), window.end.timestamp()
     inside = [(start, end) for start, end in stretches if end > first and start < last]

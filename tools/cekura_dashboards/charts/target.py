@@ -194,7 +194,7 @@ def other_window(
         possible = has_a_period_before(window, now, zone)
         hint = PERIOD_BEFORE if possible else f"window {_longest(word, now, zone, cut)}d"
         raise NoTimeBefore.at("compare_to", f"{word} overlaps a window longer than a week; use {hint}.")
-    if not _is_held(start, now):
+    if not _is_available(start, now):
         days = _longest(word, now, zone, cut)
         raise NoTimeBefore.at(
             "compare_to", f"{word} would start before the API's last 30 days; the longest window that can be "
@@ -238,7 +238,7 @@ def _longest(word: str, now: datetime, zone: ZoneInfo, cut: Callable[[Window], W
 
 def _is_comparable(window: Window, word: str, now: datetime, zone: ZoneInfo) -> bool:
     start, end = _before(window, word, zone)
-    return _is_held(start, now) and end <= window.start
+    return _is_available(start, now) and end <= window.start
 
 
 def _with_differences(window: Window, other: Window, zone: ZoneInfo) -> Window:
@@ -348,10 +348,10 @@ def _comparison(how: str) -> str:
 
 def has_a_period_before(window: Window, now: datetime, zone: ZoneInfo) -> bool:
     """Whether the API still keeps the period before."""
-    return _is_held(_period_before(window, zone)[0], now)
+    return _is_available(_period_before(window, zone)[0], now)
 
 
-def _is_held(start: datetime, now: datetime) -> bool:
+def _is_available(start: datetime, now: datetime) -> bool:
     return start >= now - LIMIT - MARGIN
 
 

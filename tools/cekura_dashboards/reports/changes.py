@@ -382,7 +382,7 @@ def _one_for_each_outage(ranking: Sequence[RankedChange], times: ComparedSpans) 
             outages[place] = outages[place]._replace(survey=_with_widgets(outages[place].survey, row.survey))
     left = list[RankedChange]()
     for row in others:
-        place = next((place for place, outage in enumerate(outages) if _is_left_by(outage, row, times)), None)
+        place = next((place for place, outage in enumerate(outages) if _is_remnant_of(outage, row, times)), None)
         if place is None:
             left.append(row)
         else:
@@ -390,7 +390,7 @@ def _one_for_each_outage(ranking: Sequence[RankedChange], times: ComparedSpans) 
     return [*outages, *left]
 
 
-def _is_left_by(outage: RankedChange, row: RankedChange, times: ComparedSpans) -> bool:
+def _is_remnant_of(outage: RankedChange, row: RankedChange, times: ComparedSpans) -> bool:
     """Whether a change in the same calls is a bucket of few calls in or next to the outage.
 
     Or a fall against the baseline by about the number of missing calls.

@@ -20,7 +20,7 @@ from cekura_dashboards.reports.compare import (
     groups_before,
     measure_of,
     read_compared,
-    why_not_alike,
+    reading_difference,
 )
 from cekura_dashboards.reports.edit_scopes import edits_of_reports
 from cekura_dashboards.reports.edits import Amount
@@ -163,7 +163,7 @@ def _with_groups(report: WidgetReport, sides: ComparedReadings, options: ReportO
     if sides.targets.baseline is None:
         steps = [item.at for item in report.findings or [] if isinstance(item, Step) and not item.before_window]
         group_changes = by_halves(reading, options, moment_of(steps[-1]) if steps else None, sides.groups)
-    elif other is None or other.chart is None or why_not_alike(sides, reading.chart, options) is not None:
+    elif other is None or other.chart is None or reading_difference(sides, reading.chart, options) is not None:
         group_changes = None
     else:
         sides_read = (reading, reading.chart), (other, other.chart)
@@ -308,16 +308,16 @@ def without_repeated_outages(targets: Sequence[Target], reports: Sequence[Widget
         if not repeats:
             continue
         others = [
-            _told_with(item, repeats, report.widget.id) if isinstance(item, Gap) else item
+            _merged_outage(item, repeats, report.widget.id) if isinstance(item, Gap) else item
             for item in main.findings or []
         ]
         results[first[key]] = main.model_copy(update={"findings": others})
         left = [item for item in report.findings or [] if item not in repeats]
         results[place] = report.model_copy(update={"findings": left, "outage_of": main.widget.id})
-    return [_without_rest(target, report, results, first) for target, report in zip(targets, results, strict=True)]
+    return [_without_remnants(target, report, results, first) for target, report in zip(targets, results, strict=True)]
 
 
-def _without_rest(
+def _without_remnants(
     target: Target, report: WidgetReport, results: Sequence[WidgetReport], first: Mapping[str, int]
 ) -> WidgetReport:
     """A report of totals without the buckets of few calls that an outage of the same calls causes."""
@@ -325,13 +325,13 @@ def _without_rest(
     if place is None or results[place].widget.id == report.widget.id or target.config.function not in ADDITIVE:
         return report
     gaps = [_ends(item) for item in results[place].findings or [] if isinstance(item, Gap)]
-    left = [item for item in report.findings or [] if not (isinstance(item, Unusual) and _is_left_by(item, gaps))]
+    left = [item for item in report.findings or [] if not (isinstance(item, Unusual) and _is_remnant_of(item, gaps))]
     if len(left) == len(report.findings or []):
         return report
     return report.model_copy(update={"findings": left, "outage_of": results[place].widget.id})
 
 
-def _is_left_by(item: Unusual, gaps: Sequence[tuple[datetime, datetime]]) -> bool:
+def _is_remnant_of(item: Unusual, gaps: Sequence[tuple[datetime, datetime]]) -> bool:
     start = moment_of(item.start)
     end = start + item.buckets * (DAY_LONG if len(item.start) == len("2026-11-12") else HOUR_LONG)
     return item.value < item.expected and any(start <= until and since <= end for since, until in gaps)
@@ -341,7 +341,7 @@ def _key_of_calls(target: Target) -> str:
     return json_text([target.calls, target.project or target.dashboard])
 
 
-def _told_with(gap: Gap, others: Sequence[Gap], widget: int) -> Gap:
+def _merged_outage(gap: Gap, others: Sequence[Gap], widget: int) -> Gap:
     """An outage merged with that of another widget: by the hour, and from the last call, if either shows that."""
     same = [other for other in others if is_one_event(_ends(gap), _ends(other))]
     if not same:

@@ -363,12 +363,12 @@ def compared_targets(
     """
     if not how and filters is None:
         return [
-            _by_one_way(ComparedTargets(target, _period_before(target, now, zone), unasked=True), now)
+            _read_like_baseline(ComparedTargets(target, _period_before(target, now, zone), unasked=True), now)
             for target in targets
         ]
     if filters is not None:
-        return [_by_one_way(_against_other_calls(target, filters), now) for target in targets]
-    pairs = [_by_one_way(ComparedTargets(target, _baseline(target, how, now, zone)), now) for target in targets]
+        return [_read_like_baseline(_against_other_calls(target, filters), now) for target in targets]
+    pairs = [_read_like_baseline(ComparedTargets(target, _baseline(target, how, now, zone)), now) for target in targets]
     errors = [sides.baseline for sides in pairs if isinstance(sides.baseline, InvalidArguments)]
     if errors and len(errors) == len(pairs):
         raise errors[0]
@@ -403,7 +403,7 @@ def _period_before(target: Target, now: datetime, zone: ZoneInfo) -> Target | No
     return replace(target, window=other_window(target.window, PERIOD_BEFORE, now, zone))
 
 
-def _by_one_way(sides: ComparedTargets, now: datetime) -> ComparedTargets:
+def _read_like_baseline(sides: ComparedTargets, now: datetime) -> ComparedTargets:
     """Read the chart again without its dashboard if its baseline is: the two may count different calls."""
     if not isinstance(sides.baseline, Target) or sides.current.alone or sides.current.goes_beyond(now):
         return sides
@@ -537,7 +537,7 @@ def compare_readings(
         ratio=max(current.scale, baseline.scale),
         counted=is_count,
     )
-    if (reason := why_not_alike(sides, reading.chart, options)) is not None:
+    if (reason := reading_difference(sides, reading.chart, options)) is not None:
         comparison = comparison.without_verdicts(reason)
     if not filters:
         comparison = limited(comparison, change_of_share(reading, other, options.clock))
@@ -577,7 +577,7 @@ def _relation_of_sides(pair: ComparedTargets, names: dict[str, str]) -> list[str
     return ["the baseline is a subset of the current calls; narrow those to the other group with `filters`"]
 
 
-def why_not_alike(sides: ComparedReadings, chart: Chart, options: ReportOptions) -> str | None:
+def reading_difference(sides: ComparedReadings, chart: Chart, options: ReportOptions) -> str | None:
     """Why current and baseline may count different calls, as they were read in different ways; None if they agree."""
     if sides.targets.alike is None:
         return None

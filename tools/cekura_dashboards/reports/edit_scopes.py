@@ -221,7 +221,7 @@ def _seconds(text: str | None) -> float | None:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
-class Beside(Struct, frozen=True):
+class ExplanationContext(Struct, frozen=True):
     """Edits and failure modes to report with an explained change."""
 
     edits: Edits | None = None
@@ -230,14 +230,14 @@ class Beside(Struct, frozen=True):
     requests: int = 0
 
 
-async def beside_explanation(
+async def context_of_explanation(
     context: ToolContext,
     chart: RequestedChart,
     split: Split,
     ranked: Sequence[tuple[str, Dimension]],
     whole: Comparison,
     amount: Amount,
-) -> Beside:
+) -> ExplanationContext:
     """The edits around an explained change, or a change of the share of calls evaluated; and the failure modes.
 
     Empty if nothing changed.
@@ -246,7 +246,7 @@ async def beside_explanation(
     by, first = ranked[0] if ranked else ("", None)
     driven = first is not None and first.verdict in MOVED
     if isinstance(base, DashboardsError) or not (has_moved(whole, first) or whole.limited_by):
-        return Beside()
+        return ExplanationContext()
     readings, group = base.readings, cast("str | WholeMeasure | None", WHOLE)
     if first is not None and driven and len(first.groups or []) == 1:
         sides = split.charts[by]
@@ -278,7 +278,7 @@ async def beside_explanation(
         count_failure_modes(context, failures),
     )
     undated = [] if is_dated else [UNDATED]
-    return Beside(next(iter(edits), None), modes, [*undated, *notes], edit_requests + requests)
+    return ExplanationContext(next(iter(edits), None), modes, [*undated, *notes], edit_requests + requests)
 
 
 def has_moved(whole: Comparison, first: Dimension | None) -> bool:

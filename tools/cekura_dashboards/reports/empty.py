@@ -87,7 +87,7 @@ async def explain_empty(
     """The reports, with the reason for those without calls, or without calls in the baseline."""
     readings = [pair.current for pair in sides]
     reports = await _explain_baselines(context, sides, reports, names)
-    reports = await _with_left_out_counts(context, readings, reports)
+    reports = await _with_excluded_counts(context, readings, reports)
     queries = [_without_calls(reading, report) for reading, report in zip(readings, reports, strict=True)]
     empty = {place: query for place, query in enumerate(queries) if query is not None}
     distinct = {_key(query): query for query in empty.values()}
@@ -112,7 +112,7 @@ def _without_calls(reading: ChartReading, report: WidgetReport) -> CallsQuery | 
     return query if report.n == 0 else None
 
 
-async def _with_left_out_counts(
+async def _with_excluded_counts(
     context: ToolContext, readings: Sequence[ChartReading], reports: Sequence[WidgetReport]
 ) -> list[WidgetReport]:
     """The reports, with a note on how many calls a saved ``neq`` leaves out because they have no value."""

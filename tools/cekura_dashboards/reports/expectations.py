@@ -25,7 +25,7 @@ from cekura_dashboards.reports.report import ReportOptions, WidgetReport
 from cekura_dashboards.stats.findings import Gap, Step, Trend, Unusual, exact, round_for_display
 from cekura_dashboards.stats.significance import (
     NORMAL,
-    is_beyond_chance,
+    is_significant_in_look,
     share_of_look,
     t_quantile,
     two_sided,
@@ -398,16 +398,16 @@ def check_events(expectation: Expectation, report: WidgetReport, limit: Limit) -
         changes = [item for item in report.findings if not isinstance(item, Gap) and item.verdict == "clear"]
         new = [item for item in changes if not (isinstance(item, Step) and item.before_window)]
         texts, p_values = [_change_text(item) for item in new], [item.p_value for item in new]
-        beyond = [item for item in new if is_beyond_chance(item.p_value, limit.tests, limit.share)]
+        beyond = [item for item in new if is_significant_in_look(item.p_value, limit.tests, limit.share)]
         must_last = not any(isinstance(item, Unusual) for item in beyond)
     if not texts:
         return Checked(expectation, "ok", f"none found{calls}")
     failure = Checked(expectation, "fail", "; ".join(texts) + calls, must_last=must_last)
-    is_sure = limit == SINGLE or is_beyond_chance(min(p_values), limit.tests, limit.share)
+    is_sure = limit == SINGLE or is_significant_in_look(min(p_values), limit.tests, limit.share)
     if is_sure:
         return failure
     is_level = expectation.kind == "change" and not any(isinstance(item, Unusual) for item in report.findings)
-    lasts = is_level and is_beyond_chance(min(p_values), limit.tests, share_of_look(None))
+    lasts = is_level and is_significant_in_look(min(p_values), limit.tests, share_of_look(None))
     return failure.not_yet()._replace(lasts=lasts)
 
 

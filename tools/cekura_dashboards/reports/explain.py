@@ -9,7 +9,7 @@ from cekura_dashboards.api.errors import DashboardsError, InvalidArguments
 from cekura_dashboards.api.filters import fields_of
 from cekura_dashboards.api.models import CHART_TYPES, WidgetConfig, is_metadata
 from cekura_dashboards.charts.calls import MetadataKeys, used_keys
-from cekura_dashboards.charts.companions import changes_by_group, differ, disagreement, histories, requests_beside
+from cekura_dashboards.charts.companions import additional_requests, changes_by_group, differ, disagreement, histories
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Target, Window, are_few
 from cekura_dashboards.context import ToolContext, gather, in_thread
@@ -198,7 +198,7 @@ async def read_split(
             changes_by_group(current, baseline, names),
         )
     lost = _calls_lost(read, names) if alone and isinstance(split.get(MEASURE), ComparedMeasures) else None
-    return Split(split, lost, len(targets) + requests_beside(readings), findings)
+    return Split(split, lost, len(targets) + additional_requests(readings), findings)
 
 
 def _past_of_groups(history: Target, configs: Mapping[str, WidgetConfig]) -> dict[tuple[str, str], Target]:

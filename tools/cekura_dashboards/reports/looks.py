@@ -17,7 +17,7 @@ from cekura_dashboards.api.errors import Fault, InvalidArguments
 from cekura_dashboards.api.models import LIMIT
 from cekura_dashboards.reports.changes import RankedChange
 from cekura_dashboards.stats.change import How
-from cekura_dashboards.stats.significance import has_lasted, is_beyond_chance, share_of_look
+from cekura_dashboards.stats.significance import has_lasted, is_significant_in_look, share_of_look
 from cekura_dashboards.stats.timeline import moment_of
 from cekura_dashboards.text import UntrustedText, json_text
 
@@ -151,7 +151,7 @@ def _refused(problem: str, anew: str) -> InvalidArguments:
     return InvalidArguments([Fault("token", f"{problem}, or {anew} to start a new series.")])
 
 
-def told_line(line: str, now: datetime, earlier: Mapping[str, Event], pause: timedelta | None) -> Event:
+def event_of_line(line: str, now: datetime, earlier: Mapping[str, Event], pause: timedelta | None) -> Event:
     """The event of a failing expectation for a token: ``is_clear`` if an earlier look reported it.
 
     ``earlier``: the events of the last look, by digest.
@@ -179,7 +179,7 @@ def since_last_look(
     for row in ranking:
         event = event_of(row, now)
         same = [earlier for earlier in known if earlier.is_same(event)]
-        is_sure = row.is_clear and is_beyond_chance(row.change.p_value, tests, share)
+        is_sure = row.is_clear and is_significant_in_look(row.change.p_value, tests, share)
         if is_sure or (row.is_clear and goes_on(row.change.p_value, tests, same)):
             event = event._replace(age=_age(same, pause))
         was_clear = any(earlier.is_clear for earlier in same)
@@ -208,7 +208,7 @@ def goes_on(p_value: float, tests: int, same: Sequence[Event]) -> bool:
 
     A look soon after another has too small a share to find anything, and must not interrupt the change.
     """
-    return any(earlier.age for earlier in same) and is_beyond_chance(p_value, tests, share_of_look(None))
+    return any(earlier.age for earlier in same) and is_significant_in_look(p_value, tests, share_of_look(None))
 
 
 def _age(same: Sequence[Event], pause: timedelta | None) -> int:

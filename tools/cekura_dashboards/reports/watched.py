@@ -45,7 +45,7 @@ def metrics_of(widgets: Collection[Widget]) -> dict[int, list[int]]:
     return widgets_by_metric
 
 
-def beside_charts(
+def alerts_on_charts(
     widgets: Collection[Widget], alerts: Sequence[Alert], elsewhere: Collection[Widget]
 ) -> list[AlertShown]:
     """The alerts on metrics of these widgets, and those on metrics that no widget shows, here or elsewhere."""
@@ -174,7 +174,7 @@ async def _counts(
     return counts, next(iter(failed.values()), None)
 
 
-class Beside(NamedTuple):
+class DashboardAlerts(NamedTuple):
     """The alerts for a dashboard. ``whole``: every chart was checked, if that matters."""
 
     alerts: list[AlertShown]
@@ -182,9 +182,9 @@ class Beside(NamedTuple):
     whole: bool = True
 
 
-async def alerts_beside(
+async def alerts_of_dashboard(
     context: ToolContext, dashboard: Dashboard, read: Callable[[], Awaitable[tuple[list[Widget], bool]]]
-) -> Beside:
+) -> DashboardAlerts:
     """The alerts on the charts of a dashboard, and those on metrics that no chart shows.
 
     ``read``: returns the charts of all dashboards, and whether these are all; called only if that matters.
@@ -198,5 +198,5 @@ async def alerts_beside(
         except DashboardsError as error:
             alerts = [alert for alert in alerts if alert.source_id in here]
             notes = [*notes, f"which alerts no chart shows could not be read: {clean(str(error), limit=120)}"]
-    shown = beside_charts(dashboard.widgets, alerts, elsewhere)
-    return Beside(shown, notes, whole or all(alert.widgets for alert in shown))
+    shown = alerts_on_charts(dashboard.widgets, alerts, elsewhere)
+    return DashboardAlerts(shown, notes, whole or all(alert.widgets for alert in shown))

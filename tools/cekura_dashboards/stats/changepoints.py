@@ -267,10 +267,10 @@ class _LinearModel:
         if not cuts:
             return self.squares
         *others, last = cuts
-        gram, cross, squares = self._beside(others)  # the products given the last cut are not needed
+        gram, cross, squares = self._given(others)  # the products given the last cut are not needed
         return squares - float(cross[last]) / max(float(gram[last, last]), _TINY) * float(cross[last])
 
-    def _beside(self, cuts: Sequence[int]) -> tuple[Array, Array, float]:
+    def _given(self, cuts: Sequence[int]) -> tuple[Array, Array, float]:
         """The products given these cuts, and the sum of squares. Source: Gauss-Jordan elimination."""
         gram, cross, squares = self.gram, self.cross, self.squares
         for cut in cuts:
@@ -301,7 +301,7 @@ class _LinearModel:
 
     def _with_best(self, cuts: list[int]) -> list[int]:
         """The cuts with the one that explains most added."""
-        gram, cross, _ = self._beside(cuts)
+        gram, cross, _ = self._given(cuts)
         diagonal = gram.diagonal()
         allowed = diagonal > _TINY
         for edge in (0, len(allowed), *cuts):
@@ -470,7 +470,7 @@ class _Fit:
             )
             for at, p_value, (before, after) in zip(self.cuts, p_values, pairwise(levels.tolist()), strict=True)
         ]
-        trend = trend_alone if is_linear else self._trend_beside_cuts(scale, margin, clear_margin)
+        trend = trend_alone if is_linear else self._trend_given_cuts(scale, margin, clear_margin)
         return Segmentation(changepoints, trend, seasonal)
 
     def _trend_alone(self, scale: float, margin: float) -> TrendTest:
@@ -481,7 +481,7 @@ class _Fit:
             return TrendTest(slope, p_value)
         return TrendTest(slope, p_value, "clear" if p_value <= CLEAR_TREND_P_VALUE else "possible")
 
-    def _trend_beside_cuts(self, scale: float, margin: float, clear_margin: float) -> TrendTest:
+    def _trend_given_cuts(self, scale: float, margin: float, clear_margin: float) -> TrendTest:
         if not self.model.line:
             return TrendTest()
         # a line that is significant only given cuts is at most as significant as they are

@@ -90,14 +90,14 @@ def outlying_groups(
     table = group_table(current, baseline, additive=additive, ratio=ratio, earlier=earlier)
     if table is None:
         return []
-    outliers = _beside_constants(table) or _add_terms(table)
+    outliers = _among_constants(table) or _add_terms(table)
     if len(table.n) == 2 and table.tested == 2:  # noqa: PLR2004 - each differs from the other
         outliers = [_of_two(table, item) for item in outliers]
     last = max((place for place, item in enumerate(outliers) if item.p_value <= STOP_P_VALUE), default=0)
     return outliers[: last + 1]
 
 
-def _beside_constants(table: GroupTable) -> list[GroupOutlier]:
+def _among_constants(table: GroupTable) -> list[GroupOutlier]:
     """The one group whose rate varies, compared with others that are always 0 or 1 and so have no odds."""
     if table.measure != "rate":
         return []

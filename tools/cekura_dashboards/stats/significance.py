@@ -461,10 +461,10 @@ def share_of_look(since_last: timedelta | None) -> float:
     return part * ERROR_RATE_OF_LOOKS / LOOKS
 
 
-def is_beyond_chance(p_value: float, tests: int, share: float) -> bool:
+def is_significant_in_look(p_value: float, tests: int, share: float) -> bool:
     """Whether a change is significant at the share of a look. ``tests``: the number of tests in this look.
 
-    >>> is_beyond_chance(1e-4, 4, 0.05 / 90), is_beyond_chance(1e-4, 40, 0.05 / 90)
+    >>> is_significant_in_look(1e-4, 4, 0.05 / 90), is_significant_in_look(1e-4, 40, 0.05 / 90)
     (True, False)
     """
     return p_value * max(1, tests) <= share
