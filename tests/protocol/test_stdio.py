@@ -4,12 +4,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from support import ERAS, Era, Json
+from support import ERAS, TIMEOUT_S, Era, Json
 
 CALL = '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"list_dashboards","arguments":{"search":%s}}}'
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
@@ -96,74 +95,56 @@ class Wire:
         return messages
 
 
-@contextmanager
-def opened(era: Era) -> Generator[Wire]:
-    """A server that has answered its first request."""
+@pytest.fixture(scope="module", params=ERAS)
+def server(request: pytest.FixtureRequest) -> Generator[tuple[Era, Wire]]:
+    """A server that has answered its first request; it must stop quietly at the end of its input."""
+    era: Era = request.param
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
         try:
             wire = Wire(process)
             wire.send(json.dumps(NEW if era == "auto" else OLD))
             assert "result" in wire.next_message()
-            yield wire
+            yield era, wire
+            assert process.communicate(timeout=TIMEOUT_S) == ("", "")
+            assert process.returncode == 0
         finally:
             process.kill()
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_malformed_lines_are_answered_with_their_id_and_serving_continues(era: Era) -> None:
-    with opened(era) as wire:
-        for line in LINES:
-            wire.send(line)
-        for line in UNANSWERED:
-            wire.send(line)
-        last = {"name": "look_up", "arguments": {"kind": "projects"}, "_meta": ENVELOPE if era == "auto" else {}}
-        wire.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
-        *refusals, answer = wire.until("last")
+def test_malformed_lines_are_answered_with_their_id_and_serving_continues(server: tuple[Era, Wire]) -> None:
+    era, wire = server
+    for line in LINES:
+        wire.send(line)
+    for line in UNANSWERED:
+        wire.send(line)
+    last = {"name": "look_up", "arguments": {"kind": "projects"}, "_meta": ENVELOPE if era == "auto" else {}}
+    wire.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
+    *refusals, answer = wire.until("last")
     assert [(refusal["error"]["code"], refusal["id"]) for refusal in refusals] == [*LINES.values()]
     assert refusals[0]["error"]["message"].startswith("The line cannot be read as JSON: unexpected end of hex escape")
     assert "Northside Clinics" in str(answer["result"])
 
 
 def test_a_malformed_first_line_is_answered() -> None:
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
+    command = [sys.executable, "-m", "cekura_dashboards_mcp", "--sandbox"]
     result = subprocess.run(command, input=CALL % (5, r'"\ud83d"'), capture_output=True, text=True, check=True)
     assert json.loads(result.stdout)["id"] == 5
     assert result.stderr == ""
 
 
-def test_initialize_after_an_abandoned_discovery_is_served() -> None:
-    """As @ai-sdk/mcp 2 sends it, with a timeout of one second for the answer."""
-    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    last: Json = {"jsonrpc": "2.0", "id": "last", "method": "tools/list", "params": {}}
-    lines = [json.dumps(line) for line in (NEW, {**OLD, "id": "second"}, ready, last)]
-    command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            wire = Wire(process)
-            wire.send("\n".join(lines))
-            refusal, greeting, tools = wire.until("last")
-        finally:
-            process.kill()
-    assert (refusal["id"], refusal["error"]["message"]) == (
-        "first",
-        "Abandoned by the client, which sent initialize instead.",
-    )
-    assert (greeting["id"], greeting["result"]["protocolVersion"]) == ("second", "2025-11-25")
-    assert len(tools["result"]["tools"]) == 18
-
-
-def test_a_malformed_elicitation_answer_ends_the_call() -> None:
+@pytest.mark.parametrize("server", ["legacy"], indirect=True)
+def test_a_malformed_elicitation_answer_ends_the_call(server: tuple[Era, Wire]) -> None:
+    _, wire = server
     edit = {"name": "bulk_edit_dashboard", "arguments": {"dashboard_id": 11, "delete": [205]}}
-    with opened("legacy") as wire:
-        wire.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-        wire.send(json.dumps({"jsonrpc": "2.0", "id": "edit", "method": "tools/call", "params": edit}))
-        question = wire.next_message()
-        assert question["method"] == "elicitation/create"
-        spoilt = '{"jsonrpc":"2.0","id":%s,"result":{"action":"accept","content":{"confirm":true,"why":"\\ud83d"}}}'
-        wire.send(spoilt % json.dumps(question["id"]))
-        [answer] = wire.until("edit")
+    wire.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+    wire.send(json.dumps({"jsonrpc": "2.0", "id": "edit", "method": "tools/call", "params": edit}))
+    question = wire.next_message()
+    assert question["method"] == "elicitation/create"
+    spoilt = '{"jsonrpc":"2.0","id":%s,"result":{"action":"accept","content":{"confirm":true,"why":"\\ud83d"}}}'
+    wire.send(spoilt % json.dumps(question["id"]))
+    [answer] = wire.until("edit")
     assert "applied" not in str(answer)
 
 
@@ -178,22 +159,36 @@ program()
 """
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_listing_tools_imports_no_modules_of_tool_calls(era: Era) -> None:
-    listing: Json = {"jsonrpc": "2.0", "id": "list", "method": "tools/list", "params": {}}
-    if era == "auto":
-        listing["params"] = {"_meta": ENVELOPE}
-    initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    lines = [NEW, listing] if era == "auto" else [OLD, initialized, listing]
+def listed_tools(*lines: Json) -> tuple[list[Json], list[str]]:
+    """A server's messages for these lines, and those of its modules that only calls need."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", PROGRAM, "serve", "--sandbox"]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
         wire = Wire(process)
-        for line in lines:
-            wire.send(json.dumps(line))
-        answer = wire.until("list")[-1]
+        wire.send("\n".join(json.dumps(line) for line in lines))
+        messages = wire.until("list")
         _, modules = process.communicate()
     imported = modules.split()
-    assert "get_widgets_data" in [tool["name"] for tool in answer["result"]["tools"]]
     assert "cekura_dashboards_mcp.protocol.tools" in imported
-    assert [name for name in imported if name.startswith(NOT_FOR_THE_TOOL_LIST)] == []
+    assert len(messages[-1]["result"]["tools"]) == 18
+    return messages, [name for name in imported if name.startswith(NOT_FOR_THE_TOOL_LIST)]
+
+
+LIST: Json = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
+
+
+def test_listing_tools_imports_no_modules_of_tool_calls() -> None:
+    _, of_calls = listed_tools(NEW, {**LIST, "params": {"_meta": ENVELOPE}})
+    assert of_calls == []
+
+
+def test_initialize_after_an_abandoned_discovery_is_served_without_modules_of_tool_calls() -> None:
+    """As @ai-sdk/mcp 2 sends it, with a timeout of one second for the answer."""
+    ready: Json = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    (refusal, greeting, _), of_calls = listed_tools(NEW, {**OLD, "id": "second"}, ready, {**LIST, "params": {}})
+    assert (refusal["id"], refusal["error"]["message"]) == (
+        "first",
+        "Abandoned by the client, which sent initialize instead.",
+    )
+    assert (greeting["id"], greeting["result"]["protocolVersion"]) == ("second", "2025-11-25")
+    assert of_calls == []
