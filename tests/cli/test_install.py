@@ -110,7 +110,7 @@ async def test_documented_commands_install_a_working_entry(name: str, answers: d
         assert launch is not None
         assert Path(launch.command).is_absolute()
         assert launch.env["CEKURA_BASE_URL"] == url
-        command = repr([launch.command, launch.args, {**launch.env, "CEKURA_BASE_URL": ""}])
+        command = repr([launch.command, launch.args, sorted((launch.env | {"CEKURA_BASE_URL": ""}).items())])
         if command not in answers:
             server = StdioServerParameters(command=launch.command, args=launch.args, env=launch.env)
             async with Client(server) as client:

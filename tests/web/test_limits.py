@@ -485,10 +485,8 @@ def test_public_addresses_require_all_protective_settings(monkeypatch: pytest.Mo
 
 def test_serve_exits_with_2_if_protective_settings_are_missing() -> None:
     environment = {"CEKURA_ALLOWED_HOSTS": "x.example"}
-    with program("--http", "0.0.0.0:0", "--sandbox", **environment) as process:
-        _, stderr = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 2
-    assert "so set CEKURA_SERVER_TOKEN" in stderr
+    result = run_cli("serve", "--http", "0.0.0.0:0", "--sandbox", environment=environment)
+    assert (result.exit_code, "so set CEKURA_SERVER_TOKEN" in result.stderr) == (2, True)
     without_key = run_cli("serve", "--http", "0.0.0.0:0", "--own-key", environment=environment)
     assert (without_key.exit_code, "No API key" in without_key.stderr) == (2, True)
 

@@ -2,12 +2,10 @@
 
 import gzip
 import json
-import os
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +33,7 @@ from cekura_dashboards_mcp.connection import Connection
 from cekura_dashboards_mcp.web.app import http_app
 from cekura_dashboards_mcp.web.oauth import KeyTimes, SignIn
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
-from support import KEY, PLAIN_HTTP, TIMEOUT_S, Era, Json, now, served, settings, shared_sandbox, text_of
+from support import KEY, PLAIN_HTTP, TIMEOUT_S, Era, Json, now, run_cli, served, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
 AUDIENCE = "https://mcp.team.example/mcp"
@@ -514,12 +512,10 @@ async def test_an_issuer_without_readable_keys_prevents_the_start(
 async def test_a_failed_start_reports_the_issuer_in_one_line() -> None:
     async with issuing(Issuer({OPENID: {"issuer": "https://other.example"}})) as issuer:
         given = {"CEKURA_OAUTH_ISSUER": issuer.name, "CEKURA_OAUTH_AUDIENCE": AUDIENCE}
-        ended = await anyio.run_process(
-            [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--http", "127.0.0.1:0"],
-            env={**os.environ, **given}, check=False,
-        )  # fmt: skip
-    assert ended.returncode == 2
-    [line] = ended.stderr.decode().splitlines()
+        serve = partial(run_cli, "serve", "--http", "127.0.0.1:0", environment=given)
+        result = await to_thread.run_sync(serve)
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
     assert line.startswith(f'cekura-dashboards: CEKURA_OAUTH_ISSUER is "{issuer.name}": {issuer.address}{OPENID} names')
 
 
