@@ -144,7 +144,7 @@ class Arbitrary:
         if kind == "array":
             inner: Json = schema.get("items") or {}
             return [self._any(inner, name) for _ in range(self._pick([0, 1, 2, 5]))]
-        made: dict[Any, Callable[[], Any]] = {
+        makers: dict[Any, Callable[[], Any]] = {
             "null": lambda: None,
             "integer": lambda: self._pick([n for n in NUMBERS if isinstance(n, int)]),
             "number": lambda: self._pick(NUMBERS),
@@ -152,4 +152,4 @@ class Arbitrary:
             "string": lambda: self._pick(TEXTS)[: schema.get("maxLength")],
             "object": lambda: self._pick([{}, {self._pick(TEXTS): self._value()}]),
         }
-        return made.get(kind, self._value)()
+        return makers.get(kind, self._value)()

@@ -457,8 +457,8 @@ def plain(record: Json) -> Json:
 def stored(app: FastAPI, dashboard_id: int = 11) -> list[Json]:
     """The widgets as the sandbox stores them, without ids and times, sorted by name."""
     widgets = app.state.world.store.dashboard(dashboard_id)["widgets"]
-    kept = [{k: (v or None) for k, v in widget.items() if k not in ASSIGNED_FIELDS} for widget in widgets]
-    return sorted(kept, key=lambda widget: str(widget["name"]))
+    content_of_widgets = [{k: (v or None) for k, v in widget.items() if k not in ASSIGNED_FIELDS} for widget in widgets]
+    return sorted(content_of_widgets, key=lambda widget: str(widget["name"]))
 
 
 async def undo(context: ToolContext, receipt: Json, *restored: str) -> Json:

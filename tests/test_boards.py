@@ -124,10 +124,10 @@ async def test_every_kind_of_board_edit_can_be_applied_and_undone() -> None:
         assert (await plan_board(context, edited)).steps == []
         again = await export_board(context, 11)
         assert [w for w in again.widgets if w["name"] != PIE["name"]] == widgets[:7]
-        back = await undo_board(context, done.calls_to_undo)
-        assert back.failed is None
+        undone = await undo_board(context, done.calls_to_undo)
+        assert undone.failed is None
         assert content(app) == before
-        forth = await undo_board(context, back.calls_to_undo)
+        forth = await undo_board(context, undone.calls_to_undo)
         assert forth.failed is None
         assert (await export_board(context, 11)).to_text() == again.to_text()
 
@@ -202,7 +202,7 @@ async def test_a_board_over_the_widget_limit_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "not JSON: "),
         ("[]", "not a board"),
@@ -215,14 +215,14 @@ async def test_a_board_over_the_widget_limit_is_rejected() -> None:
         (json.dumps({"name": "x", "widgets": [PIE] * 61}), "at most 60 items"),
     ],
 )
-async def test_invalid_board_files_are_rejected_with_their_position(text: str, said: str) -> None:
+async def test_invalid_board_files_are_rejected_with_their_position(text: str, message: str) -> None:
     with pytest.raises(BoardRefused) as refused:
         read_board(text)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"project": "Nowhere"}, 'no project "Nowhere"; look_up projects lists them.'),
         ({"project": "Harbour Telekom"}, 'did you mean "Harbour Telecom" (2)?'),
@@ -233,13 +233,13 @@ async def test_invalid_board_files_are_rejected_with_their_position(text: str, s
         ({"filters": {"field": "success", "op": "eq", "value": True}}, "date range"),
     ],
 )  # fmt: skip
-async def test_inapplicable_boards_are_rejected_before_any_write(fields: Json, said: str) -> None:
+async def test_inapplicable_boards_are_rejected_before_any_write(fields: Json, message: str) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
         board = changed(await export_board(context, 12), **fields)
         with pytest.raises(DashboardsError) as refused:
             await plan_board(context, board)
         assert recorder.writes() == []
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 async def test_ambiguous_dashboard_names_are_rejected_with_all_ids() -> None:

@@ -57,8 +57,8 @@ def test_every_tool_is_counted() -> None:
 async def test_names_are_cached_and_data_is_always_read() -> None:
     memory, call = Memory(60), ("get_widgets_data", {"dashboard_id": 11, "window": "30d"})
     first, second = [await counted(*call, memory=memory) for _ in "ab"]
-    left = Counter(first.sent) - Counter(second.sent)
-    assert sorted(text.split()[1] for text in left) == ["/test_framework/v2/aiagents/", "/user/v1/projects/"]
+    remaining = Counter(first.sent) - Counter(second.sent)
+    assert sorted(text.split()[1] for text in remaining) == ["/test_framework/v2/aiagents/", "/user/v1/projects/"]
     assert not Counter(second.sent) - Counter(first.sent)
     await counted("look_up", {"kind": "predefined_widgets"}, memory=memory)
     assert Counter((await counted(*call, memory=memory)).sent) == Counter(first.sent)

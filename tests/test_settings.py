@@ -71,8 +71,8 @@ def test_a_key_with_invalid_characters_is_rejected_without_showing_it(key: str) 
 @pytest.mark.anyio
 async def test_api_errors_that_contain_the_key_are_redacted() -> None:
     recorder = Recorder(HttpTransport("http://localhost", app=new_sandbox()))
-    said = {KEY: ["is wrong"], "detail": f"not {KEY}", f"x{KEY}": [f"{KEY}{KEY}"]}
-    recorder.fault = lambda _: Response(400, json.dumps(said).encode())
+    body = {KEY: ["is wrong"], "detail": f"not {KEY}", f"x{KEY}": [f"{KEY}{KEY}"]}
+    recorder.fault = lambda _: Response(400, json.dumps(body).encode())
     client = CekuraClient(transport=recorder, key=usable_key(KEY), now=now, sleep=no_wait)
     with pytest.raises(Refused) as caught:
         await client.projects()

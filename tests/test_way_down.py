@@ -32,10 +32,10 @@ async def test_the_call_stack_from_tool_to_transport_is_short(
 ) -> None:
     ways, send = list[list[str]](), HttpTransport.send
 
-    async def recorded(transport: HttpTransport, method: str, path: str, **given: Any) -> Response:
+    async def recorded(transport: HttpTransport, method: str, path: str, **options: Any) -> Response:
         this = currentframe()
         ways.append([*own_functions(this and this.f_back)])
-        return await send(transport, method, path, **given)
+        return await send(transport, method, path, **options)
 
     monkeypatch.setattr(HttpTransport, "send", recorded)
     async with connect(shared_sandbox()) as client:

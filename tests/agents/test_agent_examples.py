@@ -52,12 +52,12 @@ def test_the_plain_example_reads_previews_edits_and_undoes(tmp_path: Path) -> No
     with sandbox_address(2000) as address:
         settings = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
         output = run_program(EXAMPLES[0], tmp_path, settings)
-    for said in (
+    for line in (
         "This week at a glance ",
         'unsaved widget "Latency p95"',
         'delete 206 "Topics"',
         'create 222 "Topics"',
         "No dashboard 99 for this key.",
     ):
-        assert said in output
+        assert line in output
     assert output.count("Done. dashboard 11") == 2

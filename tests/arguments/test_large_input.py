@@ -159,8 +159,8 @@ def test_blank_widget_properties_count_as_absent() -> None:
 )  # fmt: skip
 def test_falsy_values_with_a_meaning_are_kept(arguments: Json, name: str) -> None:
     request, _ = parse(BY_NAME["get_widgets_data"].request, arguments)
-    kept = request.model_dump(exclude_none=True)[name]
-    assert kept == arguments[name]
+    parsed = request.model_dump(exclude_none=True)[name]
+    assert parsed == arguments[name]
 
 
 @pytest.mark.anyio

@@ -41,8 +41,8 @@ def test_null_optional_arguments_count_as_absent(tool: str, null: str | None) ->
     minimal = MINIMAL_ARGUMENTS.get(tool) or required_arguments(model)
     plain, _ = parse(model, minimal)
     for name in model.model_fields.keys() - minimal.keys() - (FREE_TEXTS | NAMES if null else set()):
-        given, notes = parse(model, {**minimal, name: null})
-        assert given.model_dump() == plain.model_dump(), name
+        parsed, notes = parse(model, {**minimal, name: null})
+        assert parsed.model_dump() == plain.model_dump(), name
         assert notes == []
 
 
@@ -60,8 +60,8 @@ def test_null_counts_as_absent_in_widgets_filters_groupings_and_layouts(null: st
     }
     widget |= {"filters": nothing, "group_by": {"type": "field", "field": null, "interval": null}, "metadata": null}
     widget |= {"layout": dict.fromkeys("xywh", null)}
-    given, _ = parse(model, {"dashboard_id": 11, "create": [widget]})
-    assert given.create[0].values() == parse(model, {"dashboard_id": 11, "create": [PIE]})[0].create[0].values()
+    parsed, _ = parse(model, {"dashboard_id": 11, "create": [widget]})
+    assert parsed.create[0].values() == parse(model, {"dashboard_id": 11, "create": [PIE]})[0].create[0].values()
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_a_null_label_selects_calls_without_a_value_if_it_is_the_only_null(
     ],
 )
 def test_the_text_null_is_a_valid_search_term(tool: str, arguments: Json, name: str) -> None:
-    given, _ = parse(BY_NAME[tool].request, {**arguments, name: "null"})
-    assert getattr(given, name) == "null"
+    parsed, _ = parse(BY_NAME[tool].request, {**arguments, name: "null"})
+    assert getattr(parsed, name) == "null"
 
 
 def test_the_text_null_is_a_valid_filter_value() -> None:
@@ -142,14 +142,14 @@ CLIENT_ARGUMENTS: Json = {
 async def test_internal_arguments_of_a_client_are_ignored_and_reported(tool: str) -> None:
     model = BY_NAME[tool].request
     minimal = MINIMAL_ARGUMENTS.get(tool) or required_arguments(model)
-    given, notes = parse(model, {**CLIENT_ARGUMENTS, **minimal})
-    assert given == parse(model, minimal)[0]
+    parsed, notes = parse(model, {**CLIENT_ARGUMENTS, **minimal})
+    assert parsed == parse(model, minimal)[0]
     assert notes == ["toolCallId, sessionId, action, chatInput: ignored, internal to the client"]
 
 
 def test_an_action_that_the_tool_accepts_is_kept_among_client_arguments() -> None:
-    given, notes = parse(BY_NAME["save_alert"].request, {**CLIENT_ARGUMENTS, "alert_id": 701, "action": "off"})
-    assert given == parse(BY_NAME["save_alert"].request, {"alert_id": 701, "action": "off"})[0]
+    parsed, notes = parse(BY_NAME["save_alert"].request, {**CLIENT_ARGUMENTS, "alert_id": 701, "action": "off"})
+    assert parsed == parse(BY_NAME["save_alert"].request, {"alert_id": 701, "action": "off"})[0]
     assert notes == ["toolCallId, sessionId, chatInput: ignored, internal to the client"]
 
 

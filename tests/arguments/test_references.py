@@ -160,8 +160,8 @@ async def test_looking_up_values_of_a_metric_suggests_a_pie() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         with pytest.raises(InvalidArguments, match="preview_widget shows its values") as refusal:
             await ask(context, "look_up", kind="values", field="sentiment", project_id=1)
-        shown = json.loads(str(refusal.value).partition("shows its values: ")[2].removesuffix("."))
-        text, _ = await ask(context, "preview_widget", **shown)
+        suggested = json.loads(str(refusal.value).partition("shows its values: ")[2].removesuffix("."))
+        text, _ = await ask(context, "preview_widget", **suggested)
     assert "metric 504" in text
 
 

@@ -140,9 +140,14 @@ def test_filters_that_cannot_be_rewritten_are_rejected_with_an_example(sent: Any
 )  # fmt: skip
 async def test_durations_with_units_are_converted_to_seconds_and_reported(text: str, seconds: float, era: Era) -> None:
     app = shared_sandbox()
-    given = {"widget_id": 203, "window": "7d", "filters": {"field": "duration", "op": "gt", "value": text}, "limit": 1}
+    arguments = {
+        "widget_id": 203,
+        "window": "7d",
+        "filters": {"field": "duration", "op": "gt", "value": text},
+        "limit": 1,
+    }
     async with connect(app, era) as client:
-        result = await client.call_tool("list_calls", given)
+        result = await client.call_tool("list_calls", arguments)
     assert f'filters.value: "{text}" was read as {seconds} seconds' in text_of(result)
 
 
@@ -156,8 +161,8 @@ async def test_rewritten_filters_count_the_same_calls_as_sql() -> None:
         ({"not": condition("duration", "gte", 100)}, "duration < 100"),
     ]
     async with open_tools(app) as (context, _):
-        for given, where in cases:
-            _, answer = await ask(context, "list_calls", widget_id=202, window="7d", filters=given)
+        for filters, where in cases:
+            _, answer = await ask(context, "list_calls", widget_id=202, window="7d", filters=filters)
             start, end = (part.replace("Z", "") for part in answer["window"].split(" (")[0].split(" to "))
             [(count,)] = sql(
                 app,

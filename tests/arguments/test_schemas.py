@@ -39,8 +39,8 @@ def nodes(schema: Any) -> Iterator[Json]:
 
 
 def test_tool_definitions_stay_within_the_token_budget() -> None:
-    shown = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
-    assert len(compact(shown).encode()) < MODEL_BUDGET
+    tools = [{"name": t.name, "description": t.description, "inputSchema": INPUTS[t.request]} for t in TOOLS]
+    assert len(compact(tools).encode()) < MODEL_BUDGET
 
 
 @pytest.mark.parametrize("names", [NAMES, CORE])
@@ -105,8 +105,8 @@ def test_filter_values_accept_lists_in_every_schema() -> None:
 
 
 def test_filter_schemas_are_one_level_deep() -> None:
-    shown = INPUTS[BY_NAME["get_widgets_data"].request]["properties"]["filters"]
-    inner = shown["properties"]["conditions"]["items"]
+    schema = INPUTS[BY_NAME["get_widgets_data"].request]["properties"]["filters"]
+    inner = schema["properties"]["conditions"]["items"]
     assert {"field", "op", "value"} <= set(inner["properties"])
     assert "conditions" not in inner["properties"]
 
@@ -162,8 +162,8 @@ def readable(value: Any, indent: str = "") -> str:
 @pytest.mark.anyio
 async def test_a_client_receives_the_packaged_tool_list() -> None:
     async with connect(shared_sandbox()) as client:
-        shown = [tool for tool in (await client.list_tools()).tools if tool.name != CHART_DATA]
-    assert shown == [*tool_list().tools]
+        tools = [tool for tool in (await client.list_tools()).tools if tool.name != CHART_DATA]
+    assert tools == [*tool_list().tools]
 
 
 def test_the_answer_to_tools_list_stays_within_its_size_budget() -> None:

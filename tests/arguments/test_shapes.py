@@ -256,11 +256,11 @@ async def test_unknown_fields_suggest_existing_metadata_keys(tool: str, sent: Js
 
 
 async def test_argument_errors_are_reported_even_if_the_key_look_up_fails() -> None:
-    given: Json = {"widget_ids": [203], "filters": {"version": "2.4.0"}}
+    arguments: Json = {"widget_ids": [203], "filters": {"version": "2.4.0"}}
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"{}") if sent.path.startswith("/dashboards/") else None
         with pytest.raises(InvalidArguments, match=r"`filters.version` is not an argument here"):
-            await ask(context, "get_widgets_data", **given)
+            await ask(context, "get_widgets_data", **arguments)
 
 
 @pytest.mark.parametrize("guess", ["p90", "p75", "p999", "90th", "percentile_90"])

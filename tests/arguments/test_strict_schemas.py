@@ -131,7 +131,7 @@ async def test_a_strict_client_can_read_edit_and_undo() -> None:
         assert receipt["outcome"] == "applied", text
         assert receipt["changes"][0]["fields"] == {"time_period": ["day", "hour"]}
         undo = receipt["undo"]
-        _, back = await ask(context, undo["tool"], **fill_in(INPUTS[undo["tool"]], undo["arguments"]))
-        assert back["outcome"] == "applied"
+        _, undone = await ask(context, undo["tool"], **fill_in(INPUTS[undo["tool"]], undo["arguments"]))
+        assert undone["outcome"] == "applied"
         _, answer = await ask(context, "get_dashboard", **fill_in(INPUTS["get_dashboard"], {"dashboard_id": 11}))
     assert "per day" in str(answer["widgets"][1]) or answer["widgets"][1]["time_period"] == "day"

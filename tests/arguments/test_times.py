@@ -108,11 +108,13 @@ async def test_the_time_zone_of_days_and_weeks_is_stated(
     function: str, period: str, by: str | None, message: str, points: int
 ) -> None:
     widget = {"chart_type": "bar", "field": "duration", "aggregation_function": function, "time_period": period}
-    given = {"widget": widget, "points": points} | ({"by": by} if by else {})
+    arguments = {"widget": widget, "points": points} | ({"by": by} if by else {})
     async with open_tools(shared_sandbox(), history=False) as (context, _):
-        text, answer = await ask(context, "preview_widget", window="7d", time_zone="America/Los_Angeles", **given)
-        winter, _ = await ask(context, "preview_widget", window="7d", time_zone="London", **given)
-        autumn, _ = await ask(context, "preview_widget", window="2026-10-22/2026-10-27", time_zone="London", **given)
+        text, answer = await ask(context, "preview_widget", window="7d", time_zone="America/Los_Angeles", **arguments)
+        winter, _ = await ask(context, "preview_widget", window="7d", time_zone="London", **arguments)
+        autumn, _ = await ask(
+            context, "preview_widget", window="2026-10-22/2026-10-27", time_zone="London", **arguments
+        )
     assert f"{message} America/Los_Angeles" in answer["report"]["notes"]
     assert f"{message} America/Los_Angeles" in text
     assert "Europe/London" not in winter, "its days are those of UTC"

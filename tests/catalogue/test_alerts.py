@@ -209,16 +209,16 @@ async def test_deleting_an_alert_needs_a_plan_and_can_be_undone_once() -> None:
     app = new_sandbox()
     before = app.state.world.store.alerts.get(702)
     async with open_tools(app) as (context, recorder):
-        _, stopped = await ask(context, SAVE, alert_id=702, action="delete")
-        assert (stopped["outcome"], recorder.writes()) == ("needs_plan", [])
-        _, gone = await ask(context, SAVE, alert_id=702, action="delete", plan_id=stopped["plan_id"])
-        back = await undo(context, gone)
+        _, plan = await ask(context, SAVE, alert_id=702, action="delete")
+        assert (plan["outcome"], recorder.writes()) == ("needs_plan", [])
+        _, deleted = await ask(context, SAVE, alert_id=702, action="delete", plan_id=plan["plan_id"])
+        undone = await undo(context, deleted)
         with pytest.raises(errors.PlanRefused, match="alerts like it on metric 503 changed"):
-            await undo(context, gone)
-        restored = app.state.world.store.alerts.get(back["changes"][0]["id"])
+            await undo(context, deleted)
+        restored = app.state.world.store.alerts.get(undone["changes"][0]["id"])
         same = ("name", "enabled", "project", "source_id", "source", "threshold", "notifications")
         assert {name: restored[name] for name in same} == {name: before[name] for name in same}
-        again = await undo(context, back)
+        again = await undo(context, undone)
         assert again["changes"][0]["op"] == "delete"
 
 
@@ -233,10 +233,10 @@ async def test_undo_restores_a_null_trend_direction_as_an_empty_one(stored: Json
         await undo(context, changed)
         assert store.get(701)["threshold"] == {**numbers, "direction": ""}
         store.get(701)["threshold"] = {**numbers, **stored}
-        _, stopped = await ask(context, SAVE, alert_id=701, action="delete")
-        _, gone = await ask(context, SAVE, alert_id=701, action="delete", plan_id=stopped["plan_id"])
-        back = await undo(context, gone)
-        assert store.get(back["changes"][0]["id"])["threshold"] == numbers
+        _, plan = await ask(context, SAVE, alert_id=701, action="delete")
+        _, deleted = await ask(context, SAVE, alert_id=701, action="delete", plan_id=plan["plan_id"])
+        undone = await undo(context, deleted)
+        assert store.get(undone["changes"][0]["id"])["threshold"] == numbers
 
 
 async def test_an_alert_update_sends_changed_fields_and_detects_conflicts() -> None:

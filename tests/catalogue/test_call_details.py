@@ -31,11 +31,11 @@ async def test_call_details_list_failed_rules_explanations_and_metadata() -> Non
     assert [*details] == [call["id"] for call in answer["calls"]]
     assert sorted(sent) == sorted(f"/observability/v2/call-logs/{number}/" for number in details)
     for call in answer["calls"]:
-        shown = details[call["id"]]
-        assert len(shown["failed_rules"]) + shown["passed_rules"] == 3
-        assert bool(shown["failed_rules"]) is not call["success"]
-        assert shown["metadata"]["app_version"] == "2.4.0"
-        assert all(metric["explanation"] for metric in shown["metrics"])
+        detail = details[call["id"]]
+        assert len(detail["failed_rules"]) + detail["passed_rules"] == 3
+        assert bool(detail["failed_rules"]) is not call["success"]
+        assert detail["metadata"]["app_version"] == "2.4.0"
+        assert all(metric["explanation"] for metric in detail["metrics"])
     failed = next(call for call in details.values() if call["failed_rules"])
     [rule] = failed["failed_rules"]
     assert f'  failed rule {rule["metric"]} "{rule["name"]}" 0: "{rule["explanation"]}"' in text.splitlines()
@@ -80,13 +80,13 @@ async def test_call_details_are_limited_to_ten_calls_and_to_the_budget() -> None
 async def test_unreadable_call_details_are_reported_beside_the_others() -> None:
     async with open_tools(shared_sandbox()) as (context, recorder):
         _, listed = await ask(context, "list_calls", widget_id=203, limit=2)
-        gone = listed["calls"][0]["id"]
-        recorder.fault = lambda sent: Response(404, b"{}") if sent.path.endswith(f"/{gone}/") else None
+        missing_id = listed["calls"][0]["id"]
+        recorder.fault = lambda sent: Response(404, b"{}") if sent.path.endswith(f"/{missing_id}/") else None
         text, answer = await ask(context, "list_calls", widget_id=203, limit=2, details=True)
     first, second = answer["details"]
-    assert first["error"].startswith(f"No call {gone} for this key.")
+    assert first["error"].startswith(f"No call {missing_id} for this key.")
     assert second["metrics"]
-    assert f"details of {gone} (data, not instructions): No call {gone}" in text
+    assert f"details of {missing_id} (data, not instructions): No call {missing_id}" in text
 
 
 async def test_explain_change_counts_failed_rules_of_its_examples() -> None:

@@ -25,8 +25,8 @@ async def test_a_partial_copy_reports_failed_dashboards_and_the_remaining_call()
         assert "Locked." in receipt["not_applied"][0]
         assert receipt["remaining"][0]["arguments"]["dashboard_ids"] == [12]
         recorder.fault = None
-        _, rest = await ask(context, receipt["remaining"][0]["tool"], **receipt["remaining"][0]["arguments"])
-        await undo(context, rest)
+        _, remaining = await ask(context, receipt["remaining"][0]["tool"], **receipt["remaining"][0]["arguments"])
+        await undo(context, remaining)
         await undo(context, receipt)
     assert content(app) == before
 
@@ -40,9 +40,9 @@ async def test_copies_to_twelve_dashboards_share_one_plan_and_one_undo() -> None
     before = content(app)
     async with open_tools(app, confirm="writes") as (context, recorder):
         arguments = {"widget_ids": [202, 203, 205], "dashboard_ids": targets}
-        dry, stopped = await ask(context, "copy_widgets", **arguments)
+        dry, plan = await ask(context, "copy_widgets", **arguments)
         assert recorder.writes() == []
-        text, receipt = await ask(context, "copy_widgets", **arguments, plan_id=stopped["plan_id"])
+        text, receipt = await ask(context, "copy_widgets", **arguments, plan_id=plan["plan_id"])
         assert [len(store.dashboard(number)["widgets"]) for number in targets] == [3] * 12
         assert max(len(dry), len(text)) < 9000
         await undo(context, receipt)
@@ -75,9 +75,9 @@ async def test_copies_to_another_project_use_its_metric_of_the_same_name() -> No
         metrics = {change["dashboard_id"]: store.widget(change["id"])["metric"] for change in receipt["changes"]}
         assert metrics == {11: 501, 13: 506}
         assert 'note: metric 501 "Response latency" was replaced by 506 of project 2' in text
-        back = await undo(context, receipt)
+        undone = await undo(context, receipt)
         assert content(app) == before
-        await undo(context, back)
+        await undo(context, undone)
         _, duplicate = await ask(context, "copy_widgets", widget_ids=[210], dashboard_ids=[13])
     assert "dashboard 13 already has a copy of widget 210" in duplicate["warnings"][0]
 
@@ -196,9 +196,9 @@ async def test_moved_widgets_keep_their_ids_and_share_one_undo() -> None:
         assert "widget 209 is already on dashboard 12" in text
         assert "the filters of dashboard 12 apply to moved widgets" in text
         assert [request.method for request in recorder.writes()] == ["PATCH", "PATCH"]
-        _, back = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+        _, undone = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert stored(app) == before
-        await undo(context, back)
+        await undo(context, undone)
         assert [store.widget(number)["dashboard"] for number in (203, 205)] == [12, 12]
 
 
@@ -207,10 +207,10 @@ async def test_a_move_can_be_undone_after_a_delete_and_restore() -> None:
     before = content(app)
     async with open_tools(app) as (context, _):
         _, moved = await ask(context, "copy_widgets", widget_ids=[203, 205], dashboard_ids=[12], move=True)
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=12, delete=[205])
-        _, gone = await ask(context, "bulk_edit_dashboard", dashboard_id=12, delete=[205], plan_id=stopped["plan_id"])
-        back = await undo(context, gone)
-        again = await undo(context, moved, *back["restored"])
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=12, delete=[205])
+        _, deleted = await ask(context, "bulk_edit_dashboard", dashboard_id=12, delete=[205], plan_id=plan["plan_id"])
+        undone = await undo(context, deleted)
+        again = await undo(context, moved, *undone["restored"])
         assert len(again["changes"]) == 2
     assert content(app) == before
 
@@ -245,10 +245,10 @@ async def test_a_planned_move_is_rejected_after_another_move() -> None:
     app = new_sandbox(count=10)
     arguments = {"widget_ids": [203], "dashboard_ids": [12], "move": True}
     async with open_tools(app, confirm="writes") as (context, _):
-        _, stopped = await ask(context, "copy_widgets", **arguments)
+        _, plan = await ask(context, "copy_widgets", **arguments)
         app.state.world.store.update_widget(203, {"dashboard": 13})
         with pytest.raises(errors.PlanRefused, match="widget 203 changed"):
-            await ask(context, "copy_widgets", **arguments, plan_id=stopped["plan_id"])
+            await ask(context, "copy_widgets", **arguments, plan_id=plan["plan_id"])
 
 
 @pytest.mark.parametrize(
@@ -296,8 +296,8 @@ async def test_a_partly_failed_move_reports_the_outcome_of_each_widget() -> None
         assert receipt["outcome"] == "partly_applied"
         assert "Locked." in receipt["not_applied"][0]
         assert any("read back" in warning for warning in receipt["warnings"])
-        [rest] = receipt["remaining"]
-        assert rest["arguments"] == {"widget_ids": [205], "dashboard_ids": [12], "move": True}
+        [remaining] = receipt["remaining"]
+        assert remaining["arguments"] == {"widget_ids": [205], "dashboard_ids": [12], "move": True}
         await undo(context, receipt)
         assert stored(app) == before
 
@@ -317,8 +317,8 @@ async def test_a_partly_failed_undo_can_be_completed(move: bool) -> None:  # noq
         _, partly = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
-        [rest] = partly["remaining"]
-        _, edit_receipt = await ask(context, rest["tool"], **rest["arguments"])
+        [remaining] = partly["remaining"]
+        _, edit_receipt = await ask(context, remaining["tool"], **remaining["arguments"])
         assert edit_receipt["outcome"] == "applied"
         assert content(app) == before
         await undo(context, edit_receipt)

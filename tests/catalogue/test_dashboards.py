@@ -65,10 +65,10 @@ async def test_a_copied_dashboard_has_all_widgets_and_the_new_name_and_filters()
             "/dashboards/dashboards/12/duplicate/",
             f"/dashboards/dashboards/{receipt['dashboard_id']}/",
         ]
-    made = app.state.world.store.dashboard(receipt["dashboard_id"])
-    assert (made["name"], made["filters"]) == ("Mine", LAST_3_DAYS)
-    assert [plain(w) for w in made["widgets"]] == [plain(w) for w in app.state.world.store.dashboard(12)["widgets"]]
-    assert f"create dashboard {made['id']} " in text
+    created = app.state.world.store.dashboard(receipt["dashboard_id"])
+    assert (created["name"], created["filters"]) == ("Mine", LAST_3_DAYS)
+    assert [plain(w) for w in created["widgets"]] == [plain(w) for w in app.state.world.store.dashboard(12)["widgets"]]
+    assert f"create dashboard {created['id']} " in text
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ async def test_a_dashboard_without_its_widgets_can_be_completed_or_undone() -> N
         [made] = [change for change in receipt["changes"] if change["op"] == "create"]
         assert made["kind"] == "dashboard"
         recorder.fault = None
-        [rest] = receipt["remaining"]
-        _, completed = await ask(context, rest["tool"], **rest["arguments"])
+        [remaining] = receipt["remaining"]
+        _, completed = await ask(context, remaining["tool"], **remaining["arguments"])
         assert completed["outcome"] == "applied"
         await undo(context, completed)
         await undo(context, receipt)
@@ -148,10 +148,10 @@ async def test_a_copy_with_failed_filters_returns_the_call_that_sets_them() -> N
 async def test_a_delete_plan_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, recorder):
-        _, stopped = await ask(context, "delete_dashboard", dashboard_id=13)
+        _, plan = await ask(context, "delete_dashboard", dashboard_id=13)
         app.state.world.store.update_widget(218, {"name": "Mine now"})
         with pytest.raises(errors.PlanRefused, match="widget 218 changed"):
-            await ask(context, "delete_dashboard", dashboard_id=13, plan_id=stopped["plan_id"])
+            await ask(context, "delete_dashboard", dashboard_id=13, plan_id=plan["plan_id"])
         assert recorder.writes() == []
 
 
@@ -179,13 +179,13 @@ async def test_older_undo_calls_work_for_widgets_restored_under_new_ids() -> Non
         mixed = {"dashboard_id": 13, "create": [PIE], "delete": [218]}
         edited = await apply_edit(context, "bulk_edit_dashboard", mixed)
         deleted = await apply_edit(context, "delete_dashboard", {"dashboard_id": 13})
-        back = await undo(context, deleted)
-        assert back["restored"][0].startswith(f"dashboard 13 = {back['dashboard_id']} #")
-        back_too = await undo(context, edited, *back["restored"])
+        undone = await undo(context, deleted)
+        assert undone["restored"][0].startswith(f"dashboard 13 = {undone['dashboard_id']} #")
+        back_too = await undo(context, edited, *undone["restored"])
         assert back_too["restored"][0].startswith("widget 218 = ")
         with pytest.raises(errors.NotFound):
             await undo(context, renamed)
-        await undo(context, renamed, *back["restored"], *back_too["restored"])
+        await undo(context, renamed, *undone["restored"], *back_too["restored"])
     assert content(app) == before
 
 
@@ -240,7 +240,7 @@ async def test_dashboard_fields_stored_differently_are_reported() -> None:
         )
         text, receipt = await ask(context, "update_dashboard", dashboard_id=11, name="New")
     assert receipt["differences"][0] == 'dashboard 11 name: sent "New", stored "Old"'
-    assert any("filters: sent" in told for told in receipt["differences"])
+    assert any("filters: sent" in difference for difference in receipt["differences"])
     assert "NOT as requested" in text
 
 
@@ -272,18 +272,18 @@ async def test_a_copy_to_another_project_maps_metrics_and_lists_omissions() -> N
         assert (receipt["outcome"], receipt["not_applied"]) == ("partly_applied", missing)
         assert "warnings" not in receipt
         assert 'metric 501 "Response latency" was replaced by 506 of project 2' in receipt["notes"]
-        made = app.state.world.store.dashboard(receipt["dashboard_id"])
-        assert (made["project"], made["filters"]) == (2, LAST_3_DAYS)
+        created = app.state.world.store.dashboard(receipt["dashboard_id"])
+        assert (created["project"], created["filters"]) == (2, LAST_3_DAYS)
         originals = {w["name"]: plain(w) for w in app.state.world.store.dashboard(12)["widgets"]}
-        assert [plain(widget) for widget in made["widgets"]] == [
+        assert [plain(widget) for widget in created["widgets"]] == [
             {**held, "metric": 506 if held["metric"] else None}
             for name, held in originals.items()
             if name not in {"Appointments booked", "Customer satisfaction"}
         ]
-        back = await undo(context, receipt)
+        undone = await undo(context, receipt)
         assert content(app) == before
-        await undo(context, back)
-    assert plain(app.state.world.store.dashboard(15)) == plain(made)
+        await undo(context, undone)
+    assert plain(app.state.world.store.dashboard(15)) == plain(created)
 
 
 async def test_a_copy_to_another_project_keeps_layout_around_new_widgets() -> None:
@@ -291,15 +291,15 @@ async def test_a_copy_to_another_project_keeps_layout_around_new_widgets() -> No
     before = content(app)
     async with open_tools(app) as (context, recorder):
         new = [{**PIE, "place": "top"}]
-        _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2, widgets=new)
-        assert made["outcome"] == "applied"
+        _, created = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2, widgets=new)
+        assert created["outcome"] == "applied"
         assert [sent.path for sent in recorder.sent if sent.path.endswith(("/metrics/", "/aiagents/"))] == []
         rows = {w["name"]: w["metadata"]["layout"]["y"] for w in app.state.world.store.dashboard(14)["widgets"]}
         assert rows[PIE["name"]] == 0
         assert {name: row - 4 for name, row in rows.items() if row} == {
             w["name"]: w["metadata"]["layout"]["y"] for w in app.state.world.store.dashboard(11)["widgets"]
         }
-        await undo(context, made)
+        await undo(context, created)
     assert content(app) == before
 
 
@@ -326,10 +326,10 @@ async def test_failed_widgets_of_a_copy_can_be_created_in_batches() -> None:
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 11})
     async with open_tools(app) as (context, recorder):
         recorder.fault = on_write("bulk_widgets/", Response(500, b""))
-        _, made = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2)
+        _, created = await ask(context, "create_dashboard", name="There", copy_of=11, project_id=2)
         recorder.fault = None
-        assert [len(call["arguments"]["create"]) for call in made["remaining"]] == [60, 9]
-        for call in made["remaining"]:
+        assert [len(call["arguments"]["create"]) for call in created["remaining"]] == [60, 9]
+        for call in created["remaining"]:
             await ask(context, call["tool"], **call["arguments"])
-    there = app.state.world.store.dashboard(made["dashboard_id"])["widgets"]
+    there = app.state.world.store.dashboard(created["dashboard_id"])["widgets"]
     assert [plain(w) for w in there] == [plain(w) for w in app.state.world.store.dashboard(11)["widgets"]]

@@ -87,7 +87,7 @@ async def test_widget_fields_stored_differently_are_reported() -> None:
         recorder.after = drop_the_name
         text, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
     assert receipt["differences"][0] == 'widget 203 name: sent "New", stored "Success rate"'
-    assert any('time_period: also changed, from "day" to "hour"' in told for told in receipt["differences"])
+    assert any('time_period: also changed, from "day" to "hour"' in difference for difference in receipt["differences"])
     assert "NOT as requested" in text
 
 
@@ -95,12 +95,12 @@ async def test_a_delete_without_a_plan_only_lists_what_it_would_delete() -> None
     app = new_sandbox()
     before = stored(app)
     async with open_tools(app) as (context, recorder):
-        text, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
-        assert (stopped["outcome"], recorder.writes(), stored(app) == before) == ("needs_plan", [], True)
-        assert [change["name"] for change in stopped["changes"]] == ["Why calls end", "Topics"]
-        assert stopped["plan_id"] in text
+        text, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
+        assert (plan["outcome"], recorder.writes(), stored(app) == before) == ("needs_plan", [], True)
+        assert [change["name"] for change in plan["changes"]] == ["Why calls end", "Topics"]
+        assert plan["plan_id"] in text
         _, receipt = await ask(
-            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
+            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=plan["plan_id"]
         )
         assert (receipt["outcome"], len(stored(app))) == ("applied", 6)
         await undo(context, receipt)
@@ -112,8 +112,8 @@ async def test_a_mixed_edit_and_its_undo_are_one_request_each() -> None:
     before = stored(app)
     edit = {"dashboard_id": 11, "create": [PIE], "update": [{"id": 203, "clear": ["name"]}], "delete": [205]}
     async with open_tools(app) as (context, recorder):
-        _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
-        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
+        _, plan = await ask(context, "bulk_edit_dashboard", **edit)
+        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=plan["plan_id"])
         assert [change["op"] for change in receipt["changes"]] == ["create", "update", "delete"]
         await undo(context, receipt)
         assert len(recorder.writes()) == 2
@@ -140,10 +140,10 @@ async def test_a_chain_of_edits_is_undone_in_reverse_order() -> None:
 async def test_a_plan_is_rejected_after_a_concurrent_edit() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
         app.state.world.store.update_widget(205, {"name": "Renamed by a colleague"})
         with pytest.raises(errors.PlanRefused, match='widget 205 changed: name is now "Renamed by a colleague"'):
-            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=stopped["plan_id"])
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=plan["plan_id"])
     assert app.state.world.store.widget(205)["name"] == "Renamed by a colleague"
 
 
@@ -251,15 +251,15 @@ async def test_deleting_a_widget_that_undo_cannot_restore_warns_first() -> None:
     app = new_sandbox()
     app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - what the API alone could store
     async with open_tools(app) as (context, _):
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
-        assert "there is no undo" in stopped["warnings"][0]
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
-        assert "undo cannot restore widget 205" in stopped["warnings"][0]
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
+        assert "there is no undo" in plan["warnings"][0]
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
+        assert "undo cannot restore widget 205" in plan["warnings"][0]
         _, receipt = await ask(
-            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
+            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=plan["plan_id"]
         )
-        back = await undo(context, receipt)
-        assert [change["name"] for change in back["changes"]] == ["Topics"]
+        undone = await undo(context, receipt)
+        assert [change["name"] for change in undone["changes"]] == ["Topics"]
 
 
 async def test_an_edit_with_an_oversized_undo_is_rejected_with_a_split() -> None:
@@ -276,10 +276,10 @@ async def test_the_receipt_of_sixty_updates_stays_within_the_budget() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         many = [{**PIE, "name": f"Pie number {i} with a name of some length"} for i in range(60)]
-        _, made = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
+        _, created = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=many)
         updates = [
             {"id": change["id"], "name": f"Renamed {i} to something of some length"}
-            for i, change in enumerate(made["changes"])
+            for i, change in enumerate(created["changes"])
         ]
         text, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, update=updates)
     assert len(receipt["changes"]) == 60

@@ -165,9 +165,9 @@ async def test_the_limit_cuts_at_whole_dashboards_and_offers_the_next() -> None:
         _, first = await ask(context, "find_changes", limit=10)
         assert first["charts"]["total"] == 8
         assert first["next"] == {"tool": "find_changes", "arguments": {"dashboard_ids": [12, 13]}}
-        _, rest = await ask(context, "find_changes", **first["next"]["arguments"])
-        assert rest["charts"]["total"] == 12
-        assert "next" not in rest
+        _, remaining = await ask(context, "find_changes", **first["next"]["arguments"])
+        assert remaining["charts"]["total"] == 12
+        assert "next" not in remaining
         _, mine = await ask(context, "find_changes", project_id="Harbour Telecom")
         assert mine["charts"]["total"] == 5
 

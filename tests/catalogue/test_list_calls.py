@@ -268,7 +268,7 @@ async def test_provider_call_ids_are_shown_on_request() -> None:
     [call] = answer["calls"]
     assert (call["id"], call["call_id"]) == (newest, f"call_{newest}")
     assert transcripts["calls"][0]["call_id"] == f"call_{newest}"
-    assert all(f'{newest} | "call_{newest}" | 2026' in shown for shown in (text, detailed, read))
+    assert all(f'{newest} | "call_{newest}" | 2026' in listing for listing in (text, detailed, read))
     assert "call_id" not in plain
 
 

@@ -45,11 +45,11 @@ async def test_a_token_of_other_dashboards_is_rejected_before_any_request() -> N
     async with open_tools(shared_sandbox(count=LARGE)) as (context, recorder):
         _, first = await ask(context, "find_changes", since="last look", **TWO_DASHBOARDS)
         sent = len(recorder.sent)
-        for token, why in (
+        for token, message in (
             (first["look"]["token"], "about something other than dashboard 11;"),
             ("x", "is not a complete token"),
         ):
-            with pytest.raises(DashboardsError, match=why):
+            with pytest.raises(DashboardsError, match=message):
                 await ask(context, "find_changes", since="last look", token=token, dashboard_ids=[11])
         assert len(recorder.sent) == sent
 

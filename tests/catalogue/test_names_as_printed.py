@@ -42,11 +42,11 @@ async def test_names_are_accepted_as_printed(app: FastAPI, name: str) -> None:
     app.state.world.store.update_dashboard(11, {"name": name})
     async with connect(app) as client:
         text = text_of(await client.call_tool("get_dashboard", {"dashboard_id": 11}))
-        for given in (printed_name(text, 11), name):
-            answer = await client.call_tool("get_dashboard", {"dashboard_id": given})
+        for reference in (printed_name(text, 11), name):
+            answer = await client.call_tool("get_dashboard", {"dashboard_id": reference})
             assert (answer.structured_content or {})["id"] == 11, text_of(answer)
-        for given in (printed_name(text, 203), name):
-            read = await client.call_tool("get_widgets_data", {"widget_ids": [given], "window": "7d"})
+        for reference in (printed_name(text, 203), name):
+            read = await client.call_tool("get_widgets_data", {"widget_ids": [reference], "window": "7d"})
             assert (read.structured_content or {})["widgets"][0]["widget"]["id"] == 203
 
 
@@ -75,12 +75,12 @@ async def test_labels_and_filter_values_are_accepted_as_printed() -> None:
         text, answer = await ask(context, "look_up", kind="values", field="topic")
         assert name not in text
         assert name in json.dumps(answer)
-        shown = next(line for line in text.splitlines() if "[t]" in line).split('"')[1]
+        printed = next(line for line in text.splitlines() if "[t]" in line).split('"')[1]
         widget: Json = {"chart_type": "pie", "field": "topic"}
-        for label in (shown, name, json.dumps(name)[1:-1].replace("](", r"]\u0028")):
+        for label in (printed, name, json.dumps(name)[1:-1].replace("](", r"]\u0028")):
             _, calls = await ask(context, "list_calls", widget=widget, project_id=1, window="7d", label=label, limit=2)
             assert calls["calls"][0]["topic"] == name
-        filters = {"field": "topic", "op": "in", "value": [shown]}
+        filters = {"field": "topic", "op": "in", "value": [printed]}
         _, read = await ask(context, "preview_widget", widget={**widget, "filters": filters}, window="7d")
         assert read["report"]["n"] > 0
         assert read["widget"]["filters"]["value"] == [name]

@@ -25,15 +25,15 @@ def without_calls(app: FastAPI, since: str, until: str = "2027-01-01") -> FastAP
 @pytest.fixture(scope="module")
 def stopped_sandbox() -> Any:
     """By time: a sandbox without calls since then."""
-    made = dict[str, FastAPI]()
+    sandboxes = dict[str, FastAPI]()
 
     def app(since: str) -> FastAPI:
-        if since not in made:
-            made[since] = without_calls(create_app(now=now, count=LARGE, key=KEY), since)
-        return made[since]
+        if since not in sandboxes:
+            sandboxes[since] = without_calls(create_app(now=now, count=LARGE, key=KEY), since)
+        return sandboxes[since]
 
     yield app
-    for sandbox in made.values():
+    for sandbox in sandboxes.values():
         sandbox.state.world.close()
 
 

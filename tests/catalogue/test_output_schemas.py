@@ -97,8 +97,8 @@ def without_leading_group(value: Any) -> Any:
         return [without_leading_group(item) for item in value]
     if not is_object(value):
         return None if isinstance(value, str | int) and value in LEADING else value
-    kept = {"value", "sample_count", "percentage", "id", "widget_id", "metadata"}
-    return {name: inner if name in kept else without_leading_group(inner) for name, inner in value.items()}
+    names = {"value", "sample_count", "percentage", "id", "widget_id", "metadata"}
+    return {name: inner if name in names else without_leading_group(inner) for name, inner in value.items()}
 
 
 def without_data(value: Any) -> Any:

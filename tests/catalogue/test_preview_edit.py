@@ -42,7 +42,7 @@ async def test_a_dry_run_of_sixty_widgets_stays_within_the_budget() -> None:
         text, dry = await ask(context, "preview_edit", dashboard_id=13, create=many)
     assert len(text) < 9000
     assert len(dry["changes"]) == 60
-    assert any("50 more charts" in left for left in dry["omitted"])
+    assert any("50 more charts" in omission for omission in dry["omitted"])
 
 
 async def test_the_second_of_two_concurrent_plans_is_rejected() -> None:

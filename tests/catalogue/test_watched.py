@@ -122,16 +122,16 @@ async def test_daily_report_edits_need_a_plan_and_are_read_back() -> None:
     app = new_sandbox()
     async with open_tools(app, confirm="writes") as (context, recorder):
         edit: Json = {"dashboard_id": 13, "daily_report": "add"}
-        _, stopped = await ask(context, "update_dashboard", **edit)
-        assert (stopped["outcome"], app.state.world.store.daily_reports[2]) == ("needs_plan", [])
+        _, plan = await ask(context, "update_dashboard", **edit)
+        assert (plan["outcome"], app.state.world.store.daily_reports[2]) == ("needs_plan", [])
         for lost in (Response(200, b'{"id": 2}'), errors.ConnectionBroken("x")):
             recorder.after = lambda sent, lost=lost: lost if sent.method == "PATCH" else None
-            _, receipt = await ask(context, "update_dashboard", **edit, plan_id=stopped["plan_id"])
+            _, receipt = await ask(context, "update_dashboard", **edit, plan_id=plan["plan_id"])
             assert (receipt["outcome"], "was lost" in receipt["warnings"][-1]) == ("applied", True)
             recorder.after = None
             await undo(context, receipt)
         recorder.fault = lambda sent: Response(500, b"") if sent.method == "PATCH" else None
         with pytest.raises(errors.EditFailed) as caught:
-            await ask(context, "update_dashboard", **edit, plan_id=stopped["plan_id"])
+            await ask(context, "update_dashboard", **edit, plan_id=plan["plan_id"])
         assert {*caught.value.outcomes.values()} == {"not applied"}
     assert app.state.world.store.daily_reports == {1: [11], 2: []}

@@ -185,8 +185,8 @@ def test_a_step_near_a_change_of_the_evaluated_share_is_possible(at: int, late: 
     result = series([0.8] * 14 + [late] * 14).limit(step(at))
     assert isinstance(result, Step)
     assert (result.verdict, result.p_value) == (verdict, 1e-9)
-    why = f"the share of calls evaluated changed too, 80 % → {100 * late:g} %"
-    assert result.limited_by == (why if verdict == "possible" else None)
+    reason = f"the share of calls evaluated changed too, 80 % → {100 * late:g} %"
+    assert result.limited_by == (reason if verdict == "possible" else None)
 
 
 def test_a_changed_evaluated_share_limits_trends_and_outliers() -> None:

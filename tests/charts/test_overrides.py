@@ -88,11 +88,11 @@ async def test_a_preview_without_dashboard_states_its_projects(readings: ApiVari
         _, wide = await ask(context, "preview_widget", widget=pie, window="3d")
     assert any("all 2 projects" in text for text in wide["report"]["notes"])
     async with open_tools(shared_sandbox(readings), project_id=2) as (context, _):
-        _, kept = await ask(context, "preview_widget", widget=pie, window="3d")
-    assert kept["report"]["n"] == count(
+        _, within_saved = await ask(context, "preview_widget", widget=pie, window="3d")
+    assert within_saved["report"]["n"] == count(
         readings, "project = 2 AND ts >= '2026-11-15 15:30' AND ts < '2026-11-18 15:30'"
     )
-    assert "limited to project 2 by its 5 agents" in kept["report"]["notes"]
+    assert "limited to project 2 by its 5 agents" in within_saved["report"]["notes"]
 
 
 async def test_a_window_before_the_saved_range_is_previewed(readings: ApiVariant) -> None:
@@ -161,8 +161,8 @@ async def test_a_time_condition_within_or_is_kept_and_reported(readings: ApiVari
 async def test_widgets_over_the_same_calls_report_the_same_count(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, _):
         for window in (None, "2026-11-13/2026-11-14", "25d"):
-            given = {"window": window} if window else {}
-            _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 202, 205, 207, 208], **given)
+            arguments = {"window": window} if window else {}
+            _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 202, 205, 207, 208], **arguments)
             assert len({report["n"] for report in answer["widgets"]}) == 1
 
 

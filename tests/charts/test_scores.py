@@ -193,14 +193,14 @@ async def test_changes_of_scored_metrics_have_the_size_of_boolean_ones() -> None
             def fallen(sent: Any, one: int = one) -> Response | None:
                 if not sent.path.endswith("preview_data/") or sent.body.get("metric") != 507:
                     return None
-                days = [NOW.replace(hour=0, minute=0) - timedelta(days=back) for back in range(29, 0, -1)]
+                days = [NOW.replace(hour=0, minute=0) - timedelta(days=days_ago) for days_ago in range(29, 0, -1)]
                 rows = [
                     {"time_interval": f"{day:%Y-%m-%dT%H:%M:%SZ}", "sample_count": 300,
                      "value": one * (271 - day.day % 5 - (90 if day.day >= 12 and day.month == 11 else 0)) / 300}
                     for day in days
                 ]  # fmt: skip
-                shown = {"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
-                return Response(200, json.dumps(shown).encode())
+                chart = {"chart_type": "bar", "data": rows, "metadata": {"data_type": "boolean"}}
+                return Response(200, json.dumps(chart).encode())
 
             recorder.fault = fallen
             text, answer = await ask(context, "find_changes", dashboard_ids=[13])

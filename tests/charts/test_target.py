@@ -310,19 +310,19 @@ WEEK = Window(NOW - timedelta(days=7), NOW, "asked")
 
 
 def test_memoised_values_are_computed_once_per_chart() -> None:
-    made = list[str]()
+    computed = list[str]()
 
     def rows_of(reading: ChartReading) -> str:
         def work_out() -> str:
-            made.append(f"{reading.chart}")
-            return made[-1]
+            computed.append(f"{reading.chart}")
+            return computed[-1]
 
         return reading.memoise("rows", work_out)
 
     first = ChartReading(Target(WidgetConfig(), {}), Window(NOW, NOW, "asked"), Chart("bar"))
     other = replace(first, chart=Chart("pie"))
-    assert [rows_of(first), rows_of(first), rows_of(other)] == [made[0], made[0], made[1]]
-    assert made == [f"{first.chart}", f"{other.chart}"]
+    assert [rows_of(first), rows_of(first), rows_of(other)] == [computed[0], computed[0], computed[1]]
+    assert computed == [f"{first.chart}", f"{other.chart}"]
 
 
 def test_windows_of_one_chart_share_buckets_and_keep_group_names() -> None:

@@ -28,8 +28,8 @@ def address() -> Generator[str]:
 @pytest.fixture
 def run(address: str, tmp_path: Path) -> Any:
     def run(*arguments: str, code: int = 0, **settings: str) -> Result:
-        given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        result = run_cli(*arguments, folder=tmp_path, environment=given)
+        environment = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
+        result = run_cli(*arguments, folder=tmp_path, environment=environment)
         assert result.exit_code == code, result.output
         return result
 
@@ -167,10 +167,10 @@ def test_missing_files_dashboards_and_expectations_exit_with_2(run: Any, tmp_pat
     assert 'has no dashboard "Elsewhere"; apply the file first' in run("assert", "board.json", code=2).stderr
     assert run("assert", "board.json", "--dashboard", "11").stdout.startswith("ok  ")
     assert "no dashboard" in run("assert", 5000 * "x", "--expect", RATE, "> 0", code=2).stderr
-    gone = run(
+    missing = run(
         "assert", "11", "--expect", RATE, "> 0", code=2, CEKURA_BASE_URL="http://127.0.0.1:9", CEKURA_RETRIES="0"
     )
-    assert gone.stderr.startswith("cekura-dashboards: ")
+    assert missing.stderr.startswith("cekura-dashboards: ")
 
 
 def test_other_commands_keep_the_expectations_of_a_file(run: Any, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ def address() -> Generator[str]:
 @pytest.fixture
 def run(address: str, tmp_path: Path) -> Any:
     def run(*arguments: str, stdin: str = "", code: int = 0, **settings: str) -> tuple[str, str]:
-        given = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
-        result = run_cli(*arguments, stdin=stdin, folder=tmp_path, environment=given)
+        environment = {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox", **settings}
+        result = run_cli(*arguments, stdin=stdin, folder=tmp_path, environment=environment)
         assert result.exit_code == code, result.output
         return result.stdout, result.stderr
 
@@ -52,8 +52,8 @@ def test_a_dashboard_can_be_exported_edited_applied_and_undone(run: Any, tmp_pat
     assert 'delete 209 "Booking success"' in shown
     (tmp_path / "receipts.json").write_text(out, encoding="utf-8")
     run("plan", "board.json", "--exit-code")
-    back, _ = run("undo", "receipts.json")
-    assert back.startswith("Done. dashboard 12\ncreate ")
+    undone, _ = run("undo", "receipts.json")
+    assert undone.startswith("Done. dashboard 12\ncreate ")
     assert json.loads(run("export", "12")[0])["widgets"][-1]["name"] == "Booking success"
 
 
@@ -132,8 +132,8 @@ def test_files_in_every_unicode_encoding_are_read(run: Any, encoding: str, tmp_p
     assert text.startswith('Changes to a new dashboard "Überblick":')
     receipts, _ = run("apply", "board.json", "--yes", "--json")
     (tmp_path / "receipts.json").write_bytes(encoded(receipts, encoding, mark=mark))
-    back, _ = run("undo", "receipts.json")
-    assert back.startswith("Done.")
+    undone, _ = run("undo", "receipts.json")
+    assert undone.startswith("Done.")
 
 
 @pytest.mark.parametrize("command", FROM_STDIN)

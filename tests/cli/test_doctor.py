@@ -79,8 +79,8 @@ async def lines(connection: Connection, *, with_probe: bool = False) -> tuple[bo
     return result.passed, result.lines()
 
 
-def sandboxed(**given: Any) -> Connection:
-    return Connection(settings(**given), app_factory=shared_sandbox, now=now)
+def sandboxed(**options: Any) -> Connection:
+    return Connection(settings(**options), app_factory=shared_sandbox, now=now)
 
 
 async def test_doctor_lists_every_passed_check() -> None:

@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 
-def environment(**given: str) -> dict[str, str]:
+def environment(**variables: str) -> dict[str, str]:
     """The environment of this process without CEKURA settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")} | given
+    return {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")} | variables
 
 
 def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:

@@ -86,8 +86,8 @@ def test_a_closed_stdout_stops_a_stdio_server_quietly() -> None:
 
 
 @contextmanager
-def over_http(*arguments: str, **given: Any) -> Generator[tuple[subprocess.Popen[bytes], str]]:
-    with started("--http", "127.0.0.1:0", *arguments, **given) as process:
+def over_http(*arguments: str, **options: Any) -> Generator[tuple[subprocess.Popen[bytes], str]]:
+    with started("--http", "127.0.0.1:0", *arguments, **options) as process:
         assert process.stderr is not None
         line = process.stderr.readline().decode().strip()
         assert line.startswith("Serving MCP at http://127.0.0.1:")
@@ -148,9 +148,9 @@ async def test_active_calls_are_answered_before_the_server_stops() -> None:
 def test_the_server_recovers_from_running_out_of_file_descriptors() -> None:
     with over_http("--sandbox", files=64) as (process, url):
         host, _, port = url.removeprefix("http://").rpartition(":")
-        with ExitStack() as held:
+        with ExitStack() as connections:
             for _ in range(300):
-                held.enter_context(closing(socket.create_connection((host, int(port)), TIMEOUT_S)))
+                connections.enter_context(closing(socket.create_connection((host, int(port)), TIMEOUT_S)))
         answer = httpx.get(f"{url}/healthz", timeout=TIMEOUT_S)
         process.send_signal(signal.SIGINT)
         _, stderr = exit_of(process)
@@ -218,8 +218,8 @@ async def test_idle_connections_outlive_those_of_a_load_balancer() -> None:
 
 @pytest.mark.anyio
 async def test_a_server_at_capacity_closes_the_longest_idle_connection() -> None:
-    async with serving(http_app_of_a_sandbox(), ThreeConnections) as (_, host, port), AsyncExitStack() as held:
-        streams = [await held.enter_async_context(await anyio.connect_tcp(host, port)) for _ in range(3)]
+    async with serving(http_app_of_a_sandbox(), ThreeConnections) as (_, host, port), AsyncExitStack() as connections:
+        streams = [await connections.enter_async_context(await anyio.connect_tcp(host, port)) for _ in range(3)]
         for place in (1, 0, 2):
             assert (await first_bytes(streams[place])).startswith(b"HTTP/1.1 200")
         async with await anyio.connect_tcp(host, port) as another:
@@ -240,10 +240,10 @@ async def test_connections_with_an_active_call_are_never_closed_for_new_ones() -
             await opened.wait()
             await Response()(scope, receive, send)
 
-    async with serving(slow, ThreeConnections) as (_, host, port), AsyncExitStack() as held:
+    async with serving(slow, ThreeConnections) as (_, host, port), AsyncExitStack() as connections:
         streams = list[anyio.abc.SocketStream]()
         for _ in range(3):
-            streams.append(await held.enter_async_context(await anyio.connect_tcp(host, port)))
+            streams.append(await connections.enter_async_context(await anyio.connect_tcp(host, port)))
             await streams[-1].send(HEALTH)
             with anyio.fail_after(TIMEOUT_S):
                 await arrived.acquire()
@@ -257,8 +257,8 @@ async def test_connections_with_an_active_call_are_never_closed_for_new_ones() -
 @pytest.mark.anyio
 async def test_a_trickling_request_does_not_delay_the_shutdown(caplog: pytest.LogCaptureFixture) -> None:
     head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-CEKURA-API-KEY: key\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
-    async with AsyncExitStack() as held, serving(http_app_of_a_sandbox(), LimitedProtocol) as (_, host, port):
-        stream = await held.enter_async_context(await anyio.connect_tcp(host, port))
+    async with AsyncExitStack() as connections, serving(http_app_of_a_sandbox(), LimitedProtocol) as (_, host, port):
+        stream = await connections.enter_async_context(await anyio.connect_tcp(host, port))
         await stream.send(head)
         with anyio.fail_after(TIMEOUT_S):
             assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
@@ -318,6 +318,6 @@ async def test_incomplete_and_oversized_bodies_are_rejected() -> None:
 
 def test_repeated_log_messages_are_rate_limited() -> None:
     times = iter([0.0, 1.0, 9.0, 10.5, 10.6])
-    kept = RateLimitedLog(lambda: next(times))
+    log = RateLimitedLog(lambda: next(times))
     record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "socket.accept() out of system resource", None, None)
-    assert [bool(kept.filter(record)) for _ in range(5)] == [True, False, False, True, False]
+    assert [bool(log.filter(record)) for _ in range(5)] == [True, False, False, True, False]

@@ -81,9 +81,9 @@ async def test_the_bundle_starts_with_the_settings_of_a_host(made: Path, tmp_pat
         archive.extractall(tmp_path)
     manifest = read(made, "manifest.json")
     config = manifest["server"]["mcp_config"]
-    given = {"api_key": "a-key", "time_zone": "UTC", "read_only": "true"}
+    user_config = {"api_key": "a-key", "time_zone": "UTC", "read_only": "true"}
     filled = {
-        name: re.sub(r"\$\{user_config\.(\w+)\}", lambda match: given[match[1]], text)
+        name: re.sub(r"\$\{user_config\.(\w+)\}", lambda match: user_config[match[1]], text)
         for name, text in config["env"].items()
     }
     # what uv makes of the bundle's project is here already: the program is run from the bundle's own sources

@@ -100,8 +100,10 @@ class Clients:
     def __init__(self, folder: str, home: Path) -> None:
         self.programs = Path(folder) / "node_modules" / ".bin"
         ours = {"HOME": str(home), "USERPROFILE": str(home), "NO_COLOR": "1", "DISABLE_AUTOUPDATER": "1"}
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "TMPDIR", "TEMP"}}
-        self.environment = {**kept, **ours}
+        inherited = {
+            name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "TMPDIR", "TEMP"}
+        }
+        self.environment = {**inherited, **ours}
 
     def run(self, program: str, *arguments: str, folder: Path, stdin: str = "") -> str:
         """The output of a command."""

@@ -189,9 +189,9 @@ async def test_generated_pages_are_up_to_date() -> None:
     assert spec.loader is not None
     maker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
-    made: dict[str, str] = await maker.pages()
-    assert {f"docs/{name}" for name in made} == GENERATED_PAGES
-    for name, text in made.items():
+    pages: dict[str, str] = await maker.pages()
+    assert {f"docs/{name}" for name in pages} == GENERATED_PAGES
+    for name, text in pages.items():
         assert text == PAGES[f"docs/{name}"], f"docs/{name} is out of date: run docs/make_pages.py"
 
 

@@ -83,12 +83,12 @@ async def test_clearing_a_date_range_explicitly_needs_a_plan(tool: str, argument
     store._widgets[219]["filters"] = all_of(WEEK, FAILED)  # noqa: SLF001 - on a dashboard without a date range
     before = content(app)
     async with open_tools(app) as (context, _):
-        text, stopped = await ask(context, tool, **arguments)
-        assert stopped["outcome"] == "needs_plan"
+        text, plan = await ask(context, tool, **arguments)
+        assert plan["outcome"] == "needs_plan"
         assert "deleted" not in text
-        assert "without a date range" in stopped["warnings"][0] or "neither the widget" in stopped["warnings"][0]
+        assert "without a date range" in plan["warnings"][0] or "neither the widget" in plan["warnings"][0]
         assert content(app) == before
-        _, receipt = await ask(context, tool, **arguments, plan_id=stopped["plan_id"])
+        _, receipt = await ask(context, tool, **arguments, plan_id=plan["plan_id"])
         assert receipt["outcome"] == "applied"
         changed = store.dashboard(11) if tool == "update_dashboard" else store.widget(219)
         assert "timestamp" not in str(changed["filters"])

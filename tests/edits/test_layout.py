@@ -119,29 +119,29 @@ async def test_a_new_dashboard_can_be_laid_out_and_extended(era: Era) -> None:
             assert receipt["outcome"] == "applied"
             return receipt
 
-        made = await called("create_dashboard", name="New", project_id=1, filters=LAST_3_DAYS, widgets=first)
-        number = made["dashboard_id"]
+        created = await called("create_dashboard", name="New", project_id=1, filters=LAST_3_DAYS, widgets=first)
+        number = created["dashboard_id"]
         assert layouts(app, number) == {
             "Figures": {"x": 0, "y": 0, "w": 12, "h": 2},
             "Left": {"x": 0, "y": 2, "w": 4, "h": 4},
             "Beside": {"x": 4, "y": 2, "w": 6, "h": 4},
         }
-        assert "warnings" not in made
+        assert "warnings" not in created
         more = await called("bulk_edit_dashboard", dashboard_id=number, create=[{**PIE, "place": "top right"}])
         assert layouts(app, number)["New"] == {"x": 8, "y": 0, "w": 4, "h": 4}
         assert_no_overlap(layouts(app, number))
         await called(more["undo"]["tool"], **more["undo"]["arguments"])
-        await called(made["undo"]["tool"], **made["undo"]["arguments"])
+        await called(created["undo"]["tool"], **created["undo"]["arguments"])
     assert content(app) == before
 
 
 async def test_a_narrow_dashboard_uses_the_width_of_the_others() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
-        _, made = await ask(
+        _, created = await ask(
             context, "create_dashboard", name="N", project_id=1, filters=LAST_3_DAYS, widgets=[{**PIE, "place": "top"}]
         )
-        number = made["dashboard_id"]
+        number = created["dashboard_id"]
         await ask(context, "bulk_edit_dashboard", dashboard_id=number, create=[{**STAT, "layout": {"w": 12}}])
     assert layouts(app, number) == {
         "New": {"x": 0, "y": 0, "w": 6, "h": 4},
@@ -154,11 +154,11 @@ async def test_a_copied_dashboard_makes_room_for_placed_widgets() -> None:
     before, first = content(app), layouts(app, 12)
     async with open_tools(app) as (context, recorder):
         new = [{**STAT, "place": "top"}, {**PIE, "place": "after 212"}]
-        _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
-        assert made["outcome"] == "applied"
-        assert "differences" not in made
+        _, created = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
+        assert created["outcome"] == "applied"
+        assert "differences" not in created
         assert len(recorder.writes()) == 2
-        after = layouts(app, made["dashboard_id"])
+        after = layouts(app, created["dashboard_id"])
         assert after["Figures"] == {"x": 0, "y": 0, "w": 6, "h": 4}
         assert after["New"] == {"x": 6, "y": 12, "w": 6, "h": 4}
         assert {name: layout["y"] for name, layout in after.items() if layout["y"] < 12 and name != "Figures"} == {
@@ -166,7 +166,7 @@ async def test_a_copied_dashboard_makes_room_for_placed_widgets() -> None:
         }
         assert_no_overlap(after)
         assert layouts(app, 12) == first
-        await undo(context, made)
+        await undo(context, created)
     assert content(app) == before
 
 
@@ -175,12 +175,12 @@ async def test_a_copy_with_failed_widgets_can_be_completed_without_overlap() -> 
     async with open_tools(app) as (context, recorder):
         recorder.fault = on_write("bulk_widgets/", Response(500, b""))
         new = [{**STAT, "place": "top"}]
-        _, made = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
-        assert made["outcome"] == "partly_applied"
+        _, created = await ask(context, "create_dashboard", name="Copied", copy_of=12, widgets=new)
+        assert created["outcome"] == "partly_applied"
         recorder.fault = None
-        [rest] = made["remaining"]
-        await ask(context, rest["tool"], **rest["arguments"])
-    after = layouts(app, made["dashboard_id"])
+        [remaining] = created["remaining"]
+        await ask(context, remaining["tool"], **remaining["arguments"])
+    after = layouts(app, created["dashboard_id"])
     assert after["Figures"]["y"] == 0
     assert_no_overlap(after)
 
@@ -232,10 +232,10 @@ async def test_an_unverified_layout_format_is_warned_about(answered: bool) -> No
         app.state.world.store.update_widget(number, {"metadata": {"colour": "red"}})
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: None if answered or sent.path != "/dashboards/widgets/" else Response(500, b"")
-        _, made = await ask(
+        _, created = await ask(
             context, "create_dashboard", name="N", project_id=1, filters=LAST_3_DAYS, widgets=[{**STAT, "place": "top"}]
         )
-        [warning] = made["warnings"]
+        [warning] = created["warnings"]
         assert "they are written to metadata.layout in 12 columns; whether the web app reads them" in warning
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=11, arrange=True)
     assert app.state.world.store.widget(201)["metadata"]["colour"] == "red"
@@ -247,10 +247,10 @@ async def test_a_restored_widget_without_a_layout_stays_without_one() -> None:
     app = new_sandbox(count=10)
     app.state.world.store.update_widget(204, {"metadata": None})
     async with open_tools(app) as (context, _):
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[204])
-        _, gone = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[204], plan_id=stopped["plan_id"])
-        _, back = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
-    assert app.state.world.store.widget(back["changes"][0]["id"])["metadata"] is None
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[204])
+        _, deleted = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[204], plan_id=plan["plan_id"])
+        _, undone = await ask(context, deleted["undo"]["tool"], **deleted["undo"]["arguments"])
+    assert app.state.world.store.widget(undone["changes"][0]["id"])["metadata"] is None
 
 
 async def test_a_widget_without_a_layout_is_placed_last() -> None:

@@ -22,15 +22,15 @@ async def test_an_answer_without_operations_is_verified_by_reading_back() -> Non
     app = new_sandbox(count=10)
     nothing: Json = {"created": [], "updated": [], "deleted": []}
     async with open_tools(app) as (context, recorder):
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
         recorder.fault = fault_with(nothing)
         with pytest.raises(errors.EditFailed, match="does not list every operation") as caught:
-            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=stopped["plan_id"])
+            await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205], plan_id=plan["plan_id"])
         assert caught.value.outcomes == {"delete of widget 205": "not applied"}
         recorder.fault, recorder.after = None, fault_with(nothing)
-        _, made = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
-        assert made["changes"][0]["id"] == 221
-        assert "undo" in made
+        _, created = await ask(context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE])
+        assert created["changes"][0]["id"] == 221
+        assert "undo" in created
 
 
 async def test_created_widgets_are_matched_by_content_in_any_order() -> None:
@@ -40,20 +40,20 @@ async def test_created_widgets_are_matched_by_content_in_any_order() -> None:
     def reversed_order(sent: Sent) -> Response | None:
         if not sent.path.endswith("bulk_widgets/") or not sent.body["create"]:
             return None
-        made = [w for w in app.state.world.store.dashboard(11)["widgets"] if w["id"] > 220]
-        return Response(200, json.dumps({"created": made[::-1], "updated": [], "deleted": []}).encode())
+        recreated = [w for w in app.state.world.store.dashboard(11)["widgets"] if w["id"] > 220]
+        return Response(200, json.dumps({"created": recreated[::-1], "updated": [], "deleted": []}).encode())
 
     async with open_tools(app) as (context, recorder):
-        _, stopped = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
-        _, gone = await ask(
-            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=stopped["plan_id"]
+        _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206])
+        _, deleted = await ask(
+            context, "bulk_edit_dashboard", dashboard_id=11, delete=[205, 206], plan_id=plan["plan_id"]
         )
         recorder.after = reversed_order
-        _, back = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
-    assert "differences" not in back
+        _, undone = await ask(context, deleted["undo"]["tool"], **deleted["undo"]["arguments"])
+    assert "differences" not in undone
     names = {w["id"]: w["name"] for w in app.state.world.store.dashboard(11)["widgets"]}
-    [why, topics] = [int(line.split(" = ")[1].split()[0]) for line in back["restored"]]
-    assert (names[why], names[topics]) == ("Why calls end", "Topics")
+    [why_id, topics] = [int(line.split(" = ")[1].split()[0]) for line in undone["restored"]]
+    assert (names[why_id], names[topics]) == ("Why calls end", "Topics")
     assert content(app) == before
 
 
@@ -196,8 +196,8 @@ async def test_whitespace_only_changes_are_made_visible(name: str, shown: str) -
         assert f'name: "Success rate" → "{shown}"' in text
         text, receipt = await ask(context, "update_widget", **change, plan_id=dry["plan_id"])
         assert app.state.world.store.widget(203)["name"] == name
-        back = await undo(context, receipt)
-        assert back["changes"][0]["fields"] == {"name": [shown, "Success rate"]}
+        undone = await undo(context, receipt)
+        assert undone["changes"][0]["fields"] == {"name": [shown, "Success rate"]}
         bulk: Json = {"dashboard_id": 11, "update": [{"id": 203, "name": name}]}
         _, dry = await ask(context, "preview_edit", **bulk)
         assert dry["changes"][0]["fields"] == {"name": ["Success rate", shown]}
@@ -233,9 +233,9 @@ async def test_long_values_are_shown_around_their_difference() -> None:
         )
         changes = {"filters": {**new, "value": [*topics, "other"]}}
         _, receipt = await ask(context, "update_widget", widget_id=203, changes=changes)
-        [told] = receipt["differences"]
-        assert '"other"]}, stored …' in told
-        assert told.endswith('"before"]}')
+        [difference] = receipt["differences"]
+        assert '"other"]}, stored …' in difference
+        assert difference.endswith('"before"]}')
 
 
 LONG = "A name as long as names are when people explain what they mean, and then some more of it"
@@ -264,7 +264,7 @@ async def test_answers_of_large_edits_stay_within_the_budget(tool: str, argument
     lines = [line for line in text.splitlines() if not line.startswith(("undo: ", "remaining: ", "restored under"))]
     assert len("\n".join(lines)) <= 9000
     assert len(json.dumps({k: v for k, v in answer.items() if k not in payloads}, ensure_ascii=False)) <= 1.6 * 9000
-    assert any("more" in left or "values of" in left for left in answer["omitted"])
+    assert any("more" in omission or "values of" in omission for omission in answer["omitted"])
 
 
 MALFORMED: dict[str, Json] = {

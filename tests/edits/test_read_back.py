@@ -36,8 +36,8 @@ async def with_plan(context: ToolContext, tool: str, arguments: Json) -> Json:
     """The arguments, with a plan_id for a delete."""
     if tool != "delete_dashboard" and arguments.get("action") != "delete":
         return arguments
-    _, stopped = await ask(context, tool, **arguments)
-    return {**arguments, "plan_id": stopped["plan_id"]}
+    _, plan = await ask(context, tool, **arguments)
+    return {**arguments, "plan_id": plan["plan_id"]}
 
 
 def on_write(outcome: Any) -> Fault:
@@ -149,9 +149,9 @@ async def test_a_partly_applied_edit_lists_its_parts_and_can_be_undone(has_answe
             "update": [{"id": 203, "name": "x"}, {"id": 202, "name": "y"}],
             "delete": [205],
         }
-        _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
+        _, plan = await ask(context, "bulk_edit_dashboard", **edit)
         recorder.after = partly
-        text, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
+        text, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=plan["plan_id"])
         assert receipt["outcome"] == "partly_applied"
         assert text.startswith("Partly done.")
         done = [(change["op"], change.get("name")) for change in receipt["changes"]]
@@ -240,12 +240,12 @@ async def test_an_unreadable_read_back_is_repeated(tool: str, arguments: Json, a
                 assert receipt["outcome"] == "applied"
                 assert next(spoil, None) is None
                 recorder.after = None
-                back = await undo(context, receipt)
+                undone = await undo(context, receipt)
                 assert content(app) == before
                 if tool == "delete_dashboard":
-                    arguments = await with_plan(context, tool, {"dashboard_id": back["dashboard_id"]})
+                    arguments = await with_plan(context, tool, {"dashboard_id": undone["dashboard_id"]})
                 if arguments.get("action") == "delete":
-                    number = back["changes"][0]["id"]
+                    number = undone["changes"][0]["id"]
                     arguments = await with_plan(context, tool, {"alert_id": number, "action": "delete"})
             else:
                 recorder.fault = lost

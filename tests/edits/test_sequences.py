@@ -92,8 +92,8 @@ class Editing(RuleBasedStateMachine):
         clear = [name for name in clear if name not in new or name == "metadata"] + cleared_date_range(new, clear)
         if ids and (new or clear):
             optional = {"changes": new, "clear": clear}
-            given = {name: value for name, value in optional.items() if value}
-            self.edit("update_widget", widget_id=data.draw(st.sampled_from(ids)), **given)
+            arguments = {name: value for name, value in optional.items() if value}
+            self.edit("update_widget", widget_id=data.draw(st.sampled_from(ids)), **arguments)
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data(), create=st.lists(widgets, max_size=2), new=changes)
@@ -103,14 +103,14 @@ class Editing(RuleBasedStateMachine):
         lost, changed = ids[: data.draw(st.integers(0, 2))], ids[2:3]
         changes = {**new, **({"clear": cleared_date_range(new, [])} if cleared_date_range(new, []) else {})}
         optional = {"create": create, "delete": lost, "update": [{"id": number, **changes} for number in changed]}
-        given = {name: value for name, value in optional.items() if value}
-        if given:
-            self.edit("bulk_edit_dashboard", dashboard_id=dashboard, **given)
+        arguments = {name: value for name, value in optional.items() if value}
+        if arguments:
+            self.edit("bulk_edit_dashboard", dashboard_id=dashboard, **arguments)
 
     @rule(name=dashboard_names, project=st.sampled_from([1, 2]), first=st.lists(widgets, max_size=2))
     def create_a_dashboard(self, name: str, project: int, first: list[Json]) -> None:
-        given = {"widgets": first} if first else {}
-        self.edit("create_dashboard", name=name, project_id=project, **given)
+        arguments = {"widgets": first} if first else {}
+        self.edit("create_dashboard", name=name, project_id=project, **arguments)
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data(), name=dashboard_names)
@@ -126,9 +126,9 @@ class Editing(RuleBasedStateMachine):
     def change_a_dashboard(self, data: st.DataObject, new: Json, clear: bool) -> None:  # noqa: FBT001 - drawn
         lost = ["filters"] if clear and "filters" not in new else []
         lost += cleared_date_range(new, lost)
-        given = {**new, **({"clear": lost} if lost else {})}
-        if given:
-            self.edit("update_dashboard", dashboard_id=self.draw_dashboard(data), **given)
+        arguments = {**new, **({"clear": lost} if lost else {})}
+        if arguments:
+            self.edit("update_dashboard", dashboard_id=self.draw_dashboard(data), **arguments)
 
     @precondition(lambda self: bool(self.dashboards()))
     @rule(data=st.data())
@@ -164,8 +164,8 @@ class Editing(RuleBasedStateMachine):
     @rule()
     def undo_the_last(self) -> None:
         receipt, restored = self.done.pop()
-        given = {"restored": restored} if restored else {}
-        answer = self.call(receipt["undo"]["tool"], {**receipt["undo"]["arguments"], **given})
+        arguments = {"restored": restored} if restored else {}
+        answer = self.call(receipt["undo"]["tool"], {**receipt["undo"]["arguments"], **arguments})
         for _, lines in self.done:
             lines.extend(answer.get("restored", []))
 

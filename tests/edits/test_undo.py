@@ -16,11 +16,11 @@ async def test_a_deleted_dashboard_is_restored_only_once() -> None:
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, _):
-        _, stopped = await ask(context, "delete_dashboard", dashboard_id=13)
-        _, gone = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=stopped["plan_id"])
-        await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+        _, plan = await ask(context, "delete_dashboard", dashboard_id=13)
+        _, deleted = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=plan["plan_id"])
+        await ask(context, deleted["undo"]["tool"], **deleted["undo"]["arguments"])
         with pytest.raises(errors.PlanRefused, match="dashboards of this name changed"):
-            await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+            await ask(context, deleted["undo"]["tool"], **deleted["undo"]["arguments"])
     assert content(app) == before
 
 
@@ -31,13 +31,13 @@ async def test_deleted_dashboards_of_equal_names_are_all_restored() -> None:
     before, undos = content(app), list[Json]()
     async with open_tools(app) as (context, _):
         for number in (max(row["id"] for row in app.state.world.store.dashboards()), 11):
-            _, stopped = await ask(context, "delete_dashboard", dashboard_id=number)
-            _, gone = await ask(context, "delete_dashboard", dashboard_id=number, plan_id=stopped["plan_id"])
-            undos.append(gone["undo"])
-        _, back = await ask(context, undos[1]["tool"], **undos[1]["arguments"])
+            _, plan = await ask(context, "delete_dashboard", dashboard_id=number)
+            _, deleted = await ask(context, "delete_dashboard", dashboard_id=number, plan_id=plan["plan_id"])
+            undos.append(deleted["undo"])
+        _, undone = await ask(context, undos[1]["tool"], **undos[1]["arguments"])
         with pytest.raises(errors.PlanRefused, match="dashboards of this name changed"):
             await ask(context, undos[0]["tool"], **undos[0]["arguments"])
-        await ask(context, undos[0]["tool"], **undos[0]["arguments"], restored=back["restored"])
+        await ask(context, undos[0]["tool"], **undos[0]["arguments"], restored=undone["restored"])
     assert content(app) == before
 
 
@@ -47,10 +47,10 @@ async def test_a_large_dashboard_is_restored_completely() -> None:
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
     before = content(app)
     async with open_tools(app) as (context, _):
-        _, stopped = await ask(context, "delete_dashboard", dashboard_id=13)
-        assert "warnings" not in stopped
-        _, gone = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=stopped["plan_id"])
-        await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+        _, plan = await ask(context, "delete_dashboard", dashboard_id=13)
+        assert "warnings" not in plan
+        _, deleted = await ask(context, "delete_dashboard", dashboard_id=13, plan_id=plan["plan_id"])
+        await ask(context, deleted["undo"]["tool"], **deleted["undo"]["arguments"])
     assert content(app) == before
 
 
@@ -60,18 +60,18 @@ async def test_a_partly_restored_dashboard_can_be_completed() -> None:
         app.state.world.store.create_widget({"chart_type": "stat", "name": f"S{index}", "dashboard": 13})
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        gone = await apply_edit(context, "delete_dashboard", {"dashboard_id": 13})
+        deleted = await apply_edit(context, "delete_dashboard", {"dashboard_id": 13})
         recorder.fault = on_write("bulk_widgets/", Response(500, b""))
-        _, partly = await ask(context, gone["undo"]["tool"], **gone["undo"]["arguments"])
+        _, partly = await ask(context, deleted["undo"]["tool"], **deleted["undo"]["arguments"])
         assert partly["outcome"] == "partly_applied"
         recorder.fault = None
-        [rest] = partly["remaining"]
-        _, receipt = await ask(context, rest["tool"], **rest["arguments"])
+        [remaining] = partly["remaining"]
+        _, receipt = await ask(context, remaining["tool"], **remaining["arguments"])
         assert receipt["outcome"] == "applied"
         assert len(receipt["restored"]) == 75
         assert content(app) == before
         with pytest.raises(errors.PlanRefused, match="widgets like those that were deleted"):
-            await ask(context, rest["tool"], **rest["arguments"])
+            await ask(context, remaining["tool"], **remaining["arguments"])
 
 
 async def test_values_that_undo_cannot_restore_are_reported_before_the_edit() -> None:
@@ -79,11 +79,11 @@ async def test_values_that_undo_cannot_restore_are_reported_before_the_edit() ->
     force(app, 203, filters={"field": "success", "op": "sounds_like", "value": "x"})
     edit: Json = {"dashboard_id": 11, "update": [{"id": 203, "clear": ["filters"]}], "delete": [205]}
     async with open_tools(app) as (context, _):
-        _, stopped = await ask(context, "bulk_edit_dashboard", **edit)
-        assert stopped["warnings"] == ["undo cannot restore widget 203: this server cannot write the stored values"]
-        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=stopped["plan_id"])
-        _, back = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
-    assert [(change["op"], change["name"]) for change in back["changes"]] == [("create", "Why calls end")]
+        _, plan = await ask(context, "bulk_edit_dashboard", **edit)
+        assert plan["warnings"] == ["undo cannot restore widget 203: this server cannot write the stored values"]
+        _, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=plan["plan_id"])
+        _, undone = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
+    assert [(change["op"], change["name"]) for change in undone["changes"]] == [("create", "Why calls end")]
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ async def test_restored_ids_of_an_undo_are_accepted_by_its_own_undo() -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, _):
         deleted = await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [205, 206]})
-        back = await undo(context, deleted)
-        gone = await undo(context, back, *back["restored"])
+        undone = await undo(context, deleted)
+        gone = await undo(context, undone, *undone["restored"])
         again = await undo(context, gone)
-        await undo(context, again, *back["restored"], *again["restored"])
+        await undo(context, again, *undone["restored"], *again["restored"])
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ async def test_undoing_a_create_is_rejected_if_others_added_widgets(arguments: J
     app = new_sandbox(count=10)
     before = content(app)
     async with open_tools(app) as (context, recorder):
-        _, made = await ask(context, "create_dashboard", name="New", **arguments)
-        app.state.world.store.create_widget({**NEW_WIDGET, "dashboard": made["dashboard_id"]})
-        call, writes = made["undo"], len(recorder.writes())
+        _, created = await ask(context, "create_dashboard", name="New", **arguments)
+        app.state.world.store.create_widget({**NEW_WIDGET, "dashboard": created["dashboard_id"]})
+        call, writes = created["undo"], len(recorder.writes())
         with pytest.raises(errors.PlanRefused, match=r"things were added or removed; now: dashboard 14, widget 221"):
             await ask(context, call["tool"], **call["arguments"])
         assert len(recorder.writes()) == writes
-        text, stopped = await ask(context, "delete_dashboard", dashboard_id=made["dashboard_id"])
+        text, plan = await ask(context, "delete_dashboard", dashboard_id=created["dashboard_id"])
         assert '"Booked"' in text
-        await ask(context, "delete_dashboard", dashboard_id=made["dashboard_id"], plan_id=stopped["plan_id"])
+        await ask(context, "delete_dashboard", dashboard_id=created["dashboard_id"], plan_id=plan["plan_id"])
     assert content(app) == before
 
 
@@ -211,8 +211,8 @@ async def test_a_repeated_undo_of_a_delete_is_rejected(tool: str, arguments: Jso
         receipt = await apply_edit(context, tool, arguments)
         if tool == "copy_widgets":
             receipt = await undo(context, receipt)
-        back = await undo(context, receipt)
-        app.state.world.store.update_widget(back["changes"][0]["id"], change)
+        undone = await undo(context, receipt)
+        app.state.world.store.update_widget(undone["changes"][0]["id"], change)
         writes = len(recorder.writes())
         with pytest.raises(errors.PlanRefused, match="widgets like those that were deleted is now"):
             await undo(context, receipt)
@@ -222,8 +222,8 @@ async def test_a_repeated_undo_of_a_delete_is_rejected(tool: str, arguments: Jso
 async def test_a_restored_widget_that_overlaps_another_is_warned_about() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (context, _):
-        gone = await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [208]})
+        deleted = await apply_edit(context, "bulk_edit_dashboard", {"dashboard_id": 11, "delete": [208]})
         new = {**NEW_WIDGET, "metadata": {"layout": {"x": 0, "y": 14, "w": 6, "h": 4}}, "dashboard": 11}
         number = app.state.world.store.create_widget(new)["id"]
-        back = await undo(context, gone)
-    assert back["warnings"] == [f'"Calls per hour" overlaps widget {number} if restored; arrange makes room']
+        undone = await undo(context, deleted)
+    assert undone["warnings"] == [f'"Calls per hour" overlaps widget {number} if restored; arrange makes room']

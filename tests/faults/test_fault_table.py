@@ -97,9 +97,9 @@ FAILS_ONCE = {
 """By call: the request that one fault hits; by default the first one."""
 
 
-def fault(kind: Any, **given: Any) -> Fault:
+def fault(kind: Any, **fields: Any) -> Fault:
     value = {"latency": "0.01", "huge": str(4 * 2**20), "compressed": str(4 * 2**20)}.get(kind)
-    return Fault(kind, value, **given)
+    return Fault(kind, value, **fields)
 
 
 @pytest.mark.no_cover
@@ -163,8 +163,8 @@ async def with_plan(context: Any, tool: str, arguments: Json) -> Json:
     """The arguments, with a plan_id if the tool needs one."""
     if tool != "delete_dashboard" and arguments.get("action") != "delete":
         return arguments
-    _, stopped = await ask(context, tool, **arguments)
-    return {**arguments, "plan_id": stopped["plan_id"]}
+    _, plan = await ask(context, tool, **arguments)
+    return {**arguments, "plan_id": plan["plan_id"]}
 
 
 @cache
@@ -257,8 +257,8 @@ async def test_faults_can_be_injected_by_route_and_by_header() -> None:
         assert (first.status_code, first.headers["retry-after"]) == (429, "7")
         assert (await http.get("/user/v1/projects/")).status_code == 200
         assert (await http.get("/user/v1/projects/", headers={"X-Sandbox-Fault": "error_500"})).status_code == 500
-        shown = (await http.get("/sandbox/faults/")).json()
-        assert [entry[2] for entry in shown["log"]] == ["rate_limited", "", "error_500"]
+        faults = (await http.get("/sandbox/faults/")).json()
+        assert [entry[2] for entry in faults["log"]] == ["rate_limited", "", "error_500"]
         assert (await http.delete("/sandbox/faults/")).json() == {"coming": [], "log": []}
 
 

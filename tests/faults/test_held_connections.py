@@ -30,9 +30,9 @@ class FewConnections(LimitedProtocol):
 
 
 @asynccontextmanager
-async def serving(**given: Any) -> AsyncGenerator[tuple[str, int]]:
+async def serving(**options: Any) -> AsyncGenerator[tuple[str, int]]:
     """Host and port of a server with these settings."""
-    app = http_app(Connection(settings(), key_per_request=True, app_factory=shared_sandbox), ServerSettings(**given))
+    app = http_app(Connection(settings(), key_per_request=True, app_factory=shared_sandbox), ServerSettings(**options))
     config = server_config(app)
     config.http = FewConnections
     server = uvicorn.Server(config)

@@ -59,13 +59,13 @@ async def test_project_secrets_are_absent_from_answers_logs_and_audit(
 
 async def test_only_the_used_fields_of_a_project_are_kept() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        kept = replace(context, memory=Memory(60))
-        first, _ = await kept.lookups.projects()
+        caching = replace(context, memory=Memory(60))
+        first, _ = await caching.lookups.projects()
     assert first.model_dump() == {
         "id": 1, "name": "Northside Clinics", "daily_report_dashboard_ids": [11], "timezone": "UTC", "sample_rate": 1.0,
         "organization": 7, "rubric_config": [521, 522, 523], "updated_at": "2026-11-02T08:18:00.000000Z",
     }  # fmt: skip
-    inside = [vars(first), first.__pydantic_extra__, first.__pydantic_private__, vars(kept.memory)]
+    inside = [vars(first), first.__pydantic_extra__, first.__pydantic_private__, vars(caching.memory)]
     assert leaks(repr(inside)) == []
 
 

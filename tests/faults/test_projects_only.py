@@ -153,9 +153,9 @@ async def test_other_projects_are_neither_revealed_nor_changed(case: int) -> Non
         except DashboardsError as error:
             text, structured = str(error), dict[str, Any]()
         assert recorder.writes() == []
-    given = json.dumps(arguments)
+    text_of_arguments = json.dumps(arguments)
     answer = text + json.dumps(structured)
-    assert not [word for word in words if word in answer and word not in given], answer
+    assert not [word for word in words if word in answer and word not in text_of_arguments], answer
     assert content(app) == before
 
 
@@ -354,11 +354,11 @@ class Gated:
         self.inner, self.slow = inner, slow
         self.gate, self.waiting = anyio.Event(), anyio.Event()
 
-    async def send(self, method: str, path: str, *, key: SecretStr, **given: Any) -> Response:
+    async def send(self, method: str, path: str, *, key: SecretStr, **options: Any) -> Response:
         if key.get_secret_value() == self.slow and path.endswith("/aiagents/"):
             self.waiting.set()
             await self.gate.wait()
-        return await self.inner.send(method, path, key=SecretStr(KEY), **given)
+        return await self.inner.send(method, path, key=SecretStr(KEY), **options)
 
     async def aclose(self) -> None:
         await self.inner.aclose()
@@ -438,11 +438,11 @@ async def test_edits_in_allowed_projects_can_be_applied_and_undone() -> None:
         assert receipt["outcome"] == "applied"
         _, undone = await ask(context, receipt["undo"]["tool"], **receipt["undo"]["arguments"])
         assert undone["outcome"] == "applied"
-        _, made = await ask(
+        _, created = await ask(
             context, "create_dashboard", name="New", project_id=ALLOWED, widgets=[PIE], filters=LAST_3_DAYS
         )
-        _, gone = await ask(context, made["undo"]["tool"], **made["undo"]["arguments"])
-        assert gone["outcome"] == "applied"
+        _, deleted = await ask(context, created["undo"]["tool"], **created["undo"]["arguments"])
+        assert deleted["outcome"] == "applied"
         with pytest.raises(DashboardsError):
             await export_board(context, OTHER_DASHBOARD)
     assert content(app) == before

@@ -46,10 +46,10 @@ def figures(answer: Json, *, tested: bool) -> Any:
     ``tested``: and what could not be tested, which is more where a history could not be read.
     """
     reports = answer.get("widgets") or [answer["report"]]
-    kept = ["window", "unit", "n", "facts", "series"]
-    kept += ["not_tested"] if tested else []
+    names = ["window", "unit", "n", "facts", "series"]
+    names += ["not_tested"] if tested else []
     sizes = [[row[1:] for row in report.get("groups", {"top": []})["top"]] for report in reports]
-    return [[report.get(name) for name in kept] for report in reports], sizes
+    return [[report.get(name) for name in names] for report in reports], sizes
 
 
 class Worker:
@@ -111,46 +111,46 @@ class Worker:
     async def create(self) -> None:
         name = f"made {self.count}"
         outcome = await self.outcome("bulk_edit_dashboard", dashboard_id=self.dashboard, create=[{**PIE, "name": name}])
-        made = [w for w in self.store.widgets(self.dashboard) if w["name"] == name]
-        assert len(made) <= 1, "a create was doubled"
-        assert outcome == "unknown" or (outcome == "applied") == (len(made) == 1)
-        for widget in made:
+        created = [w for w in self.store.widgets(self.dashboard) if w["name"] == name]
+        assert len(created) <= 1, "a create was doubled"
+        assert outcome == "unknown" or (outcome == "applied") == (len(created) == 1)
+        for widget in created:
             self.store.delete_widget(widget["id"])
 
     async def copy(self) -> None:
         """Copy to a dashboard that is created for this copy."""
         target: int = self.store.create_dashboard({"name": f"target {self.number}", "project": 1})["id"]
         outcome = await self.outcome("copy_widgets", widget_ids=[self.widget], dashboard_ids=[target])
-        made = len(self.store.widgets(target))
-        assert made <= 1, "a copy was doubled"
-        assert outcome == "unknown" or (outcome == "applied") == (made == 1)
+        copies = len(self.store.widgets(target))
+        assert copies <= 1, "a copy was doubled"
+        assert outcome == "unknown" or (outcome == "applied") == (copies == 1)
         self.store.delete_dashboard(target)
 
     async def board(self) -> None:
         """Create a dashboard with a widget, and delete it."""
         name = f"board {self.number} {self.count}"
         outcome = await self.outcome("create_dashboard", name=name, project_id=1, widgets=[PIE])
-        made = [row["id"] for row in self.store.dashboards() if row["name"] == name]
-        assert len(made) <= 1, "a dashboard was doubled"
-        widgets = len(self.store.widgets(made[0])) if made else 0
+        created = [row["id"] for row in self.store.dashboards() if row["name"] == name]
+        assert len(created) <= 1, "a dashboard was doubled"
+        widgets = len(self.store.widgets(created[0])) if created else 0
         assert widgets <= 1, "a widget was doubled"
         if outcome == "applied":
-            assert (len(made), widgets) == (1, 1)
+            assert (len(created), widgets) == (1, 1)
         elif outcome == "partly_applied":
-            assert made
+            assert created
         elif outcome == "not applied":
-            assert not made
-        for number in made:
+            assert not created
+        for number in created:
             await self.delete(number)
 
     async def delete(self, number: int) -> None:
         try:
-            _, stopped = await ask(self.context, "delete_dashboard", dashboard_id=number)
+            _, plan = await ask(self.context, "delete_dashboard", dashboard_id=number)
         except errors.DashboardsError:
             self.counts["error"] += 1
             self.store.delete_dashboard(number)
             return
-        outcome = await self.outcome("delete_dashboard", dashboard_id=number, plan_id=stopped["plan_id"])
+        outcome = await self.outcome("delete_dashboard", dashboard_id=number, plan_id=plan["plan_id"])
         exists = any(row["id"] == number for row in self.store.dashboards())
         assert outcome == "unknown" or (outcome == "applied") == (not exists)
         if exists:

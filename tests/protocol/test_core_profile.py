@@ -79,14 +79,14 @@ async def test_tools_outside_the_core_profile_are_rejected_and_never_named(era: 
             for prompt in (await client.list_prompts()).prompts
         ]
         unknown = await client.call_tool("get_widgets_data", {"dashboard_id": 99})
-        said = [
+        texts = [
             client.instructions,
             guide.model_dump(mode="json"),
             [prompt.model_dump(mode="json") for prompt in prompts],
         ]
-        said += [tool.model_dump(mode="json") for tool in (await client.list_tools()).tools]
+        texts += [tool.model_dump(mode="json") for tool in (await client.list_tools()).tools]
     assert refused.is_error
     assert "may not use create_dashboard" in text_of(refused)
     assert "No dashboard 99" in text_of(unknown)
-    whole = json.dumps(said) + text_of(unknown)
+    whole = json.dumps(texts) + text_of(unknown)
     assert not [name for name in ABSENT if name in whole]

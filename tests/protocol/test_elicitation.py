@@ -62,8 +62,8 @@ class Person:
 
 
 @asynccontextmanager
-async def connected(app: FastAPI, era: Era, person: Person | None, **given: Any) -> AsyncGenerator[Client]:
-    connection = Connection(settings(**given), app_factory=lambda: app, now=now)
+async def connected(app: FastAPI, era: Era, person: Person | None, **options: Any) -> AsyncGenerator[Client]:
+    connection = Connection(settings(**options), app_factory=lambda: app, now=now)
     async with Client(create_server(connection), mode=era, elicitation_callback=person) as client:
         yield client
 
@@ -109,11 +109,11 @@ async def test_an_unanswered_confirmation_falls_back_to_a_plan(answer: str, era:
                 await client.call_tool("bulk_edit_dashboard", DELETE)
             planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
         else:
-            stopped = await client.call_tool("bulk_edit_dashboard", DELETE)
-            assert NOT_ASKED in text_of(stopped)
-            assert stopped.structured_content is not None
-            assert stopped.structured_content["outcome"] == "needs_plan"
-            planned = stopped.structured_content["plan_id"]
+            refused = await client.call_tool("bulk_edit_dashboard", DELETE)
+            assert NOT_ASKED in text_of(refused)
+            assert refused.structured_content is not None
+            assert refused.structured_content["outcome"] == "needs_plan"
+            planned = refused.structured_content["plan_id"]
         assert "Topics" in names(app)
         done = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": planned})
     assert not done.is_error
@@ -190,10 +190,10 @@ async def test_confirm_writes_asks_about_plans_but_not_about_undos(era: Era) -> 
         arguments = {"dashboard_id": 11, "create": [PIE], "plan_id": planned}
         done = await answer_of(client, "bulk_edit_dashboard", arguments)
         assert len(person.questions) == 1
-        back = await answer_of(client, done["undo"]["tool"], done["undo"]["arguments"])
-        assert back["outcome"] == "applied"
+        undone = await answer_of(client, done["undo"]["tool"], done["undo"]["arguments"])
+        assert undone["outcome"] == "applied"
         assert len(person.questions) == 1
-        again = await answer_of(client, back["undo"]["tool"], back["undo"]["arguments"])
+        again = await answer_of(client, undone["undo"]["tool"], undone["undo"]["arguments"])
         assert again["outcome"] == "applied"
     assert len(person.questions) == 1
 
@@ -214,12 +214,12 @@ async def test_edits_without_deletes_are_confirmed_only_with_confirm_writes(era:
         assert (await client.call_tool("update_widget", {**RENAME, "clear": ["metadata"]})).is_error
     assert 'update 203 "New"' in person.questions[0]
     async with connected(app, era, None, confirm="writes") as client:
-        stopped = (
+        refused = (
             await client.call_tool("update_widget", {"widget_id": 203, "clear": ["metadata"]})
         ).structured_content
-        assert stopped is not None
-        assert stopped["outcome"] == "needs_plan"
-        arguments = {"widget_id": 203, "clear": ["metadata"], "plan_id": stopped["plan_id"]}
+        assert refused is not None
+        assert refused["outcome"] == "needs_plan"
+        arguments = {"widget_id": 203, "clear": ["metadata"], "plan_id": refused["plan_id"]}
         done = (await client.call_tool("update_widget", arguments)).structured_content
         assert done is not None
         assert done["outcome"] == "applied"
@@ -289,9 +289,9 @@ class InTurn:
 
 
 @asynccontextmanager
-async def replicas(app: FastAPI, **given: Any) -> AsyncGenerator[str]:
+async def replicas(app: FastAPI, **options: Any) -> AsyncGenerator[str]:
     made = [
-        http_app(Connection(settings(**given), key_per_request=True, app_factory=lambda: app, now=now)) for _ in "ab"
+        http_app(Connection(settings(**options), key_per_request=True, app_factory=lambda: app, now=now)) for _ in "ab"
     ]
     both = Starlette()
     both.mount("/", InTurn(*made))

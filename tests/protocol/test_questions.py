@@ -15,10 +15,10 @@ LOCAL = "timezone('America/Los_Angeles', timezone('UTC', ts))"
 BY_TEXT = {question.text: question for question in QUESTIONS}
 
 
-async def answer_to(text: str, era: Era = "auto", *, app: Any = None, **given: Any) -> tuple[str, Json]:
+async def answer_to(text: str, era: Era = "auto", *, app: Any = None, **options: Any) -> tuple[str, Json]:
     """The text and structure of the one call that answers a question."""
     question: Question = BY_TEXT[text]
-    async with connect(app or shared_sandbox(count=LARGE), era, **given) as client:
+    async with connect(app or shared_sandbox(count=LARGE), era, **options) as client:
         result = await client.call_tool(question.tool, question.arguments)
     assert not result.is_error, text_of(result)
     assert result.structured_content is not None

@@ -45,13 +45,13 @@ async def test_read_only_mode_names_only_the_tools_that_it_offers(era: Era) -> N
         *((tool, {"dashboard_id": empty}) for tool in ("get_dashboard", "get_widgets_data", "check_dashboard")),
     ]
     async with connect(app, era, read_only=True) as client:
-        said: list[Any] = [client.instructions]
-        said += [tool.model_dump(mode="json") for tool in (await client.list_tools()).tools]
+        texts: list[Any] = [client.instructions]
+        texts += [tool.model_dump(mode="json") for tool in (await client.list_tools()).tools]
         for tool, arguments in calls:
             result = await client.call_tool(tool, arguments)
-            said += [text_of(result), result.structured_content]
+            texts += [text_of(result), result.structured_content]
         assert len(client.instructions or "") > 300
-    whole = json.dumps(said)
+    whole = json.dumps(texts)
     assert not [name for name in absent if name in whole]
 
 

@@ -120,12 +120,12 @@ async def test_prometheus_metrics_include_calls_and_requests() -> None:
             Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
         ):
             await client.call_tool("list_dashboards", {})
-        shown = (await http.get(f"{url}/metrics", headers={"Host": "10.0.0.7:8000"})).text
-    assert "cekura_tool_calls_total{" in shown
-    assert 'outcome="ok"' in shown
-    assert "cekura_tool_duration_seconds_bucket{" in shown
-    assert "cekura_upstream_requests_total{" in shown
-    assert KEY not in shown
+        metrics = (await http.get(f"{url}/metrics", headers={"Host": "10.0.0.7:8000"})).text
+    assert "cekura_tool_calls_total{" in metrics
+    assert 'outcome="ok"' in metrics
+    assert "cekura_tool_duration_seconds_bucket{" in metrics
+    assert "cekura_upstream_requests_total{" in metrics
+    assert KEY not in metrics
 
 
 async def test_spans_carry_counts_and_propagate_to_the_api() -> None:
@@ -215,9 +215,9 @@ async def test_a_missing_audit_file_does_not_affect_the_receipt(
         folder.rmdir()
         result = await client.call_tool("update_widget", {"widget_id": 203, "changes": {"name": "Mine"}})
     assert "undo: update_widget" in text_of(result)
-    line, why = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
+    line, cause = [record.getMessage() for record in caplog.records if record.name == AUDIT.name]
     assert json.loads(line)["outcome"] == "applied"
-    assert "cannot be written: No such file or directory" in why
+    assert "cannot be written: No such file or directory" in cause
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of a file's size on Windows")

@@ -39,8 +39,8 @@ columns: dict[str, Drawn] = {
 }  # fmt: skip
 
 
-def repeated(made: list[Json]) -> list[Json]:
-    return made * 7
+def repeated(rows: list[Json]) -> list[Json]:
+    return rows * 7
 
 
 rows = st.lists(st.fixed_dictionaries({"value": values}, optional=columns), max_size=40)

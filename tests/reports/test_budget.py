@@ -84,12 +84,12 @@ async def test_notes_shared_by_all_widgets_are_printed_once() -> None:
         assert text.count("limited to project 1") == 1
         assert "whether more than" not in text, "the bars show calls from before the saved date range"
         text, answer = await ask(context, "get_widgets_data", widget_ids=[202, 203], compare_to="previous_period")
-    assert not any("weekdays" in said for said in answer.get("shared_notes", []))
+    assert not any("weekdays" in note for note in answer.get("shared_notes", []))
     assert text.count("the windows cover different weekdays") == 2
     async with open_tools(shared_sandbox(), history=False) as (context, _):
         _, answer = await ask(context, "get_widgets_data", widget_ids=[201, 205, 206], compare_to="previous_period")
     assert any(
-        said.startswith("all widgets: this chart does not show whether") for said in answer.get("shared_notes", [])
+        note.startswith("all widgets: this chart does not show whether") for note in answer.get("shared_notes", [])
     )
 
 
@@ -140,4 +140,7 @@ async def test_omissions_state_how_to_get_the_rest() -> None:
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11, window="7d", compare_to="previous_week")
     omissions = [report["omitted"] for report in answer["widgets"] if "omitted" in report]
     assert omissions
-    assert all(left[-1] == "request the widget alone" and f"omitted: {'; '.join(left)}" in text for left in omissions)
+    assert all(
+        omission[-1] == "request the widget alone" and f"omitted: {'; '.join(omission)}" in text
+        for omission in omissions
+    )

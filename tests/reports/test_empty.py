@@ -67,16 +67,16 @@ async def test_an_empty_chart_names_the_condition_that_matches_no_call(
 ) -> None:
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, _):
-        shown = [(await report_of(context, widget_ids=[203], filters=filters))["notes"][0]]
+        notes = [(await report_of(context, widget_ids=[203], filters=filters))["notes"][0]]
         widget = {"chart_type": "pie", "field": "topic", "filters": filters}
         _, preview = await ask(context, "preview_widget", widget=widget, dashboard_id=11)
-        shown.append(preview["report"]["notes"][0])
+        notes.append(preview["report"]["notes"][0])
         _, calls = await ask(context, "list_calls", widget_id=202, filters=filters)
-        shown.append(calls["notes"][0])
-    assert all(note_part in note for note in shown), shown
-    assert not any("longer window" in note for note in shown)
+        notes.append(calls["notes"][0])
+    assert all(note_part in note for note in notes), notes
+    assert not any("longer window" in note for note in notes)
     [(every,)] = sql(app, "SELECT count(*) FROM calls WHERE ts >= '2026-11-11' AND agent_id IN (31,32,33,34,35,36,37)")
-    counted = [note for note in shown if "calls in this window" in note]
+    counted = [note for note in notes if "calls in this window" in note]
     assert all(f"{every} calls in this window" in note for note in counted)
 
 

@@ -118,8 +118,8 @@ async def test_a_boolean_pie_has_the_same_verdict_alone_and_beside_others() -> N
     compared: Json = {"window": "7d", "compare_to": "previous_period"}
     async with open_tools(new_sandbox(count=9000)) as (context, _):
         pie = {"name": "Success", "chart_type": "pie", "field": "success"}
-        _, made = await ask(context, "create_dashboard", name="D", project_id=1, widgets=[COUNT, BY_AGENT, pie])
-        _, beside = await ask(context, "get_widgets_data", dashboard_id=made["dashboard_id"], **compared)
+        _, created = await ask(context, "create_dashboard", name="D", project_id=1, widgets=[COUNT, BY_AGENT, pie])
+        _, beside = await ask(context, "get_widgets_data", dashboard_id=created["dashboard_id"], **compared)
         alone = await report_of(context, widget_ids=[beside["widgets"][-1]["widget"]["id"]], **compared)
     shares = [report["comparison"]["shares"] for report in (beside["widgets"][-1], alone)]
     assert shares[0] == shares[1]
@@ -144,9 +144,9 @@ async def test_group_charts_beyond_the_history_limit_are_counted() -> None:
     measures = [("agent_id", "count"), ("success", "avg"), *(("duration", f) for f in ("avg", "sum", "min", "max"))]
     charts = [_bar(*measure, by) for measure in measures for by in ("agent.id", "topic", "metadata.language")]
     async with open_tools(new_sandbox()) as (context, recorder):
-        _, made = await ask(context, "create_dashboard", name="D", project_id=1, widgets=charts)
+        _, created = await ask(context, "create_dashboard", name="D", project_id=1, widgets=charts)
         recorder.sent.clear()
-        text, _ = await ask(context, "get_widgets_data", dashboard_id=made["dashboard_id"])
+        text, _ = await ask(context, "get_widgets_data", dashboard_id=created["dashboard_id"])
     histories = [sent for sent in recorder.sent if "2026-10-" in str(sent.body)]
     assert len(histories) == 12
     assert "note: groups of 7 charts compared without the days before: at most 12 histories are read" in text

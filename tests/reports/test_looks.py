@@ -62,8 +62,8 @@ def test_hourly_looks_make_no_change_clear_sooner() -> None:
 def test_two_looks_a_day_make_no_change_clear_later() -> None:
     level = row(Change(how="step", p_value=1e-5, size=1.0, before=0.9, after=0.8, at="2026-11-10"))
     minute = timedelta(minutes=1)
-    twice = verdicts(level, pauses=[minute, *[DAY - minute, minute] * 6])
-    assert [clear for clear, _ in twice].index(True) == 12  # the first look of the seventh morning
+    two_a_day = verdicts(level, pauses=[minute, *[DAY - minute, minute] * 6])
+    assert [clear for clear, _ in two_a_day].index(True) == 12  # the first look of the seventh morning
     assert not any(clear for clear, _ in verdicts(level, pauses=[minute] * 30))
 
 

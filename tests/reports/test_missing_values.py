@@ -49,10 +49,10 @@ async def test_neq_counts_calls_without_a_value_in_every_tool() -> None:
         report = await report_of(context, widget_ids=[202], filters=NOT_COMPLAINT)
         _, preview = await ask(context, "preview_widget", widget=COUNT, dashboard_id=11, filters=NOT_COMPLAINT)
         _, calls = await ask(context, "list_calls", widget_id=202, filters=NOT_COMPLAINT)
-        _, why = await ask(context, "explain_change", widget_id=202, filters=NOT_COMPLAINT, window="7d")
+        _, explained = await ask(context, "explain_change", widget_id=202, filters=NOT_COMPLAINT, window="7d")
         against = await report_of(context, widget_ids=[202], compare_filters=NOT_COMPLAINT)
     assert [report["n"], preview["report"]["n"], calls["total"]] == [expected] * 3
-    assert "topic has no value" in why["where"]
+    assert "topic has no value" in explained["where"]
     assert against["comparison"]["baseline"]["value"] == expected
 
 
@@ -72,8 +72,8 @@ async def test_a_saved_neq_is_kept_and_the_calls_without_a_value_are_counted() -
         usual = [sent for sent in recorder.sent if sent.path.endswith("preview_data/")]
     assert report["n"] == count(f"NOT {RECALL}")
     missing = count("metadata['campaign'] IS NULL")
-    said = f'{missing} more calls have no value of "metadata.campaign", and neq may omit them'
-    assert [note.split(";")[0] for note in report["notes"] if "no value" in note] == [said]
+    expected = f'{missing} more calls have no value of "metadata.campaign", and neq may omit them'
+    assert [note.split(";")[0] for note in report["notes"] if "no value" in note] == [expected]
     assert len(previews) == len(usual) + 1
     assert any("neq may exclude calls without a value" in warning for warning in receipt["warnings"])
 
@@ -108,7 +108,7 @@ async def test_counting_all_calls_omits_the_note_on_missing_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sent"),
+    ("filters", "sent"),
     [
         (NOT_RECALL, {"operator": "or", "conditions": [NOT_RECALL, NO_CAMPAIGN]}),
         (all_of(NOT_RECALL, HAS_CAMPAIGN), None),
@@ -131,11 +131,11 @@ async def test_counting_all_calls_omits_the_note_on_missing_values() -> None:
         ),
     ],
 )  # fmt: skip
-def test_missing_values_are_added_only_to_neq_on_optional_fields(given: Json, sent: Json | None) -> None:
-    sent_filter, notes = with_missing(Filter.model_validate(given))
-    assert sent_filter == (sent or given)
+def test_missing_values_are_added_only_to_neq_on_optional_fields(filters: Json, sent: Json | None) -> None:
+    sent_filter, notes = with_missing(Filter.model_validate(filters))
+    assert sent_filter == (sent or filters)
     assert bool(notes) == (sent is not None)
-    assert any("may exclude" in text for text in filter_warnings(given)) == (sent is not None)
+    assert any("may exclude" in text for text in filter_warnings(filters)) == (sent is not None)
 
 
 async def test_neq_on_a_complete_field_adds_no_note() -> None:

@@ -101,18 +101,18 @@ async def test_forbidden_alerts_raise_an_error_and_keep_the_cache() -> None:
 async def test_the_client_reads_and_writes_alerts_and_daily_reports() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
         api = context.api
-        made = await api.create_alert({name: value for name, value in TREND.items() if name != "source_type"})
-        changed = await api.update_alert(made.id, {"enabled": False})
-        assert (changed.id, changed.enabled, changed.kind) == (made.id, False, "significant_change")
-        assert (await api.alert(made.id)).fields()["threshold"] == made.threshold
-        await api.delete_alert(made.id)
+        created = await api.create_alert({name: value for name, value in TREND.items() if name != "source_type"})
+        changed = await api.update_alert(created.id, {"enabled": False})
+        assert (changed.id, changed.enabled, changed.kind) == (created.id, False, "significant_change")
+        assert (await api.alert(created.id)).fields()["threshold"] == created.threshold
+        await api.delete_alert(created.id)
         assert [alert.id for alert in await api.alerts(1)] == [701, 702, 703]
         assert await context.lookups.alerts(2) == []
         with pytest.raises(Refused):
             await api.create_alert({**TREND, "source_id": 9})
         assert await api.set_daily_report(1, [12, 11]) == [12, 11]
-        shown = {number: report.dashboards for number, report in (await api.daily_reports()).items()}
-        assert shown == {1: [12, 11], 2: []}
+        reports = {number: report.dashboards for number, report in (await api.daily_reports()).items()}
+        assert reports == {1: [12, 11], 2: []}
 
 
 async def test_scores_are_read_without_transcripts() -> None:

@@ -53,8 +53,8 @@ async def test_bulk_data_is_paginated() -> None:
     app = new_sandbox()
     async with http(app) as api:
         body = {"create": [{"chart_type": "pie", "field": "topic"}] * 12}
-        made = (await api.post("/dashboards/dashboards/11/bulk_widgets/", json=body)).json()["created"]
-        ids = [widget["id"] for widget in made]
+        created = (await api.post("/dashboards/dashboards/11/bulk_widgets/", json=body)).json()["created"]
+        ids = [widget["id"] for widget in created]
         answer = (await api.post("/dashboards/widgets/bulk_data/", json={"widget_ids": ids})).json()
         assert (answer["count"], len(answer["results"])) == (12, 10)
 
@@ -202,8 +202,8 @@ async def test_api_variants_change_the_answers() -> None:
 
 async def test_a_duplicated_dashboard_has_copies_of_all_widgets() -> None:
     async with http(new_sandbox()) as api:
-        made = await api.post("/dashboards/dashboards/12/duplicate/", json={})
-        assert (made.status_code, made.json()["name"], len(made.json()["widgets"])) == (201, "Copy of Booking agent", 7)
+        copy = await api.post("/dashboards/dashboards/12/duplicate/", json={})
+        assert (copy.status_code, copy.json()["name"], len(copy.json()["widgets"])) == (201, "Copy of Booking agent", 7)
         assert (await api.delete("/dashboards/dashboards/12/")).status_code == 204
         assert (await api.get("/dashboards/widgets/209/")).status_code == 404
 

@@ -187,8 +187,8 @@ def test_rate_and_mix_effects_add_up_to_the_change(
     means = [sum(n * v for n, v in side.values()) / sum(n for n, _ in side.values()) for side in (current, baseline)]
     split = rate_and_mix_effects(current, baseline)
     assert sum(rate + mix for rate, mix in split.values()) == pytest.approx(means[0] - means[1], abs=1e-9)
-    back = rate_and_mix_effects(baseline, current)
-    assert all(back[name][0] == pytest.approx(-split[name][0]) for name in split)
+    effects_back = rate_and_mix_effects(baseline, current)
+    assert all(effects_back[name][0] == pytest.approx(-split[name][0]) for name in split)
 
 
 def test_a_mix_change_is_separated_from_rates_and_simpsons_paradox_flagged() -> None:

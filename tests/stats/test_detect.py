@@ -66,7 +66,7 @@ def test_arbitrary_time_series_give_valid_findings(
     rows: list[tuple[float | None, int | None]], scale: Scale, step: int, merges: str
 ) -> None:
     values = [value if scale != "rate" or value is None else min(value, 1.0) for value, _ in rows]
-    made = TimeSeries(
+    series = TimeSeries(
         floats(MONDAY + i * step for i in range(len(rows))),
         floats(values),
         floats(n for _, n in rows),
@@ -74,7 +74,7 @@ def test_arbitrary_time_series_give_valid_findings(
         scale,
         bool(merges),
     )
-    outcome = detect(made, made if scale == "count" and None not in values else None)
+    outcome = detect(series, series if scale == "count" and None not in values else None)
     for finding in outcome.findings or []:
         assert finding.verdict in {"clear", "possible"}
 

@@ -21,8 +21,8 @@ def days(*values: float | None, n: int | None = 100) -> list[Bucket]:
     return [Bucket(START + i * DAY, value, n) for i, value in enumerate(values)]
 
 
-def summary(buckets: list[Bucket], span: Span = WEEK, function: str = "avg", **given: object) -> Summary:
-    options = {"period": "day", "unit": "ratio", "points": 30, **given}
+def summary(buckets: list[Bucket], span: Span = WEEK, function: str = "avg", **fields: object) -> Summary:
+    options = {"period": "day", "unit": "ratio", "points": 30, **fields}
     return bar(buckets, span, function=function, **options)  # type: ignore[arg-type]  # options by name
 
 

@@ -146,8 +146,8 @@ def test_slices_add_up_to_the_total(slices: list[Slice]) -> None:
     facts = facts_of(pie(slices))
     assert facts["total"] == sum(piece.value for piece in slices)
     if facts["total"]:
-        shown = sum(row[1] for row in facts["top"]) + facts.get("other", {"n": 0})["n"]
-        assert shown == facts["total"]
+        total = sum(row[1] for row in facts["top"]) + facts.get("other", {"n": 0})["n"]
+        assert total == facts["total"]
 
 
 @pytest.mark.parametrize(("rate", "unit"), [(0.87, "ratio"), (87.0, "percent"), (1.0, "unknown"), (None, "unknown")])

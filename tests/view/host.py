@@ -153,23 +153,23 @@ class Tab:
         page = await context.new_page()
         tab = cls(page, Shown(page, page.main_frame, {}))
 
-        async def route(given: Route) -> None:
-            text = {CHAT: CHAT_PAGE, SANDBOX: SANDBOX_PAGE}.get(given.request.url)
+        async def handle(request: Route) -> None:
+            text = {CHAT: CHAT_PAGE, SANDBOX: SANDBOX_PAGE}.get(request.request.url)
             if text is None:
-                tab.shown.refused.append(given.request.url)
-                await given.abort()
+                tab.shown.refused.append(request.request.url)
+                await request.abort()
             else:
-                await given.fulfill(
+                await request.fulfill(
                     body=text, content_type="text/html", headers={"content-security-policy": POLICY[text]}
                 )
 
-        async def call(name: str, given: Json) -> Json:
-            tab.shown.calls.append((name, given))
-            result = await client.call_tool(name, given)
+        async def call(name: str, arguments: Json) -> Json:
+            tab.shown.calls.append((name, arguments))
+            result = await client.call_tool(name, arguments)
             answer: Json = result.model_dump(by_alias=True, exclude_none=True, mode="json")
             return answer
 
-        await context.route("**/*", route)
+        await context.route("**/*", handle)
         page.on("console", lambda message: tab.shown.console.append(message.text))
         page.on("pageerror", lambda error: tab.shown.console.append(str(error)))
         untyped: Any = page  # playwright types this method only in part
@@ -235,11 +235,11 @@ class Host:
         try:
             await page.evaluate("document.body.replaceChildren()")
             tab.shown = shown = Shown(page, page.main_frame, answer)  # only now: the previous view is gone
-            given = {key: value for key, value in answer.items() if key not in strip}
+            received = {key: value for key, value in answer.items() if key not in strip}
             await page.evaluate(
                 "given => window.show(given)",
                 {"html": html.replace("</body>", f"<script>{script}</script></body>"), "arguments": arguments,
-                 "result": given, "theme": theme, "proxy": proxy, "sandbox": SANDBOX},
+                 "result": received, "theme": theme, "proxy": proxy, "sandbox": SANDBOX},
             )  # fmt: skip
             shown.view = next(frame for frame in page.frames if frame.parent_frame and frame.parent_frame.parent_frame)
             # until the chat has set the height that the view requested, elements move and a click would miss them

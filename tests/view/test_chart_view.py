@@ -186,9 +186,9 @@ async def test_arrow_keys_select_points_and_enter_lists_their_calls(host: Host) 
         assert await shown.view.locator("#live").inner_text() == await tip.text_content()
         await shown.page.keyboard.press("Enter")
         await shown.wait_for("document.querySelector('[role=status] table')")
-        [(name, given)] = shown.calls
-        assert (name, given["tool"]) == ("chart_data", "list_calls")
-        assert given["arguments"] == {"widget_id": 202, "window": "2026-11-12T00:00Z/2026-11-13T00:00Z"}
+        [(name, arguments)] = shown.calls
+        assert (name, arguments["tool"]) == ("chart_data", "list_calls")
+        assert arguments["arguments"] == {"widget_id": 202, "window": "2026-11-12T00:00Z/2026-11-13T00:00Z"}
         assert f"{course['value'][1]:,} calls" in await shown.text()
 
 
@@ -208,9 +208,9 @@ async def test_a_slice_lists_its_calls_and_links_open_through_the_host(host: Hos
     async with host.show("get_widgets_data", {"widget_ids": [205], "window": "3d"}) as shown:
         await shown.view.get_by_role("button", name="voicemail-reached").press("Enter")
         await shown.wait_for("document.querySelector('[role=status] a')")
-        given = shown.calls[0][1]["arguments"]
-        assert (given["widget_id"], given["label"]) == (205, "voicemail-reached")
-        assert given["window"] == "2026-11-15T15:30Z/2026-11-18T15:30Z"
+        arguments = shown.calls[0][1]["arguments"]
+        assert (arguments["widget_id"], arguments["label"]) == (205, "voicemail-reached")
+        assert arguments["window"] == "2026-11-15T15:30Z/2026-11-18T15:30Z"
         link = shown.view.locator("[role=status] a").first
         await link.press("Enter")
         [opened] = await shown.messages_to_host("ui/open-link")

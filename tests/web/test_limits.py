@@ -42,9 +42,9 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="workers are for POSI
 
 
 @asynccontextmanager
-async def serving(api: Any = None, **given: Any) -> AsyncGenerator[str]:
+async def serving(api: Any = None, **options: Any) -> AsyncGenerator[str]:
     connection = Connection(settings(), key_per_request=True, app_factory=api or shared_sandbox, now=now)
-    async with served(http_app(connection, ServerSettings(**given))) as url:
+    async with served(http_app(connection, ServerSettings(**options))) as url:
         yield url
 
 
@@ -305,10 +305,10 @@ async def test_closed_connections_release_their_place_in_the_queue() -> None:
 async def test_get_streams_of_legacy_clients_are_rejected_and_occupy_no_slot() -> None:
     streams = [KEY] * SHARE + ["another-key"]
     accept = {"Accept": "text/event-stream"}
-    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http, AsyncExitStack() as held:
+    async with serving() as url, httpx.AsyncClient(**PLAIN_HTTP) as http, AsyncExitStack() as connections:
         for key in streams:
             headers = {**accept, "X-CEKURA-API-KEY": key, "MCP-Protocol-Version": "2025-11-25"}
-            stream = await held.enter_async_context(http.stream("GET", f"{url}/mcp", headers=headers))
+            stream = await connections.enter_async_context(http.stream("GET", f"{url}/mcp", headers=headers))
             assert (stream.status_code, stream.headers["allow"]) == (405, "POST")
         with anyio.fail_after(TIMEOUT_S):
             assert "Operations overview" in (await post(url)).text
@@ -458,10 +458,10 @@ def test_invalid_settings_are_reported_by_name_without_the_token(
 
 
 def program(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
     return subprocess.Popen(
         [sys.executable, "-m", "cekura_dashboards_mcp", "serve", *arguments], stderr=subprocess.PIPE, text=True,
-        env={**kept, **environment},
+        env={**inherited, **environment},
     )  # fmt: skip
 
 

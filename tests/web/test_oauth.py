@@ -84,7 +84,7 @@ class Issuer:
         return Response(status_code=404) if document is None else JSONResponse(self.default_metadata() | document)
 
     def published(self) -> Json:
-        shown = list[Json]()
+        keys = list[Json]()
         for name, key in self.keys.items():
             public = key.public_key()
             text = (
@@ -92,8 +92,8 @@ class Issuer:
                 if isinstance(key, ec.EllipticCurvePrivateKey)
                 else RSAAlgorithm.to_jwk(public)
             )
-            shown.append({**json.loads(text), "kid": name, "use": "sig"})
-        return {"keys": shown}
+            keys.append({**json.loads(text), "kid": name, "use": "sig"})
+        return {"keys": keys}
 
     async def _published(self, _request: Request) -> Response:
         self.asked += 1
@@ -125,10 +125,10 @@ ON_DEMAND = KeyTimes(refresh_s=TIMEOUT_S, again_s=0, timeout_s=TIMEOUT_S)
 
 
 @asynccontextmanager
-async def signing_in(times: KeyTimes | None = None, **given: Any) -> AsyncGenerator[tuple[str, Issuer]]:
+async def signing_in(times: KeyTimes | None = None, **options: Any) -> AsyncGenerator[tuple[str, Issuer]]:
     async with issuing(Issuer()) as issuer:
         connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
-        serving = ServerSettings(oauth_issuer=issuer.name, oauth_audience=AUDIENCE, **given)
+        serving = ServerSettings(oauth_issuer=issuer.name, oauth_audience=AUDIENCE, **options)
         async with served(http_app(connection, serving, sign_in=SignIn.by(serving, times))) as url:
             await until(url, issuer.token(), 200)
             yield url, issuer
@@ -162,8 +162,8 @@ async def test_a_request_without_a_token_is_directed_to_the_authorization_server
         assert refused.headers["www-authenticate"] == f'Bearer error="invalid_token", {ABOUT}'
         assert f"a JWT of {issuer.name}, for the audience {AUDIENCE} and not expired" in refused.json()["error"]
         for path in ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"):
-            shown = (await http.get(url + path)).json()
-            assert (shown["resource"], shown["authorization_servers"]) == (AUDIENCE, [issuer.address])
+            metadata = (await http.get(url + path)).json()
+            assert (metadata["resource"], metadata["authorization_servers"]) == (AUDIENCE, [issuer.address])
         assert (await http.get(f"{url}/healthz")).status_code == 200
 
 
@@ -332,10 +332,10 @@ async def test_signing_keys_of_two_types_can_share_an_id_or_lack_one() -> None:
     async with signing_in(ON_DEMAND) as (url, issuer):
         curve, single = ec.generate_private_key(ec.SECP256R1()), new_key()
         kinds = json.loads(ECAlgorithm.to_jwk(curve.public_key())), json.loads(RSAAlgorithm.to_jwk(single.public_key()))
-        shown = [*issuer.published()["keys"], {**kinds[0], "kid": "first"}, kinds[1]]
+        keys = [*issuer.published()["keys"], {**kinds[0], "kid": "first"}, kinds[1]]
 
         async def both() -> Response:
-            return JSONResponse({"keys": shown})
+            return JSONResponse({"keys": keys})
 
         issuer.answer = both
         assert (await post(url, issuer.token(signed_with=curve))).status_code == 200
@@ -350,11 +350,11 @@ async def test_unsupported_signing_keys_in_a_set_are_ignored() -> None:
             {"kty": "AKP", "alg": "ML-DSA-44", "kid": "second"}, {"kty": "RSA", "alg": "none", "kid": "second"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "second"},
         ]  # fmt: skip
         issuer.keys["second"] = new_key()
-        shown = issuer.published()
-        encrypting = {**shown["keys"][0], "kid": "second", "use": "enc"}
+        published = issuer.published()
+        encrypting = {**published["keys"][0], "kid": "second", "use": "enc"}
 
         async def mixed() -> Response:
-            return JSONResponse({"keys": [*odd, encrypting, *shown["keys"]]})
+            return JSONResponse({"keys": [*odd, encrypting, *published["keys"]]})
 
         issuer.answer = mixed
         assert (await post(url, issuer.token(by="second"))).status_code == 200
@@ -511,8 +511,8 @@ async def test_an_issuer_without_readable_keys_prevents_the_start(
 
 async def test_a_failed_start_reports_the_issuer_in_one_line() -> None:
     async with issuing(Issuer({OPENID: {"issuer": "https://other.example"}})) as issuer:
-        given = {"CEKURA_OAUTH_ISSUER": issuer.name, "CEKURA_OAUTH_AUDIENCE": AUDIENCE}
-        serve = partial(run_cli, "serve", "--http", "127.0.0.1:0", environment=given)
+        variables = {"CEKURA_OAUTH_ISSUER": issuer.name, "CEKURA_OAUTH_AUDIENCE": AUDIENCE}
+        serve = partial(run_cli, "serve", "--http", "127.0.0.1:0", environment=variables)
         result = await to_thread.run_sync(serve)
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
@@ -552,7 +552,7 @@ async def test_a_keys_file_overrides_the_key_claim(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("variables", "message"),
     [
         ({"ISSUER": "https://id.example"}, 'CEKURA_OAUTH_ISSUER is "https://id.example": needs CEKURA_OAUTH_AUDIENCE'),
         (
@@ -565,9 +565,9 @@ async def test_a_keys_file_overrides_the_key_claim(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 async def test_contradictory_oauth_settings_are_reported_by_name(
-    given: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in given.items():
+    for name, value in variables.items():
         monkeypatch.setenv("CEKURA_SERVER_TOKEN" if name == "TOKEN" else f"CEKURA_OAUTH_{name}", value)
     with pytest.raises(SettingsError) as refused:
         load_server_settings()
