@@ -11,6 +11,7 @@ level with autocorrelated errors.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -182,7 +183,8 @@ def fit_segments(
         return nothing
     precision: Array = raw_weights / raw_weights.mean()
     floor = 0.0 if variances is None else float((precision * variances).mean())
-    expected, segmentation, inliers = _first_guess(values, seasons), nothing, np.zeros(count, np.bool_)
+    expected, inliers = _first_guess(values, seasons), np.zeros(count, np.bool_)
+    fit, scale = None, 1.0
     kinds = int(seasons.max()) + 1
     parameters = kinds + count / MEDIAN_WIDTH
     for _ in range(FIT_ROUNDS):
@@ -196,9 +198,8 @@ def fit_segments(
         if not math.isfinite(scale) or scale <= RELATIVE_TOLERANCE * float(np.abs(values).max()):
             return nothing
         fit = _Fit(values / scale, np.where(inliers, precision, 0.0), seasons, floor / scale**2)
-        segmentation, expected = fit.segmentation(scale, clear_margin), fit.expected * scale
-        parameters = kinds + len(fit.cuts) + fit.model.line
-    return segmentation
+        expected, parameters = fit.expected * scale, kinds + len(fit.cuts) + fit.model.line
+    return fit.segmentation(scale, clear_margin) if fit else nothing
 
 
 def _fit_averaged(
@@ -523,15 +524,25 @@ class _Fit:
         model, places = self.models[False], np.flatnonzero(self.weights > 0)
         basis = np.linalg.qr((model.fixed * model.roots[:, None])[places])[0]
         columns = np.hstack([basis, (model.values * model.roots)[places, None]])
-        correlations, shares = (part.ravel()[:, None, None] for part in np.meshgrid(CORRELATIONS, OWN_SHARES))
-        lags = np.abs(np.subtract.outer(places, places))
-        covariances = shares * correlations**lags + (1 - shares) * np.eye(len(places))
-        products = columns.T @ np.linalg.solve(covariances, np.broadcast_to(columns, (len(shares), *columns.shape)))
+        precisions, logs = _precisions_of_alike(tuple(places.tolist()))
+        products = columns.T @ precisions @ columns
         effects = np.linalg.slogdet(products[:, :-1, :-1])[1]
         squares = np.exp(np.linalg.slogdet(products)[1] - effects)  # by the determinant of a block matrix
-        misfits = self._df * np.log(np.maximum(squares / self._df, _TINY)) + np.linalg.slogdet(covariances)[1] + effects
+        misfits = self._df * np.log(np.maximum(squares / self._df, _TINY)) + logs + effects
         least = float(misfits.min())
         return least - 2 * math.log(float(np.exp((least - misfits) / 2).mean()))
+
+
+@lru_cache(maxsize=4)
+def _precisions_of_alike(places: tuple[int, ...]) -> tuple[Array, Array]:
+    """The inverse of the correlation matrix of values at these places, and the logarithm of that matrix's determinant.
+
+    For each way in which values can be alike. Charts of the same days share them; four take 9 MB at most.
+    """
+    correlations, shares = (part.ravel()[:, None, None] for part in np.meshgrid(CORRELATIONS, OWN_SHARES))
+    lags = np.abs(np.subtract.outer(places, places))
+    covariances = shares * correlations**lags + (1 - shares) * np.eye(len(places))
+    return np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
 
 
 def winsorise(values: Array, weights: Array, floor: float = 0.0) -> Array:
