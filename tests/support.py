@@ -92,7 +92,7 @@ def scaled_examples(count: int) -> int:
 
 _databases = dict[tuple[Any, ...], duckdb.DuckDBPyConnection]()
 _in_use, _available = list[FastAPI](), list[FastAPI]()
-_shared = dict[tuple[ApiVariant | None, int], FastAPI]()
+_shared = dict[tuple[ApiVariant | None, int, str], FastAPI]()
 
 
 class ReusedWorld(World):
@@ -144,11 +144,11 @@ def new_sandbox(
     return app
 
 
-def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000) -> FastAPI:
+def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000, *, time_zone: str = "UTC") -> FastAPI:
     """One sandbox for all tests that only read."""
-    kind = readings, count
+    kind = readings, count, time_zone
     if kind not in _shared:
-        _shared[kind] = read_only(app_of(_world(readings, count)))
+        _shared[kind] = read_only(app_of(_world(readings, count, time_zone=time_zone)))
     return _shared[kind]
 
 

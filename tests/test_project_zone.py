@@ -8,7 +8,7 @@ from benchmarks.trips import BAR, rounds_of
 from cekura_dashboards.api.errors import ApiFault
 from cekura_dashboards.context import Memory
 from cekura_dashboards.settings import load_settings
-from support import KEY, Json, ask, new_sandbox, now, open_tools, report_of
+from support import KEY, Json, ask, new_sandbox, now, open_tools, report_of, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 NEW_YORK = "America/New_York"
@@ -16,7 +16,7 @@ NEW_YORK = "America/New_York"
 
 @pytest.fixture
 def app() -> Any:
-    return new_sandbox(count=6000, time_zone=NEW_YORK)
+    return shared_sandbox(time_zone=NEW_YORK)
 
 
 MIDNIGHT = {NEW_YORK: "2026-11-17T05:00Z", "UTC": "2026-11-17T00:00Z", "Asia/Tokyo": "2026-11-17T15:00Z"}

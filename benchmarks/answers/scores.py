@@ -4,12 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.answers.asked import Handed, hand_over
 from benchmarks.answers.charts import CHARTS, Json, Rows
-from benchmarks.answers.plants import PLANTS, planted
+from benchmarks.answers.plants import PLANTS, Planted, planted
 from benchmarks.answers.questions import NO, YES_OR_NO, Answer, Question, questions
 from benchmarks.answers.readers import OfRows, OfSummary, Reader
 
@@ -50,17 +51,32 @@ class Said:
         return self.question.is_right(self.answer)
 
 
-async def cases_of(seeds: int) -> list[Case]:
+class PlantedChart(NamedTuple):
+    """One chart of one plant before it is handed over: its calls, and what is asked about them."""
+
+    plant: str
+    seed: int
+    name: str
+    calls: Planted
+    asked: list[Question]
+
+
+def drawn_charts(seeds: int) -> Iterator[PlantedChart]:
     """Every plant, seed and chart; the same every time."""
-    found = list[Case]()
     for place, plant in enumerate(PLANTS):
         for seed in range(seeds):
             rng = np.random.default_rng([seed, place])
             for calls in planted(plant, seed):
                 for name in calls.charts:
-                    asked = questions(calls, CHARTS[name], rng)
-                    found.append(Case(plant, seed, name, await hand_over(calls, CHARTS[name]), asked))
-    return found
+                    yield PlantedChart(plant, seed, name, calls, questions(calls, CHARTS[name], rng))
+
+
+async def cases_of(seeds: int) -> list[Case]:
+    """Every plant, seed and chart, handed over."""
+    return [
+        Case(plant, seed, name, await hand_over(calls, CHARTS[name]), asked)
+        for plant, seed, name, calls, asked in drawn_charts(seeds)
+    ]
 
 
 def answers(cases: list[Case], reader: Callable[[Handed], Reader]) -> list[Said]:

@@ -4,7 +4,7 @@ The sample rate falls, or a trigger keeps only calls that pass more often. Nothi
 ``clear`` may be said of it; the change of the share of calls is to be reported.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import anyio
@@ -25,9 +25,9 @@ ASKED: tuple[tuple[str, Json], ...] = (
     ("preview_widget", {"widget": RATE, "dashboard_id": 11, "window": "7d", "compare_to": "previous_week"}),
     ("preview_widget", {"widget": {**RATE, "time_period": "hour"}, "dashboard_id": 11, "window": "3d"}),
     ("preview_widget", {"widget": BY_AGENT, "dashboard_id": 11, "window": "14d"}),
+    ("explain_change", {"widget": RATE, "dashboard_id": 11, "window": "7d"}),
     ("preview_widget", {"widget": LINE, "dashboard_id": 11, "window": "14d"}),
     ("get_widgets_data", {"widget_ids": [211], "window": "7d", "compare_to": "previous_week"}),
-    ("explain_change", {"widget": RATE, "dashboard_id": 11, "window": "7d"}),
     ("find_changes", {"window": "7d", "dashboard_ids": [12, 13]}),
 )
 FAILED = "call_id IN (SELECT id FROM calls WHERE NOT coalesce(success, false))"
@@ -65,12 +65,14 @@ def change(app: FastAPI, left_out: str, days: float) -> None:
     )
 
 
-def evaluated_row(name: str, seeds: Iterable[int]) -> EvaluatedRow:
+def evaluated_row(
+    name: str, seeds: Iterable[int], calls: int = CALLS, asked: Sequence[tuple[str, Json]] = ASKED
+) -> EvaluatedRow:
     clear = reported = count = worlds = 0
-    for seed, app in zip(seeds, quiet_worlds(seeds, CALLS), strict=True):
+    for seed, app in zip(seeds, quiet_worlds(seeds, calls), strict=True):
         change(app, CHANGES[name], 2 + seed % 9 + seed % 3 / 3)
         worlds += 1
-        for tool, arguments in ASKED:
+        for tool, arguments in asked:
             answer = anyio.run(ask, tool, app, arguments)
             count += 1
             clear += "clear" in {*_verdicts(answer.structured)}

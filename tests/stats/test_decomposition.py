@@ -11,7 +11,7 @@ from cekura_dashboards.stats.group_model import NO_BUCKETS, GroupedSample
 from cekura_dashboards.stats.significance import SampleBucket
 from cekura_dashboards.stats.timeline import DAY
 
-ROUNDS = 100
+ROUNDS = 50
 """``python -m benchmarks.verdicts`` runs 500."""
 Rates = Mapping[str, float]
 GroupName = str | None

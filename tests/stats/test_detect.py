@@ -23,7 +23,7 @@ MONDAY = 4 * DAY + 52 * 7 * DAY
 @pytest.mark.parametrize("case", [*noise.cases()], ids=lambda case: case.name)
 def test_detection_has_few_false_positives_and_high_power(case: noise.Case) -> None:
     """With fewer series than ``python -m benchmarks.verdicts``, and more of the short ones."""
-    assert noise.noise_row(case, max(60, 2400 // case.n)).holds
+    assert noise.noise_row(case, max(30, 2400 // case.n)).holds
 
 
 finite = st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60)
