@@ -1,10 +1,11 @@
-"""Write the pages whose contents come from the code: ``docs/tools.md`` and ``docs/filters.md``.
+"""Write what pages take from the code: ``docs/tools.md``, ``docs/filters.md``, and two sizes in the benchmarks' README.
 
-Run ``.venv/bin/python docs/make_pages.py``; it needs the extra ``sandbox``. A test holds the pages against this.
+Run ``.venv/bin/python docs/make_pages.py``; it needs the extra ``sandbox``. Tests compare the pages with the code.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool, ope
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas
 from cekura_dashboards.reports.guide import guide
+from cekura_dashboards_mcp.protocol.tools import CORE
 from cekura_sandbox import create_app
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 HERE = Path(__file__).parent
+BENCHMARKS = HERE.parent / "benchmarks" / "README.md"
 KEY = "sandbox"
 WRITTEN = "<!-- Written by docs/make_pages.py; change that, or the code. -->\n"
 LATENCY = {
@@ -77,9 +80,9 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
                    ("Switched off:", {"alert_id": "Latency trend", "action": "off"})],
     "check_dashboard": [("Problems in the setup of a dashboard:", {"dashboard_id": 13})],
 }  # fmt: skip
-"""By tool, in the order of the page: a line before each call, and its arguments. They are made one after the other.
+"""By tool, in the order of the page: a line before each call, and its arguments. The calls are made in this order.
 
-A tool without examples comes last, with its arguments alone.
+Tools without examples come last, with their arguments only.
 """
 
 
@@ -111,7 +114,7 @@ def _ordered() -> list[Tool[Any, Any]]:
 
 
 async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str, str]) -> str:
-    """One tool. ``planned``: the plan_ids that dry runs before it gave, by the tool that takes them."""
+    """The section of a tool. ``planned``: the plan_ids of earlier dry runs, by the tool that accepts them."""
     lines = [f"## {tool.name}", "", tool.description, "", "| argument | | |", "| --- | --- | --- |"]
     schema = input_schemas([tool.request])[tool.request]
     lines += [f"| `{name}` | {kind} | {about} |" for name, kind, about in _arguments(schema)]
@@ -128,7 +131,7 @@ async def _section(context: ToolContext, tool: Tool[Any, Any], planned: dict[str
 
 
 def _arguments(schema: Schema) -> Iterator[tuple[str, str, str]]:
-    """Name, type and description of each argument, as clients are told."""
+    """Name, type and description of each argument, as clients see them."""
     needed = schema.get("required", [])
     for name, node in schema["properties"].items():
         kind = f"list of {_kind(node['items'], 's')}" if node.get("type") == "array" else _kind(node)
@@ -140,19 +143,36 @@ def _arguments(schema: Schema) -> Iterator[tuple[str, str, str]]:
             f"one of {', '.join(f'`{choice}`' for choice in choices)}" if choices else "",
             f"holds {', '.join(f'`{inside}`' for inside in inner)}" if inner else "",
         ]
-        told = "; ".join(part for part in parts if part).replace("|", "\\|")
-        yield name, kind + (", required" if name in needed else ""), told
+        text = "; ".join(part for part in parts if part).replace("|", "\\|")
+        yield name, kind + (", required" if name in needed else ""), text
 
 
 def _kind(node: Schema, plural: str = "") -> str:
-    """What is wanted, in a word; of a whole number and a text together that is an id, or a name for it."""
+    """The type in a word; an integer or a string together are an id or a name."""
     types = [option["type"] for option in node.get("anyOf", [node])]
     return f"id{plural} or name{plural}" if types == ["integer", "string"] else f"{types[0]}{plural}"
+
+
+def with_sizes(text: str) -> str:
+    """The benchmarks' README with the bytes of what a model sees: of all tools, then of the small profile."""
+    sizes = iter([_size(tool.name for tool in TOOLS), _size(CORE)])
+    return re.sub(r"[\d,]+(?= bytes, [\d,]+ tokens)", lambda _: f"{next(sizes):,}", text)
+
+
+def _size(names: Iterable[str]) -> int:
+    chosen, schemas = {*names}, input_schemas(tool.request for tool in TOOLS)
+    shown = [
+        {"name": tool.name, "description": tool.description, "inputSchema": schemas[tool.request]}
+        for tool in TOOLS
+        if tool.name in chosen
+    ]
+    return len(json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 async def main() -> None:
     for name, text in (await pages()).items():
         (HERE / name).write_text(text, encoding="utf-8")
+    BENCHMARKS.write_text(with_sizes(BENCHMARKS.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
