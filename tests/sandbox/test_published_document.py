@@ -268,7 +268,9 @@ async def own(scope: Any, receive: Any, send: Any) -> None:
     await shared_sandbox(count=301)(scope, receive, send)
 
 
-OWN: Any = schemathesis.openapi.from_asgi("/openapi.json", own)
+# One method that a path lacks stands for all seven: FastAPI refuses each alike.
+ONE_UNEXPECTED: Any = {"phases": {"coverage": {"unexpected-methods": ["TRACE"]}}}
+OWN: Any = schemathesis.openapi.from_asgi("/openapi.json", own, config=schemathesis.Config.from_dict(ONE_UNEXPECTED))
 CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
     ["not_a_server_error", "response_schema_conformance", "status_code_conformance"]
 )
