@@ -8,7 +8,7 @@ import anyio
 import click
 
 from benchmarks import decoding, figures, sizes, speed
-from cekura_dashboards_mcp.protocol.tools import CORE
+from cekura_dashboards_mcp.protocol.profiles import CORE
 
 TURNS = 3
 OF_A_LINE = ("calls of a line", "from bytes to answer", "memory beyond the data", "over HTTP", "slowest health request")

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from cekura_dashboards.api.errors import DashboardsError, KeyRejected
 from cekura_dashboards.settings import Settings, SettingsError, usable_key
 from cekura_dashboards.text import did_you_mean, quoted
-from cekura_dashboards_mcp.protocol.tools import CORE, names, reading
+from cekura_dashboards_mcp.protocol.profiles import CORE, names, reading
 
 if TYPE_CHECKING:
     from cekura_dashboards.api.client import Pace

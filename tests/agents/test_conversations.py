@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cekura_dashboards_mcp.protocol.tools import CORE
+from cekura_dashboards_mcp.protocol.profiles import CORE
 from support import BY_NAME, TIMEOUT_S, Json, separate_install
 
 HERE = Path(__file__).parent

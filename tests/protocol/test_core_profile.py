@@ -9,7 +9,8 @@ from benchmarks.questions import QUESTIONS, Question
 
 from cekura_dashboards import TOOLS
 from cekura_dashboards.api.models import is_list, is_object
-from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE
+from cekura_dashboards_mcp.protocol.profiles import CORE
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA
 from support import PIE, Era, Json, connect, new_sandbox, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio

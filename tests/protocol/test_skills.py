@@ -16,9 +16,9 @@ import yaml
 from mcp import Client, MCPError
 from mcp.types import CallToolResult, PaginatedRequestParams, Request, TextResourceContents
 
+from cekura_dashboards_mcp.protocol.profiles import names
 from cekura_dashboards_mcp.protocol.prompts import PROMPTS, prompts
 from cekura_dashboards_mcp.protocol.skills import NAMES, GetSkillParams, GetSkillResult, ListSkillsResult, skill
-from cekura_dashboards_mcp.protocol.tools import names
 from support import (
     BY_NAME,
     TIMEOUT_S,

@@ -14,7 +14,8 @@ from mcp.types import Implementation, PromptReference
 
 from cekura_dashboards import TOOLS
 from cekura_dashboards_mcp.connection import Connection
-from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE, CORE_CLIENTS
+from cekura_dashboards_mcp.protocol.profiles import CORE
+from cekura_dashboards_mcp.protocol.tools import CHART_DATA, CORE_CLIENTS
 from cekura_dashboards_mcp.web.app import http_app
 from support import (
     BY_NAME,

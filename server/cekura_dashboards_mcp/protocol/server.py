@@ -46,6 +46,7 @@ from pydantic_core import from_json
 from cekura_dashboards.text import UntrustedText
 from cekura_dashboards_mcp.connection import Connection, may_use
 from cekura_dashboards_mcp.protocol.chart_view import chart_view
+from cekura_dashboards_mcp.protocol.profiles import names
 from cekura_dashboards_mcp.protocol.sdk import (
     ReadStream,
     ResourceNotFoundError,
@@ -62,7 +63,6 @@ from cekura_dashboards_mcp.protocol.tools import (
     chart_data,
     is_core_client,
     is_drawn,
-    names,
     offered,
     without,
 )

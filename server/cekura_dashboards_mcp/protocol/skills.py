@@ -19,8 +19,9 @@ from mcp.types import INVALID_PARAMS, CacheableResult, PaginatedRequestParams, P
 from pydantic import BaseModel
 
 from cekura_dashboards.text import UntrustedText
+from cekura_dashboards_mcp.protocol.profiles import names
 from cekura_dashboards_mcp.protocol.sdk import MODERN_PROTOCOL_VERSIONS, TextResource
-from cekura_dashboards_mcp.protocol.tools import is_core_client, names
+from cekura_dashboards_mcp.protocol.tools import is_core_client
 
 NAMES = (
     "cekura-morning-check",

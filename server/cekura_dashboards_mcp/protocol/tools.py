@@ -3,7 +3,6 @@
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from mcp.server.session import ServerSession
@@ -11,24 +10,11 @@ from mcp.types import Tool as McpTool
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel
 
-PATH = Path(__file__).with_name("tools.json")
-"""Packaged with this module. ``pytest --update-golden`` writes it; a test compares it with the catalogue."""
+from cekura_dashboards_mcp.protocol.profiles import TOOL_LIST
+
 CHART_DATA = "chart_data"
 """The tool that only the chart view calls."""
 SENTENCE = re.compile(r"(?<=\.)\s+")
-CORE = frozenset(
-    {
-        "list_dashboards",
-        "get_widgets_data",
-        "preview_widget",
-        "find_changes",
-        "explain_change",
-        "list_calls",
-        "bulk_edit_dashboard",
-        "update_dashboard",
-    }
-)
-"""The small profile, for models that work better with few tools. Every next call in an answer is to one of these."""
 CORE_CLIENTS = {
     "LocalAI": "runs models on its own machine; all tools of a model's servers are in each of its requests",
     "llama-webui-mcp": "the page of llama.cpp's server: its context is fixed at the start, and every tool is in it",
@@ -51,17 +37,7 @@ class ToolList(BaseModel):
 
 @cache
 def tool_list() -> ToolList:
-    return ToolList.model_validate_json(PATH.read_bytes())
-
-
-def names() -> list[str]:
-    """The names of all tools that a model may call."""
-    return [tool.name for tool in tool_list().tools]
-
-
-def reading() -> frozenset[str]:
-    """The names of the tools that change nothing."""
-    return frozenset(tool.name for tool in tool_list().tools if not _writes(tool))
+    return ToolList.model_validate_json(TOOL_LIST.read_bytes())
 
 
 def is_drawn(tool: McpTool) -> bool:
