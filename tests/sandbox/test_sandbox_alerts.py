@@ -120,10 +120,10 @@ async def test_scores_are_read_without_transcripts() -> None:
     async with open_tools(app) as (context, _):
         where = {"field": "metric_evaluations.metric.id", "op": "eq", "value": 505}
         start, end = "2026-11-17T00:00:00Z", "2026-11-18T00:00:00Z"
-        total, calls = await context.api.call_scores(1, where, start=start, end=end, limit=100, page=1)
+        page = await context.api.call_scores(1, where, start=start, end=end, limit=100, page=1)
     rows = sql(app, "SELECT c.id, e.number FROM calls c JOIN evaluations e ON e.call_id = c.id WHERE e.metric_id = 505 "
                "AND c.ts >= '2026-11-17' AND c.ts < '2026-11-18' ORDER BY c.ts DESC, c.id DESC")  # fmt: skip
-    assert total == len(rows)
-    scores = [(call.id, next(score.score for score in call.metrics or [] if score.id == 505)) for call in calls]
+    assert page.count == len(rows)
+    scores = [(call.id, next(score.score for score in call.metrics or [] if score.id == 505)) for call in page.results]
     assert scores == rows[:100]
-    assert not hasattr(calls[0], "transcript")
+    assert not hasattr(page.results[0], "transcript")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
@@ -21,7 +21,17 @@ from pydantic import SecretStr
 from cekura_dashboards.api.client import CekuraClient
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, Refused
 from cekura_dashboards.api.filters import METRIC_ID, fields_of, metric_key
-from cekura_dashboards.api.models import Agent, Alert, Dashboard, JsonObject, Metric, Project, Widget, WidgetConfig
+from cekura_dashboards.api.models import (
+    Agent,
+    Alert,
+    Dashboard,
+    JsonObject,
+    Metric,
+    Project,
+    SomeWidgets,
+    Widget,
+    WidgetConfig,
+)
 from cekura_dashboards.api.projects_only import ProjectsOnly
 from cekura_dashboards.api.wire import Transport, usage
 from cekura_dashboards.settings import Settings
@@ -48,10 +58,15 @@ async def each(items: Sequence[T], do: Callable[[T], Coroutine[Any, Any, None]])
             group.start_soon(do, item)
 
 
-async def gather_by_id(
-    numbers: Iterable[int], get: Callable[[int], Awaitable[T]]
-) -> tuple[dict[int, T], dict[int, DashboardsError]]:
-    """The results by id, at most ``MAX_CONCURRENT`` at once, and the errors of those that fail."""
+class Gathered(NamedTuple, Generic[T]):
+    """The results of concurrent work by id or index, and the errors of the rest."""
+
+    results: dict[int, T]
+    failed: dict[int, DashboardsError]
+
+
+async def gather_by_id(numbers: Iterable[int], get: Callable[[int], Awaitable[T]]) -> Gathered[T]:
+    """The results by id, at most ``MAX_CONCURRENT`` at once."""
     results, failed = dict[int, T](), dict[int, DashboardsError]()
     limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
 
@@ -63,7 +78,7 @@ async def gather_by_id(
             failed[number] = error
 
     await each([*numbers], one)
-    return results, failed
+    return Gathered(results, failed)
 
 
 async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
@@ -71,8 +86,8 @@ async def in_thread(work: Callable[..., T], *args: Any, small: bool) -> T:
     return work(*args) if small else await anyio.to_thread.run_sync(work, *args)
 
 
-async def gather_tried(work: Iterable[Awaitable[T]]) -> tuple[dict[int, T], dict[int, DashboardsError]]:
-    """The results by index, awaited concurrently, and the errors of those that fail."""
+async def gather_tried(work: Iterable[Awaitable[T]]) -> Gathered[T]:
+    """The results by index, awaited concurrently."""
     awaitables, results, failed = [*work], dict[int, T](), dict[int, DashboardsError]()
 
     async def one(place: int) -> None:
@@ -82,7 +97,7 @@ async def gather_tried(work: Iterable[Awaitable[T]]) -> tuple[dict[int, T], dict
             failed[place] = error
 
     await each(range(len(awaitables)), one)
-    return results, failed
+    return Gathered(results, failed)
 
 
 async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
@@ -277,9 +292,9 @@ class Lookups:
         with suppress(DashboardsError):
             await self.first_widgets()
 
-    async def first_widgets(self) -> tuple[list[Widget], bool]:
-        """The first page of all dashboards' widgets, and whether there are no more."""
-        return await self._once(("first widgets", None), self._api.first_widgets)
+    def first_widgets(self) -> Later[SomeWidgets]:
+        """The first page of all dashboards' widgets."""
+        return self._once(("first widgets", None), self._api.first_widgets)
 
     async def all_widgets(self) -> list[Widget]:
         """The widgets of all dashboards that the key can access, up to a thousand."""
@@ -294,19 +309,18 @@ class Lookups:
 
         return await self._once(("widgets", None), pages)
 
-    async def every_widget(self) -> tuple[list[Widget], bool]:
-        """As ``all_widgets``, and whether there are no more."""
+    async def every_widget(self) -> SomeWidgets:
+        """As ``all_widgets``, and whether these are all."""
         widgets = await self.all_widgets()
-        return widgets, len(widgets) < MAX_WIDGETS
+        return SomeWidgets(widgets, are_all=len(widgets) < MAX_WIDGETS)
 
     def widget(self, number: int) -> Later[Widget]:
         return self._once(("widget", number), partial(self._api.get_widget, number))
 
-    def dashboards(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Dashboard], dict[int, DashboardsError]]]:
-        """The dashboards that could be read, and the errors of the others."""
+    def dashboards(self, numbers: Iterable[int]) -> Later[Gathered[Dashboard]]:
         return gather_by_id(numbers, self.dashboard)
 
-    def widgets(self, numbers: Iterable[int]) -> Later[tuple[dict[int, Widget], dict[int, DashboardsError]]]:
+    def widgets(self, numbers: Iterable[int]) -> Later[Gathered[Widget]]:
         return gather_by_id(numbers, self.widget)
 
     def projects(self) -> Later[list[Project]]:

@@ -37,11 +37,13 @@ from cekura_dashboards.api.models import (
     Alert,
     BulkResult,
     CallLog,
+    CallLogs,
     Dashboard,
     DashboardRow,
     JsonObject,
     Metric,
     Project,
+    SomeWidgets,
     Widget,
     WidgetConfig,
 )
@@ -67,7 +69,6 @@ from cekura_dashboards.api.wire import (
     DailyReport,
     Page,
     Response,
-    ScoredCall,
     ScorePage,
     Size,
     Transport,
@@ -297,11 +298,11 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         async for page in self._pages(Page[msgspec.Raw], "GET", "/dashboards/widgets/", query=query):
             yield [parse(Widget, raw) for raw in page]
 
-    async def first_widgets(self) -> tuple[list[Widget], bool]:
-        """The first page of the widgets that the key can access, and whether there are no more."""
+    async def first_widgets(self) -> SomeWidgets:
+        """The first page of the widgets that the key can access."""
         answer = await self.ask("GET", "/dashboards/widgets/", query=_query(page_size=PAGE_SIZE))
         page = decode(answer.body, Page[msgspec.Raw])
-        return [parse(Widget, raw) for raw in page.results], not page.next
+        return SomeWidgets([parse(Widget, raw) for raw in page.results], are_all=not page.next)
 
     async def get_widget(self, widget_id: int) -> Widget:
         answer = await self.ask("GET", f"/dashboards/widgets/{widget_id}/", about=("widget", widget_id))
@@ -351,8 +352,8 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     async def call_logs(
         self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int = 1
-    ) -> tuple[int, list[CallLog]]:
-        """The number of calls, and a page of them, newest first. Each includes its transcript: request few."""
+    ) -> CallLogs:
+        """A page of calls, newest first. Each includes its transcript: request few."""
         query = _query(
             project_id=project_id,
             page_size=limit,
@@ -365,7 +366,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
             "GET", "/observability/v2/call-logs/", query=query, about=("project", project_id), most=CALLS
         )
         page_of_logs = decode(answer.body, CountedPage)
-        return page_of_logs.count, [parse(CallLog, raw) for raw in page_of_logs.results[:limit]]
+        return CallLogs(page_of_logs.count, [parse(CallLog, raw) for raw in page_of_logs.results[:limit]])
 
     async def predefined_widgets(self) -> list[WidgetConfig]:
         """Ready-made configurations. The documented shape is wrong: it is a list, or an object with one."""
@@ -374,7 +375,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
 
     async def call_scores(
         self, project_id: int, filters: JsonObject, *, start: str, end: str, limit: int, page: int
-    ) -> tuple[int, list[ScoredCall]]:
+    ) -> ScorePage:
         """As ``call_logs``, but only the scores of metrics: transcripts are skipped."""
         query = _query(
             project_id=project_id, page_size=limit, page=page if page > 1 else None, timestamp_from=start,
@@ -382,8 +383,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
         )  # fmt: skip
         about = ("project", project_id)
         answer = await self.ask("GET", "/observability/v2/call-logs/", query=query, about=about, most=CALLS)
-        scores = decode(answer.body, ScorePage)
-        return scores.count, scores.results
+        return decode(answer.body, ScorePage)
 
     async def alerts(self, project_id: int | None = None) -> list[Alert]:
         """The alerts of a project, or of all that the key can access, if the API lists them without a project."""

@@ -308,6 +308,13 @@ class Widget(WidgetConfig):
 Widgets = Annotated[list[Widget], FailFast(), BeforeValidator(_with_ids)]
 
 
+class SomeWidgets(NamedTuple):
+    """Widgets of all dashboards, and whether there are no more."""
+
+    widgets: list[Widget]
+    are_all: bool
+
+
 class DashboardRow(_Stored):
     """A dashboard in a list."""
 
@@ -390,6 +397,13 @@ class CallLog(_Stored):
     transcript: str | None = None
     metadata: JsonObject | None = None
     metrics: list[JsonObject] | None = None
+
+
+class CallLogs(NamedTuple):
+    """A page of calls. ``total``: on all pages."""
+
+    total: int
+    calls: list[CallLog]
 
 
 ALERT_FIELDS = ("name", "enabled", "project", "source_id", "source", "threshold", "notifications")

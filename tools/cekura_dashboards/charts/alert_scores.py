@@ -12,7 +12,7 @@ from cekura_dashboards.api.chart_data import number
 from cekura_dashboards.api.errors import Refused, UnreadableAnswer
 from cekura_dashboards.api.filters import both, instant, within, without_time
 from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, metric_family
-from cekura_dashboards.api.wire import ScoredCall
+from cekura_dashboards.api.wire import ScoredCall, ScorePage
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading, Target, Window
@@ -116,12 +116,13 @@ async def _from_logs(context: ToolContext, watched: ScoredMetric, window: Window
     filters = both(watched.filters, own, within(window.start, window.end))
     start, end = instant(window.start), instant(window.end)
 
-    async def page(place: int) -> tuple[int, list[ScoredCall]]:
+    async def page(place: int) -> ScorePage:
         return await context.api.call_scores(
             watched.project, filters, start=start, end=end, limit=PAGE_SIZE, page=place
         )
 
-    total, newest = await page(1)
+    newest_page = await page(1)
+    total, newest = newest_page.count, newest_page.results
     pages = -(-total // len(newest)) if newest else 1  # of whole numbers: a stated total can exceed every float
     rest, failed = await gather_by_id(range(2, 1 + min(pages, MAX_PAGES)), page)
     read, notes = [*newest], list[str]()
@@ -129,7 +130,7 @@ async def _from_logs(context: ToolContext, watched: ScoredMetric, window: Window
         if place in failed:
             notes.append(f"page {place} of the call logs could not be read: {failed[place]}")
             break
-        read += rest[place][1]
+        read += rest[place].results
     times = TimeParser().parse_all([call.timestamp for call in read]).tolist()
     calls = [
         _Call(time, call.id, call.agent, score)

@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 from pydantic import BaseModel, Field
@@ -22,6 +22,7 @@ from cekura_dashboards.api.models import (
     FILTER_OPS,
     METRIC_VALUE,
     CallLog,
+    CallLogs,
     JsonObject,
     Widget,
     WidgetConfig,
@@ -190,8 +191,8 @@ def _group(config: WidgetConfig, group: str) -> JsonObject:
 
 async def find_calls(
     context: ToolContext, project: int, filters: JsonObject, window: Window, limit: int, page: int = 1
-) -> tuple[int, list[CallLog]]:
-    """How many calls of a project match in a window, and a page of them, the newest first.
+) -> CallLogs:
+    """A page of the calls of a project that match in a window, the newest first.
 
     Raises:
         InvalidArguments: for a filter that charts accept and call logs do not.
@@ -240,26 +241,34 @@ class CallsPage(Struct, frozen=True):
     page: int = 1
 
 
-async def page_of_calls(context: ToolContext, page: CallsPage) -> tuple[int, int, list[CallLog]]:
-    """How many calls match, how many of them can be sorted in this order, and the page.
+class SortedCalls(NamedTuple):
+    """A page of calls. ``total``: all that match; ``sortable``: those with a value to sort by."""
+
+    total: int
+    sortable: int
+    calls: list[CallLog]
+
+
+async def page_of_calls(context: ToolContext, page: CallsPage) -> SortedCalls:
+    """The requested page of the calls that match.
 
     Raises:
         InvalidArguments: for an order by value without a metric.
     """
     if page.order == "newest":
         total, calls = await find_calls(context, page.project, page.filters, page.window, page.limit, page.page)
-        return total, total, calls
+        return SortedCalls(total, total, calls)
     (total, _), ordered = await gather(
         find_calls(context, page.project, page.filters, page.window, 1), _sorted_ids(context, page)
     )
     first = (page.page - 1) * page.limit
     ids = ordered[first : first + page.limit]
     if not ids:
-        return total, len(ordered), []
+        return SortedCalls(total, len(ordered), [])
     where: JsonObject = {"field": "id", "op": "in", "value": ids}
     _, calls = await find_calls(context, page.project, where, page.window, len(ids))
     by_id = {call.id: call for call in calls}
-    return total, len(ordered), [by_id[number] for number in ids if number in by_id]
+    return SortedCalls(total, len(ordered), [by_id[number] for number in ids if number in by_id])
 
 
 async def _sorted_ids(context: ToolContext, page: CallsPage) -> list[int]:

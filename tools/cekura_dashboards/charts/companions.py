@@ -1,8 +1,7 @@
 """Charts that are read in addition to the requested ones: histories, counts, percentiles of whole windows.
 
-A history is a measure over all data that the API keeps, for the tests: a single week has one Monday, and only
-other Mondays show what to expect. It is read together with the charts, which are answered even if it fails. A check
-compares the calls that it counts with those of the chart.
+A history is a measure over all data that the API keeps, for the tests: a single week has one Monday, and only other
+Mondays show what to expect. The charts are answered even if it fails. A check compares its calls with the chart's.
 
 A metric may be evaluated on some calls only, and its chart counts only these. One hourly count serves all
 charts of the same calls and window, and a requested chart that is such a count is reused. The share of calls evaluated
@@ -18,7 +17,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from pydantic import BaseModel, Field
@@ -57,12 +56,16 @@ TESTED_PERIODS = ("hour", "day")
 """The steps at which a chart is tested over time."""
 
 
-def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None], dict[str, Target], int]:
-    """For each target the key of its history, the histories by key, and the number of targets without one.
+class Histories(NamedTuple):
+    """For each target the key of its history, None if not tested over another; and how many are beyond the limit."""
 
-    If there are too many, the shortest windows have priority. None: the target is its own history, or nothing about it
-    is tested over time.
-    """
+    keys: list[str | None]
+    by_key: dict[str, Target]
+    without: int
+
+
+def histories(targets: Sequence[Target], now: datetime) -> Histories:
+    """The histories of these targets. If there are too many, the shortest windows have priority."""
     past_targets = [_history_of(target, now) for target in targets]
     by_hours = iter(with_hours([target for target in past_targets if target is not None]))
     past_targets = [None if target is None else next(by_hours) for target in past_targets]
@@ -78,7 +81,7 @@ def histories(targets: Sequence[Target], now: datetime) -> tuple[list[str | None
             continue
         shared.setdefault(key, history)
         keys[place] = key
-    return keys, shared, without
+    return Histories(keys, shared, without)
 
 
 def with_groups(
@@ -265,10 +268,7 @@ MAX_WHOLE_DIFFERENCE = 0.02
 
 
 def whole_window_bars(target: Target) -> list[Target]:
-    """The chart with as few buckets as contain its window, by group and for all groups together.
-
-    Empty for a chart without percentiles of shorter buckets.
-    """
+    """For a chart of percentiles: with as few buckets as contain its window, by group and for all groups together."""
     config, window = target.config, target.window
     has_parts = config.chart_type == "bar" and config.period in PERIODS_OF_PARTS
     if not has_parts or config.function not in PERCENTILES or window is None or target.problem is not None:

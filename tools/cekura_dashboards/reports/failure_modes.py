@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from pydantic import BaseModel, Field
@@ -73,12 +73,18 @@ def failure_scope(
     return FailureScope(project, [*agents], config.metric if kind == "metric" else None, windows, sizes)
 
 
-async def count_failure_modes(
-    context: ToolContext, scope: FailureScope | None
-) -> tuple[FailureModes | None, list[str], int]:
-    """The modes in both windows, a note if they could not be read, and the number of requests; two round trips."""
+class CountedModes(NamedTuple):
+    """The failure modes in both windows; a note if they could not be read; the number of requests."""
+
+    modes: FailureModes | None = None
+    notes: Sequence[str] = ()
+    requests: int = 0
+
+
+async def count_failure_modes(context: ToolContext, scope: FailureScope | None) -> CountedModes:
+    """The failure modes in both windows, read in two round trips."""
     if scope is None:
-        return None, [], 0
+        return CountedModes()
     api, project, agents = context.brief_api, scope.project, scope.agents
     try:
         if agents:
@@ -87,7 +93,7 @@ async def count_failure_modes(
             mine = every = await api.failure_modes(project, [])
     except DashboardsError as error:
         why = str(error.status) if isinstance(error, ApiError) else "unreadable or no response"
-        return None, [f"not looked at: {FAILURES} ({why})"], 1 + bool(agents)
+        return CountedModes(notes=[f"not looked at: {FAILURES} ({why})"], requests=1 + bool(agents))
     modes = [mode for mode in mine if scope.metric in {None, mode.metric} and mode.count][:MAX_MODES]
     windows = [(instant(window.start), instant(window.end)) for window in scope.windows]
     asked = [(mode, start, end) for mode in modes for start, end in windows]
@@ -96,7 +102,7 @@ async def count_failure_modes(
     )
     requests = 1 + bool(agents) + len(asked)
     if failed or not modes:
-        return None, [f"not looked at: calls of {FAILURES}"] if failed else [], requests
+        return CountedModes(notes=[f"not looked at: calls of {FAILURES}"] if failed else [], requests=requests)
     kept = Counter[int]()
     for mode in every:
         kept[mode.metric] += mode.count
@@ -111,7 +117,8 @@ async def count_failure_modes(
         reason = f"no calls in the {'current window' if scope.sizes[0] <= 0 else 'baseline'}"
     tested = all(mode.verdict != "not tested" for mode in shown)
     sizes = [round(size) for size in scope.sizes]
-    return FailureModes(of=sizes, modes=shown, not_tested=None if tested else reason), [], requests
+    counted = FailureModes(of=sizes, modes=shown, not_tested=None if tested else reason)
+    return CountedModes(counted, requests=requests)
 
 
 def _shown(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cekura_dashboards.api.errors import DashboardsError, Forbidden, NotFound
 from cekura_dashboards.api.filters import in_words
-from cekura_dashboards.api.models import METRIC_VALUE, Alert, Dashboard, Widget, as_object
+from cekura_dashboards.api.models import METRIC_VALUE, Alert, Dashboard, SomeWidgets, Widget, as_object
 from cekura_dashboards.arguments.alert import setting_text
 from cekura_dashboards.charts.target import Window
 from cekura_dashboards.context import ToolContext, gather_by_id
@@ -183,11 +183,11 @@ class DashboardAlerts(NamedTuple):
 
 
 async def alerts_of_dashboard(
-    context: ToolContext, dashboard: Dashboard, read: Callable[[], Awaitable[tuple[list[Widget], bool]]]
+    context: ToolContext, dashboard: Dashboard, read: Callable[[], Awaitable[SomeWidgets]]
 ) -> DashboardAlerts:
     """The alerts on the charts of a dashboard, and those on metrics that no chart shows.
 
-    ``read``: returns the charts of all dashboards, and whether these are all; called only if that matters.
+    ``read``: returns the charts of all dashboards; called only if that matters.
     """
     alerts, notes = await alerts_of(context, dashboard.project)
     here = metrics_of(dashboard.widgets)

@@ -190,15 +190,15 @@ def label_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> lis
     sides, candidates, terms = (current, baseline), list[Change](), replace(terms, memo={})
     while len(candidates) < MAX_LABELS and min(math.fsum(side.parts.values()) for side in sides) > 0:
         conditions, changes = share_changes(*sides, terms)
-        p_values = {label: min(1.0, change.p_value * conditions.parts) for label, (_, _, change) in changes.items()}
-        label = min(p_values, key=lambda name: (p_values[name], -abs(changes[name][2].difference), str(name)))
+        p_values = {label: min(1.0, item.estimate.p_value * conditions.parts) for label, item in changes.items()}
+        label = min(p_values, key=lambda name: (p_values[name], -abs(changes[name].estimate.difference), str(name)))
         counts = [side.parts.get(label, 0.0) for side in (baseline, current)]
         old, new = counts[0] / wholes[1], counts[1] / wholes[0]
         candidates.append(
             Change(
                 how="share",
-                p_value=p_values[label] if abs(changes[label][2].difference) >= MIN_SHARE_CHANGE else 1.0,
-                size=_size(changes[label][1], changes[label][0], 1.0),
+                p_value=p_values[label] if abs(changes[label].estimate.difference) >= MIN_SHARE_CHANGE else 1.0,
+                size=_size(changes[label].baseline, changes[label].current, 1.0),
                 strongest_verdict=conditions.strongest_verdict,
                 before=round(100 * old, 1),
                 after=round(100 * new, 1),

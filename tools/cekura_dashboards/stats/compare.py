@@ -91,10 +91,23 @@ def compare_shares(current: Sample, baseline: Sample, terms: VerdictTerms) -> Co
     )
 
 
-def share_changes(
-    current: Sample, baseline: Sample, terms: VerdictTerms
-) -> tuple[VerdictTerms, dict[str | None, tuple[float, float, Estimate]]]:
-    """The terms of the verdicts, and each label's shares in both samples with the estimate of its change."""
+class LabelChange(NamedTuple):
+    """A label's shares in both samples, and the estimate of its change."""
+
+    current: float
+    baseline: float
+    estimate: Estimate
+
+
+class LabelChanges(NamedTuple):
+    """The change of each label's share, and the terms of the verdicts."""
+
+    terms: VerdictTerms
+    by_label: dict[str | None, LabelChange]
+
+
+def share_changes(current: Sample, baseline: Sample, terms: VerdictTerms) -> LabelChanges:
+    """The change of each label's share of the calls."""
     wholes = [math.fsum(side.parts.values()) for side in (current, baseline)]
     labels = dict.fromkeys([*current.parts, *baseline.parts])
     designs = [design_effect(whole, side.seconds) for whole, side in zip(wholes, (current, baseline), strict=True)]
@@ -102,15 +115,16 @@ def share_changes(
     if observed is not None:
         designs = [observed, observed]
     terms = replace(_limited_by_parts(terms, current, baseline), parts=len(labels))
-    changes = dict[str | None, tuple[float, float, Estimate]]()
+    changes = dict[str | None, LabelChange]()
     for label in labels:
         shares = [side.parts.get(label, 0.0) / whole for side, whole in zip((current, baseline), wholes, strict=True)]
         variance = math.fsum(
             max(share * (1 - share), 0.25 / whole) * design / whole
             for share, whole, design in zip(shares, wholes, designs, strict=True)
         )
-        changes[label] = shares[0], shares[1], Estimate(shares[0] - shares[1], math.sqrt(variance), math.inf)
-    return terms, changes
+        estimate = Estimate(shares[0] - shares[1], math.sqrt(variance), math.inf)
+        changes[label] = LabelChange(shares[0], shares[1], estimate)
+    return LabelChanges(terms, changes)
 
 
 def _limited_by_parts(terms: VerdictTerms, current: Sample, baseline: Sample) -> VerdictTerms:
