@@ -18,7 +18,7 @@ from cekura_dashboards.api.wire import Response
 from cekura_dashboards.settings import WEEKDAYS, SettingsError, load_settings, usable_key
 from support import KEY, Recorder, new_sandbox, no_wait, now, run_cli
 
-FOREIGN = [
+NOT_LOCAL = [
     "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example",
     "http://[::1].evil.example", "http://localhost:80@evil.example", "http://evil.example#http://localhost",
     "http://evil.example", "http://0.0.0.0", "http://10.0.0.1", "https://user:pass@api.cekura.ai", "https://a?b", "https://a#b",
@@ -27,7 +27,7 @@ FOREIGN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("url", FOREIGN)
+@pytest.mark.parametrize("url", NOT_LOCAL)
 def test_unsafe_base_urls_are_rejected_in_one_line(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(base_url=url)

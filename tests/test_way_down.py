@@ -13,8 +13,8 @@ from cekura_dashboards.api.wire import Response
 from support import Json, connect, shared_sandbox
 
 pytestmark = pytest.mark.anyio
-FEW = {"preview_widget": 8, "get_widgets_data": 9}
-READS = [(tool, arguments) for tool, arguments, _ in TRIPS if tool in FEW]
+MAX_FUNCTIONS = {"preview_widget": 8, "get_widgets_data": 9}
+READS = [(tool, arguments) for tool, arguments, _ in TRIPS if tool in MAX_FUNCTIONS]
 
 
 def own_functions(frame: FrameType | None) -> Iterator[str]:
@@ -41,4 +41,4 @@ async def test_the_call_stack_from_tool_to_transport_is_short(
     async with connect(shared_sandbox()) as client:
         assert not (await client.call_tool(tool, arguments)).is_error
     assert ways
-    assert max(map(len, ways)) <= FEW[tool], max(ways, key=len)
+    assert max(map(len, ways)) <= MAX_FUNCTIONS[tool], max(ways, key=len)

@@ -57,7 +57,7 @@ def test_a_stat_without_figures_decodes_to_an_empty_object(data: Any) -> None:
         [{"agent.id": 31, "data": [BAR_ROW]}],
     ],
 )
-@pytest.mark.parametrize("in_answer", [True, False], ids=["answer names group_by", "only the widget does"])
+@pytest.mark.parametrize("in_answer", [True, False], ids=["group_by in the answer", "group_by in the widget"])
 def test_grouped_rows_of_every_form_keep_their_group(data: Any, in_answer: bool) -> None:  # noqa: FBT001 - a parameter
     body = msgspec.json.encode({"data": data, "group_by": BY_AGENT if in_answer else None})
     result = decode(ChartEnvelope.decode(body), chart_type="bar", group_by=None if in_answer else BY_AGENT)

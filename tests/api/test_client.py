@@ -16,13 +16,13 @@ from support import KEY, Sent, now, open_tools, shared_sandbox
 pytestmark = pytest.mark.anyio
 
 
-Answering = Callable[[Sent], Any]
+AnswerOf = Callable[[Sent], Any]
 
 
-class Fixed:
+class AnsweringTransport:
     """Answers every request by a function of it, and keeps the requests."""
 
-    def __init__(self, answer: Answering) -> None:
+    def __init__(self, answer: AnswerOf) -> None:
         self.answer = answer
         self.sent = list[Sent]()
 
@@ -37,8 +37,8 @@ class Fixed:
         """Nothing to close."""
 
 
-def client(answer: Answering) -> tuple[CekuraClient, Fixed]:
-    transport = Fixed(answer)
+def client(answer: AnswerOf) -> tuple[CekuraClient, AnsweringTransport]:
+    transport = AnsweringTransport(answer)
     return CekuraClient(transport=transport, key=SecretStr(KEY), now=now), transport
 
 
@@ -94,20 +94,20 @@ async def test_pagination_uses_the_query_of_next_and_keeps_the_host() -> None:
     assert {request.path for request in transport.sent} == {"/test_framework/v2/aiagents/"}
 
 
-MANY = b"[" + b"[]," * 700_000 + b"0]"
+MANY_VALUES = b"[" + b"[]," * 700_000 + b"0]"
 
 
-TOO_MUCH: list[tuple[Callable[[CekuraClient], Any], bytes, str]] = [
-    (lambda api: api.get_dashboard(1), b'{"id":1,"widgets":' + MANY + b"}", "more than 1000000 values"),
+OVERSIZED: list[tuple[Callable[[CekuraClient], Any], bytes, str]] = [
+    (lambda api: api.get_dashboard(1), b'{"id":1,"widgets":' + MANY_VALUES + b"}", "more than 1000000 values"),
     (lambda api: api.get_dashboard(1), b'{"id":1,"name":"' + b"x" * 17 * 2**20 + b'"}', "larger than 16 MiB"),
-    (lambda api: api.agents(), b'{"results":' + MANY + b"}", "more than 1000000 values"),
+    (lambda api: api.agents(), b'{"results":' + MANY_VALUES + b"}", "more than 1000000 values"),
     (lambda api: api.bulk_data([1]), b'{"results":[' + b"{}," * 3_000_000 + b"{}]}", "more than 3000000 values"),
-    (lambda api: api.bulk_data([1]), b'{"results":' + MANY + b"}", "an undocumented type"),
+    (lambda api: api.bulk_data([1]), b'{"results":' + MANY_VALUES + b"}", "an undocumented type"),
     (lambda api: api.preview_data({}), b'{"data":[' + b"{}," * 3_000_000 + b"{}]}", "more than 3000000 values"),
 ]
 
 
-@pytest.mark.parametrize(("read", "body", "messages"), TOO_MUCH)
+@pytest.mark.parametrize(("read", "body", "messages"), OVERSIZED)
 async def test_oversized_answers_are_rejected_before_decoding(
     read: Callable[[CekuraClient], Any], body: bytes, messages: str
 ) -> None:

@@ -28,7 +28,7 @@ from cekura_dashboards_mcp.protocol.server import create_server
 from support import KEY, NOW, Era, now, run_cli, served, settings, text_of
 
 API = "https://api.cekura.ai"
-WRONG_PROXIES = [
+INVALID_PROXIES = [
     ("HTTPS_PROXY", "127.0.0.1:7890", "write http://127.0.0.1:7890 or unset it"),
     ("https_proxy", "localhost:7890", "write http://localhost:7890 or unset it"),
     ("Https_Proxy", "proxy.example:80/", "write http://proxy.example:80/ or unset it"),
@@ -43,7 +43,7 @@ WRONG_PROXIES = [
         )
     ),
 ]  # fmt: skip
-UNTRUSTWORTHY = {
+INVALID_CERTIFICATES = {
     "nothing": b"",
     "text": b"no certificate",
     "noise": bytes(range(256)),
@@ -67,7 +67,7 @@ def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "message"), WRONG_PROXIES, ids=[f"{v}={x[:30]}" for v, x, _ in WRONG_PROXIES]
+    ("variable", "value", "message"), INVALID_PROXIES, ids=[f"{v}={x[:30]}" for v, x, _ in INVALID_PROXIES]
 )
 def test_an_invalid_proxy_is_reported_with_its_environment_variable(
     variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
@@ -167,7 +167,7 @@ async def test_requests_to_this_machine_bypass_the_proxy(variable: str, monkeypa
     assert requests == {"api": [KEY, KEY], "proxy": []}
 
 
-@pytest.mark.parametrize("content", [*UNTRUSTWORTHY, "absent", "a folder"])
+@pytest.mark.parametrize("content", [*INVALID_CERTIFICATES, "absent", "a folder"])
 def test_invalid_certificates_are_reported_with_their_variable(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,9 +175,9 @@ def test_invalid_certificates_are_reported_with_their_variable(
     if content == "a folder":
         file.mkdir()
     elif content != "absent":
-        file.write_bytes(UNTRUSTWORTHY[content])
+        file.write_bytes(INVALID_CERTIFICATES[content])
         folder.mkdir()
-        (folder / "0123abcd.0").write_bytes(UNTRUSTWORTHY[content])
+        (folder / "0123abcd.0").write_bytes(INVALID_CERTIFICATES[content])
     cases = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder), ("SSL_CERT_DIR", tmp_path), ("SSLKEYLOGFILE", tmp_path)]
     for variable, path in cases:
         monkeypatch.setenv(variable, str(path))
@@ -212,7 +212,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 @asynccontextmanager
-async def over_tls(public: Path, private: Path) -> AsyncGenerator[str]:
+async def tls_server(public: Path, private: Path) -> AsyncGenerator[str]:
     """A server with that certificate, which gives every request the same answer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(public, private)
@@ -231,7 +231,7 @@ async def over_tls(public: Path, private: Path) -> AsyncGenerator[str]:
 @pytest.mark.anyio
 async def test_a_certificate_from_ssl_cert_file_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     public, private = certificate(tmp_path)
-    async with over_tls(public, private) as url:
+    async with tls_server(public, private) as url:
         with pytest.raises(NotSent, match=r"certificate is not trusted\). Check the network, SSL_CERT_FILE and"):
             await status_of(url)
         (tmp_path / "0123abcd.0").write_bytes(public.read_bytes())

@@ -41,7 +41,7 @@ class Scripted:
         return CekuraClient(transport=self, key=SecretStr(KEY), timeout_s=timeout_s, now=now, sleep=self.sleep)
 
 
-def limited(retry_after: str | None = None) -> Response:
+def rate_limited(retry_after: str | None = None) -> Response:
     return Response(429, b"", retry_after=retry_after)
 
 
@@ -59,7 +59,7 @@ async def write(client: CekuraClient) -> object:
         Response(502, b""),
         Response(503, b""),
         Response(504, b""),
-        limited(),
+        rate_limited(),
         errors.NotSent("x"),
         errors.ConnectionBroken("x"),
     ],
@@ -88,7 +88,7 @@ async def test_other_statuses_are_not_retried(status: int) -> None:
     assert script.tries == 1
 
 
-@pytest.mark.parametrize("fault", [limited(), errors.NotSent("x")], ids=["429", "not sent"])
+@pytest.mark.parametrize("fault", [rate_limited(), errors.NotSent("x")], ids=["429", "not sent"])
 async def test_writes_that_never_arrived_are_retried(fault: Response | Exception) -> None:
     script = Scripted(fault, Response(200, WIDGET))
     await write(script.client())
@@ -118,21 +118,21 @@ async def test_writes_that_may_have_arrived_are_never_retried(
     ("header", "wait"), [("3", 3.0), ("Wed, 18 Nov 2026 15:30:05 GMT", 5.0), ("Wed, 18 Nov 2026 15:00:00 GMT", 0.0)]
 )
 async def test_retry_after_is_obeyed_as_seconds_and_as_a_date(header: str, wait: float) -> None:
-    script = Scripted(limited(header), Response(200, b"[]"))
+    script = Scripted(rate_limited(header), Response(200, b"[]"))
     await read(script.client())
     assert script.waits == [wait]
 
 
 @pytest.mark.parametrize(("header", "timeout_s"), [("3600", 600), ("15", 10), ("99999999999999999999", 600)])
 async def test_a_retry_after_beyond_the_deadline_is_reported_without_waiting(header: str, timeout_s: float) -> None:
-    script = Scripted(limited(header))
+    script = Scripted(rate_limited(header))
     with pytest.raises(errors.RateLimited, match=r"Try again in .* seconds"):
         await read(script.client(timeout_s))
     assert script.waits == []
 
 
 async def test_an_invalid_retry_after_header_is_ignored() -> None:
-    script = Scripted(limited("soon"), Response(200, b"[]"))
+    script = Scripted(rate_limited("soon"), Response(200, b"[]"))
     await read(script.client())
     assert script.tries == 2
 
@@ -152,7 +152,7 @@ def test_retry_after_is_parsed_in_every_form_and_capped_at_five_minutes(header: 
 @pytest.mark.anyio
 @pytest.mark.parametrize("header", ["99999999999", "Wed, 18 Nov 2099 15:30:05 GMT"])
 async def test_an_absurd_retry_after_blocks_the_key_for_at_most_five_minutes(header: str) -> None:
-    script = Scripted(limited(header))
+    script = Scripted(rate_limited(header))
     pace = script.client(600).pace
     client = CekuraClient(transport=script, key=SecretStr(KEY), timeout_s=600, now=now, sleep=script.sleep, pace=pace)
     with pytest.raises(errors.RateLimited, match="in 300 seconds"):

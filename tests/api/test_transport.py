@@ -26,8 +26,8 @@ LIBRARY_FAULTS = [
     httpx.InvalidURL,
     *subclasses(httpx.StreamError),
 ]
-NEVER_ARRIVED = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "InvalidURL"}
-TOO_SLOW = {"TimeoutException", "ReadTimeout", "WriteTimeout"}
+NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "InvalidURL"}
+TIMEOUTS = {"TimeoutException", "ReadTimeout", "WriteTimeout"}
 
 
 @pytest.mark.parametrize("kind", LIBRARY_FAULTS, ids=lambda kind: kind.__name__)
@@ -37,11 +37,7 @@ def test_every_http_library_error_is_translated(kind: type[Exception]) -> None:
     result = translate(error, 30)
     name = kind.__name__
     expected = (
-        errors.NotSent
-        if name in NEVER_ARRIVED
-        else errors.DeadlinePassed
-        if name in TOO_SLOW
-        else errors.ConnectionBroken
+        errors.NotSent if name in NOT_SENT else errors.DeadlinePassed if name in TIMEOUTS else errors.ConnectionBroken
     )
     assert type(result) is expected
     assert "secret" not in str(result)
@@ -88,7 +84,7 @@ async def test_a_body_over_the_size_limit_is_an_error_with_a_next_step() -> None
         await ask(responding(200, b"x" * (2**20 + 1)), max_body_bytes=2**20)
 
 
-def packed(body: bytes, wbits: int) -> bytes:
+def compressed(body: bytes, wbits: int) -> bytes:
     packer = zlib.compressobj(wbits=wbits)
     return packer.compress(body) + packer.flush()
 
@@ -102,12 +98,12 @@ SMALL, LARGE = b'{"results": []}', bytes(range(256)) * 5000 + b"0" * 700_000
 async def test_compressed_bodies_are_decompressed(coding: str, body: bytes) -> None:
     wbits = {"deflate": ZLIB, "deflate without header": DEFLATE}.get(coding, GZIP)
     sent = coding.removesuffix(" without header").encode()
-    assert (await ask(responding(200, packed(body, wbits), (b"content-encoding", sent)))).body == body
+    assert (await ask(responding(200, compressed(body, wbits), (b"content-encoding", sent)))).body == body
 
 
 @pytest.mark.parametrize("wbits", [GZIP, ZLIB, DEFLATE])
 async def test_the_size_limit_applies_to_decompressed_bodies(wbits: int) -> None:
-    sent = packed(b"0" * (8 * 2**20), wbits)
+    sent = compressed(b"0" * (8 * 2**20), wbits)
     answer = responding(200, sent, (b"content-encoding", b"gzip" if wbits == GZIP else b"deflate"))
     with pytest.raises(errors.UnreadableAnswer, match="larger than 1 MiB"):
         await ask(answer, max_body_bytes=2**20)
@@ -127,7 +123,7 @@ async def test_corrupt_compressed_data_is_an_unreadable_answer(coding: bytes) ->
 
 async def test_trailing_bytes_after_compressed_data_are_dropped_but_counted() -> None:
     coding = (b"content-encoding", b"gzip")
-    sent = packed(SMALL, GZIP)
+    sent = compressed(SMALL, GZIP)
     assert (await ask(responding(200, sent + b"\0" * 1000, coding))).body == SMALL
     with pytest.raises(errors.UnreadableAnswer, match="larger than 1 MiB"):
         await ask(responding(200, sent + b"\0" * 2**20, coding), max_body_bytes=2**20)

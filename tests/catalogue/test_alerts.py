@@ -43,7 +43,7 @@ BOOKING_FILTER: Json = {"field": "agent.id", "op": "eq", "value": 33}
          {"sub_type": "threshold", "window_size": 50}, {"operator": "outside", "value": {"low": 45, "high": 95}, "min_breaches": 1}),
         ({"kind": "failure", "filters": BOOKING_FILTER}, 503, {"sub_type": "normal", "filters": BOOKING_FILTER}, {}),
     ],
-    ids=["preset", "own numbers", "threshold", "outside", "failure"],
+    ids=["preset", "custom numbers", "threshold", "outside", "failure"],
 )  # fmt: skip
 @pytest.mark.parametrize("readings", [None, SCORED_VARIANT], ids=["boolean", "0/5"])
 async def test_previewed_alerts_fire_on_the_same_calls_as_the_api(

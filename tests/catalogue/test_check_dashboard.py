@@ -9,19 +9,19 @@ from cekura_dashboards.api.wire import Response
 from support import Json, ask, new_sandbox, open_tools
 
 pytestmark = pytest.mark.anyio
-SINCE: Json = {"field": "timestamp", "op": "gte", "value": "today-7d"}
-GOOD: Json = {
+LAST_WEEK: Json = {"field": "timestamp", "op": "gte", "value": "today-7d"}
+VALID_WIDGET: Json = {
     "name": "Success",
     "chart_type": "bar",
     "field": "success",
     "aggregation_function": "avg",
     "time_period": "day",
 }
-METRIC: Json = {**GOOD, "name": "Latency", "field": "metric_evaluations.value", "metric": 501}
-NEVER: Json = {"field": "topic", "op": "eq", "value": "no such topic"}
+METRIC: Json = {**VALID_WIDGET, "name": "Latency", "field": "metric_evaluations.value", "metric": 501}
+MATCHES_NO_CALL: Json = {"field": "topic", "op": "eq", "value": "no such topic"}
 
 
-def dashboard_with(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: Json | None = None) -> int:
+def dashboard_with(app: FastAPI, *widgets: Json, filters: Any = LAST_WEEK, forced: Json | None = None) -> int:
     """A dashboard with these widgets; ``forced`` is stored in the last one without validation."""
     store = app.state.world.store
     number: int = store.create_dashboard({"name": "Planted", "project": 1, "filters": filters})["id"]
@@ -31,19 +31,19 @@ def dashboard_with(app: FastAPI, *widgets: Json, filters: Any = SINCE, forced: J
 
 
 FINDINGS: list[tuple[str, list[Json], Json, str]] = [
-    ("broken", [GOOD], {"field": "colour"}, "is not a field of calls"),
-    ("broken", [GOOD], {"aggregation_function": "sum"}, "is not possible for"),
-    ("broken", [GOOD], {"time_period": None}, "time_period: is missing"),
+    ("broken", [VALID_WIDGET], {"field": "colour"}, "is not a field of calls"),
+    ("broken", [VALID_WIDGET], {"aggregation_function": "sum"}, "is not possible for"),
+    ("broken", [VALID_WIDGET], {"time_period": None}, "time_period: is missing"),
     ("broken", [METRIC], {"metric": 999}, "no metric 999 in project 1"),
     ("broken", [METRIC], {"metric": 504, "chart_type": "line"}, "is not possible for an enum metric"),
-    ("empty", [{**GOOD, "filters": NEVER}], {}, "its own filters may be too narrow"),
-    ("duplicate", [GOOD, {**GOOD, "name": "The same"}], {}, "duplicates widget"),
+    ("empty", [{**VALID_WIDGET, "filters": MATCHES_NO_CALL}], {}, "its own filters may be too narrow"),
+    ("duplicate", [VALID_WIDGET, {**VALID_WIDGET, "name": "The same"}], {}, "duplicates widget"),
     ("sum_of_score", [{**METRIC, "aggregation_function": "sum"}], {}, "a sum of scores"),
-    ("sum_of_score", [{**GOOD, "field": "agent_id"}], {}, "the avg of ids is meaningless"),
+    ("sum_of_score", [{**VALID_WIDGET, "field": "agent_id"}], {}, "the avg of ids is meaningless"),
     ("many_slices", [{"name": "Slices", "chart_type": "pie", "field": "metadata.caller"}], {}, "slices are too many to read"),
-    ("many_buckets", [{**GOOD, "time_period": "hour"}], {}, "bars are too many to read"),
-    ("no_name", [{**GOOD, "name": None}], {}, "without a name"),
-    ("same_name", [GOOD, {**GOOD, "field": "duration"}], {}, "has the same name as widget"),
+    ("many_buckets", [{**VALID_WIDGET, "time_period": "hour"}], {}, "bars are too many to read"),
+    ("no_name", [{**VALID_WIDGET, "name": None}], {}, "without a name"),
+    ("same_name", [VALID_WIDGET, {**VALID_WIDGET, "field": "duration"}], {}, "has the same name as widget"),
 ]  # fmt: skip
 
 
@@ -72,14 +72,14 @@ async def test_every_kind_of_finding_is_detected_and_resolved_by_its_fix(
 
 async def test_missing_date_ranges_are_fixed_on_the_dashboard() -> None:
     app = new_sandbox(count=2000)
-    number = dashboard_with(app, GOOD, {"name": "Topics", "chart_type": "pie", "field": "topic"}, filters=None)
+    number = dashboard_with(app, VALID_WIDGET, {"name": "Topics", "chart_type": "pie", "field": "topic"}, filters=None)
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "check_dashboard", dashboard_id=number)
         [finding] = answer["findings"]
         assert (finding["kind"], len(finding["widgets"])) == ("no_date_range", 2)
         assert finding["fix"]["tool"] == "update_dashboard"
         await ask(context, "update_dashboard", **finding["fix"]["arguments"])
-        assert app.state.world.store.dashboard(number)["filters"] == SINCE
+        assert app.state.world.store.dashboard(number)["filters"] == LAST_WEEK
         _, answer = await ask(context, "check_dashboard", dashboard_id=number)
     assert answer["findings"] == []
 
@@ -106,7 +106,7 @@ async def test_a_fix_that_would_create_a_duplicate_is_omitted() -> None:
 
 async def test_unreadable_charts_are_reported_as_not_tested() -> None:
     app = new_sandbox(count=500)
-    number = dashboard_with(app, GOOD)
+    number = dashboard_with(app, VALID_WIDGET)
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(500, b"") if sent.path.endswith("bulk_data/") else None
         text, answer = await ask(context, "check_dashboard", dashboard_id=number)
@@ -117,7 +117,7 @@ async def test_unreadable_charts_are_reported_as_not_tested() -> None:
 
 async def test_findings_are_limited_to_twenty_and_a_count() -> None:
     app = new_sandbox(count=500)
-    number = dashboard_with(app, *({**GOOD, "name": f"Widget {i}", "field": "agent_id"} for i in range(30)))
+    number = dashboard_with(app, *({**VALID_WIDGET, "name": f"Widget {i}", "field": "agent_id"} for i in range(30)))
     store = app.state.world.store
     for index, widget in enumerate(store.dashboard(number)["widgets"]):
         store.update_widget(widget["id"], {"filters": {"field": "duration", "op": "gt", "value": index}})

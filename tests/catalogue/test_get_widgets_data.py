@@ -15,10 +15,10 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_failing_widget_is_reported_beside_the_others() -> None:
     old = {"field": "timestamp", "op": "gte", "value": "now-60d"}
-    broken = {"name": "Too old", "chart_type": "pie", "field": "topic"}
+    without_names = {"name": "Too old", "chart_type": "pie", "field": "topic"}
     app = new_sandbox()
     async with open_tools(app) as (context, _):
-        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[broken])
+        _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[without_names])
         number = receipt["changes"][0]["id"]
         app.state.world.store._widgets[number]["filters"] = old  # noqa: SLF001 - what the web app may have stored
         text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
@@ -43,22 +43,22 @@ async def test_widgets_missing_from_the_answer_are_reported() -> None:
 
 
 async def test_data_of_an_unrequested_widget_is_rejected() -> None:
-    def another(sent: Sent) -> Response | None:
+    def other_widget(sent: Sent) -> Response | None:
         body = b'{"results": [{"widget_id": 999, "chart_type": "pie", "data": [{"label": "x", "value": 1}]}]}'
         return Response(200, body) if sent.path.endswith("bulk_data/") else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = another
+        recorder.fault = other_widget
         with pytest.raises(errors.UnreadableAnswer, match="nothing for widget 205"):
             await report_of(context, widget_ids=[205])
 
 
 async def test_numbers_are_shown_even_if_names_and_projects_are_unreadable() -> None:
-    def broken(sent: Sent) -> Response | None:
+    def without_names(sent: Sent) -> Response | None:
         return Response(500, b"") if sent.path.endswith(("aiagents/", "projects/")) else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = broken
+        recorder.fault = without_names
         text, answer = await ask(context, "get_widgets_data", widget_ids=[204])
         assert answer["widgets"][0]["groups"]["top"][0][0] == "31"
         assert "agents are shown by id" in text
@@ -92,11 +92,11 @@ async def test_a_widget_of_another_dashboard_is_reported_in_its_place() -> None:
 
 
 async def test_a_rejected_key_fails_the_whole_call() -> None:
-    def refuse(sent: Sent) -> Response | None:
+    def reject_key(sent: Sent) -> Response | None:
         return Response(401, b"{}") if "data" in sent.path else None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
-        recorder.fault = refuse
+        recorder.fault = reject_key
         with pytest.raises(errors.KeyRejected, match="CEKURA_API_KEY"):
             await ask(context, "get_widgets_data", dashboard_id=11)
 

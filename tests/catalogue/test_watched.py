@@ -8,7 +8,7 @@ from cekura_sandbox import ApiVariant
 from support import Json, Sent, ask, new_sandbox, open_tools, shared_sandbox, undo
 
 pytestmark = pytest.mark.anyio
-ORPHAN: Json = {
+WITHOUT_CHART: Json = {
     "id": 703, "name": "Cold calls", "setting": "threshold: below 40, 3 of the last 50 calls", "metric": 505,
 }  # fmt: skip
 
@@ -19,7 +19,7 @@ async def test_alerts_are_listed_with_their_charts_or_without_any(tool: str) -> 
         text, answer = await ask(context, tool, dashboard_id=12)
         booked = {"id": 702, "name": "Booking fails", "setting": "failure: each call that fails", "off": True,
                   "metric": 503, "where": "agent.id = 33", "widgets": [211]}  # fmt: skip
-        assert answer["alerts"][1:] == [booked, ORPHAN]
+        assert answer["alerts"][1:] == [booked, WITHOUT_CHART]
         assert [alert["widgets"] for alert in answer["alerts"][:1]] == [[210]]
         assert "watches metric 505, which no chart shows" in text
         assert len([line for line in text.splitlines() if line.startswith("alert ")]) == 3
@@ -31,13 +31,13 @@ async def test_alerts_are_listed_with_their_charts_or_without_any(tool: str) -> 
 
 
 async def test_unwatched_metrics_are_stated_only_for_charts_that_were_read() -> None:
-    def more(sent: Sent) -> Response | None:
+    def incomplete_list(sent: Sent) -> Response | None:
         if not sent.path.endswith("/dashboards/widgets/"):
             return None
         return Response(200, b'{"count": 200, "next": "https://x.invalid/?page=2", "results": []}', "application/json")
 
     async with open_tools(new_sandbox()) as (context, recorder):
-        recorder.fault = more
+        recorder.fault = incomplete_list
         text, answer = await ask(context, "get_dashboard", dashboard_id=11)
     assert answer["charts_unread"] is True
     assert "which none of the charts checked shows" in text

@@ -313,11 +313,11 @@ def test_memoised_values_are_computed_once_per_chart() -> None:
     computed = list[str]()
 
     def rows_of(reading: ChartReading) -> str:
-        def work_out() -> str:
+        def compute() -> str:
             computed.append(f"{reading.chart}")
             return computed[-1]
 
-        return reading.memoise("rows", work_out)
+        return reading.memoise("rows", compute)
 
     first = ChartReading(Target(WidgetConfig(), {}), Window(NOW, NOW, "asked"), Chart("bar"))
     other = replace(first, chart=Chart("pie"))

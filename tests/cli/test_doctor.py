@@ -21,7 +21,7 @@ from support import BY_NAME, KEY, NOW, Json, now, open_tools, run_cli, settings,
 
 pytestmark = pytest.mark.anyio
 TYPES = get_type_hints(ApiVariant)
-SINGLE = {
+VARIANTS_WITH_ONE_CHANGE = {
     ApiVariant(**{field.name: value}): None for field in fields(ApiVariant) for value in get_args(TYPES[field.name])
 }
 OTHER_VARIANT = ApiVariant(
@@ -30,14 +30,14 @@ OTHER_VARIANT = ApiVariant(
 )  # fmt: skip
 PROJECT_SETTINGS = {"clock_ahead_s", "sample_rate", "trigger", "evaluated_since_days"}
 """Settings of a project, which the probe does not report."""
-MIXED = [
+COMBINED_VARIANTS = [
     OTHER_VARIANT,
     replace(OTHER_VARIANT, override="replace", grouped="field"),
     replace(OTHER_VARIANT, preview="alone", rates="ratio"),
 ]
 
 
-@pytest.mark.parametrize("readings", [*SINGLE, *MIXED], ids=str)
+@pytest.mark.parametrize("readings", [*VARIANTS_WITH_ONE_CHANGE, *COMBINED_VARIANTS], ids=str)
 async def test_the_probe_recognizes_every_api_variant_and_only_reads(readings: ApiVariant) -> None:
     async with open_tools(shared_sandbox(readings)) as (context, recorder):
         by_name = {finding.question: finding.answer for finding in await probe(context)}
@@ -157,11 +157,11 @@ def write_entry(home: Path, name: str, **entry: Any) -> Path:
 
 
 VERSION = version("cekura-dashboards-mcp")
-STARTED: Json = {"command": sys.executable, "args": ["-m", "cekura_dashboards_mcp", "serve"]}
+SERVER_ENTRY: Json = {"command": sys.executable, "args": ["-m", "cekura_dashboards_mcp", "serve"]}
 
 
 async def test_a_working_client_entry_makes_a_key_in_the_shell_optional(tmp_path: Path) -> None:
-    write_entry(tmp_path, "cursor", command=sys.executable, args=[*STARTED["args"], "--sandbox"])
+    write_entry(tmp_path, "cursor", command=sys.executable, args=[*SERVER_ENTRY["args"], "--sandbox"])
     (tmp_path / ".config" / "Code" / "User").mkdir(parents=True)
     without = Connection(settings().model_copy(update={"api_key": None}))
     result = await examine(without, person(tmp_path), with_probe=False)
@@ -176,7 +176,7 @@ async def test_a_working_client_entry_makes_a_key_in_the_shell_optional(tmp_path
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
 async def test_a_key_readable_by_other_users_is_reported(tmp_path: Path) -> None:
-    path = write_entry(tmp_path, "cursor", **STARTED, env={"CEKURA_API_KEY": "your-cekura-api-key"})
+    path = write_entry(tmp_path, "cursor", **SERVER_ENTRY, env={"CEKURA_API_KEY": "your-cekura-api-key"})
     for mode, expected in ((0o644, True), (0o600, False)):
         path.chmod(mode)
         result = (await examine(sandboxed(), person(tmp_path), with_probe=False)).lines()
@@ -243,10 +243,10 @@ async def test_doctor_without_any_client_lists_the_supported_ones(tmp_path: Path
         ),
         ({"command": ["cekura-dashboards"]}, "is not a valid entry"),
         ({"args": ["serve"]}, "is not a valid entry"),
-        (STARTED, "does not answer: No API key. Set CEKURA_API_KEY"),
-        ({**STARTED, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the placeholder"),
+        (SERVER_ENTRY, "does not answer: No API key. Set CEKURA_API_KEY"),
+        ({**SERVER_ENTRY, "env": {"CEKURA_API_KEY": "your-cekura-api-key"}}, "its CEKURA_API_KEY is the placeholder"),
         (
-            {**STARTED, "env": {"CEKURA_API_KEY": "k", "CEKURA_BASE_URL": "http://127.0.0.1:9"}},
+            {**SERVER_ENTRY, "env": {"CEKURA_API_KEY": "k", "CEKURA_BASE_URL": "http://127.0.0.1:9"}},
             f"{len(BY_NAME)} tools, but: The API could not be reached",
         ),
     ],

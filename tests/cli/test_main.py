@@ -234,7 +234,7 @@ def test_help_examples_of_every_command_are_valid(
             pass
 
 
-def on_a_terminal(*arguments: str, **settings: str) -> str:
+def run_on_terminal(*arguments: str, **settings: str) -> str:
     """The output of a command on a terminal."""
     pty = importlib.import_module("pty")
     observed = list[bytes]()
@@ -250,10 +250,10 @@ def on_a_terminal(*arguments: str, **settings: str) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_output_is_coloured_on_a_terminal_unless_disabled(tmp_path: Path) -> None:
-    seen = on_a_terminal("doctor", HOME=str(tmp_path))
+    seen = run_on_terminal("doctor", HOME=str(tmp_path))
     assert "\x1b[32mok  \x1b[0m settings" in seen
     assert "\x1b[31mFAIL\x1b[0m key" in seen
-    plain = on_a_terminal("doctor", HOME=str(tmp_path), NO_COLOR="1")
+    plain = run_on_terminal("doctor", HOME=str(tmp_path), NO_COLOR="1")
     assert "\x1b" not in plain
     assert "ok   settings" in plain
 

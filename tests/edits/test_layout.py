@@ -112,14 +112,14 @@ async def test_a_new_dashboard_can_be_laid_out_and_extended(era: Era) -> None:
     ]
     async with connect(app, era) as client:
 
-        async def called(tool: str, **arguments: Any) -> Json:
+        async def call_tool(tool: str, **arguments: Any) -> Json:
             answer = await client.call_tool(tool, arguments)
             assert not answer.is_error, text_of(answer)
             receipt: Json = answer.structured_content
             assert receipt["outcome"] == "applied"
             return receipt
 
-        created = await called("create_dashboard", name="New", project_id=1, filters=LAST_3_DAYS, widgets=first)
+        created = await call_tool("create_dashboard", name="New", project_id=1, filters=LAST_3_DAYS, widgets=first)
         number = created["dashboard_id"]
         assert layouts(app, number) == {
             "Figures": {"x": 0, "y": 0, "w": 12, "h": 2},
@@ -127,11 +127,11 @@ async def test_a_new_dashboard_can_be_laid_out_and_extended(era: Era) -> None:
             "Beside": {"x": 4, "y": 2, "w": 6, "h": 4},
         }
         assert "warnings" not in created
-        more = await called("bulk_edit_dashboard", dashboard_id=number, create=[{**PIE, "place": "top right"}])
+        more = await call_tool("bulk_edit_dashboard", dashboard_id=number, create=[{**PIE, "place": "top right"}])
         assert layouts(app, number)["New"] == {"x": 8, "y": 0, "w": 4, "h": 4}
         assert_no_overlap(layouts(app, number))
-        await called(more["undo"]["tool"], **more["undo"]["arguments"])
-        await called(created["undo"]["tool"], **created["undo"]["arguments"])
+        await call_tool(more["undo"]["tool"], **more["undo"]["arguments"])
+        await call_tool(created["undo"]["tool"], **created["undo"]["arguments"])
     assert content(app) == before
 
 
@@ -225,7 +225,7 @@ async def test_layouts_are_written_in_the_format_of_other_dashboards() -> None:
     assert app.state.world.store.widget(217)["metadata"] == {"ui": {"pos": {"x": 12, "y": 0, "w": 12, "h": 4}}}
 
 
-@pytest.mark.parametrize("answered", [True, False], ids=["none shows any", "none can be read"])
+@pytest.mark.parametrize("answered", [True, False], ids=["no layout", "unreadable"])
 async def test_an_unverified_layout_format_is_warned_about(answered: bool) -> None:  # noqa: FBT001 - a parameter
     app = new_sandbox(count=10)
     for number in range(201, 221):

@@ -11,7 +11,7 @@ from cekura_dashboards.context import ToolContext
 from support import PIE, Fault, Json, Sent, ask, content, new_sandbox, open_tools, stored, undo
 
 pytestmark = pytest.mark.anyio
-LOST: list[Any] = [
+LOST_ANSWERS: list[Any] = [
     errors.ConnectionBroken("ReadError"),
     errors.DeadlinePassed(30),
     Response(502, b""),
@@ -47,7 +47,7 @@ def on_write(outcome: Any) -> Fault:
     return fault
 
 
-@pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
+@pytest.mark.parametrize("lost", LOST_ANSWERS, ids=LOST_IDS)
 async def test_applied_widget_edits_with_a_lost_answer_are_reported_as_applied(lost: Any) -> None:
     app = new_sandbox()
     before = stored(app)
@@ -89,7 +89,7 @@ async def test_failed_edits_are_reported_as_not_applied(lost: Any) -> None:
     assert stored(app) == before
 
 
-@pytest.mark.parametrize("lost", LOST[:3], ids=LOST_IDS[:3])
+@pytest.mark.parametrize("lost", LOST_ANSWERS[:3], ids=LOST_IDS[:3])
 async def test_edits_that_may_still_arrive_are_reported_as_unknown(lost: Any) -> None:
     app = new_sandbox()
     async with open_tools(app) as (context, recorder):
@@ -168,7 +168,7 @@ async def test_a_partly_applied_edit_lists_its_parts_and_can_be_undone(has_answe
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("tool", "arguments"), WRITES, ids=[f"{t}-{i}" for i, (t, _) in enumerate(WRITES)])
-@pytest.mark.parametrize("lost", LOST, ids=LOST_IDS)
+@pytest.mark.parametrize("lost", LOST_ANSWERS, ids=LOST_IDS)
 async def test_every_edit_with_a_lost_answer_is_read_back_and_can_be_undone(
     lost: Any, tool: str, arguments: Json
 ) -> None:
@@ -230,12 +230,12 @@ async def test_an_unreadable_read_back_is_repeated(tool: str, arguments: Json, a
                     return Response(500, b"")
                 return next(spoil, None) if recorder.writes() and not arrived else None
 
-            def spoiled_after(sent: Sent, spoil: Iterator[Response] = spoil) -> Any:
+            def with_unreadable_reads(sent: Sent, spoil: Iterator[Response] = spoil) -> Any:
                 return lost(sent) if sent in recorder.writes() else next(spoil, None) if recorder.writes() else None
 
             recorder.sent.clear()
             if arrived:
-                recorder.after = spoiled_after
+                recorder.after = with_unreadable_reads
                 _, receipt = await ask(context, tool, **arguments)
                 assert receipt["outcome"] == "applied"
                 assert next(spoil, None) is None

@@ -13,7 +13,7 @@ from support import Json, ask, content, new_sandbox, open_tools, release_sandbox
 
 pytestmark = pytest.mark.no_cover
 EDITS = 7
-THEIRS = "Of a colleague"
+COLLEAGUES_WIDGET = "Of a colleague"
 dashboard_names = st.sampled_from(["A", "B", "Topics", "Success rate", "Ünïcode 💥"])
 filters = st.sampled_from(
     [
@@ -60,13 +60,13 @@ class Editing(RuleBasedStateMachine):
         self.others = 0
 
     def call(self, tool: str, arguments: Json) -> Json:
-        async def asked() -> Json:
+        async def call_with_plan() -> Json:
             _, receipt = await ask(self.context, tool, **arguments)
             if receipt["outcome"] == "needs_plan":
                 _, receipt = await ask(self.context, tool, **arguments, plan_id=receipt["plan_id"])
             return receipt
 
-        receipt = self.portal.call(asked)
+        receipt = self.portal.call(call_with_plan)
         assert receipt["outcome"] in {"applied", "nothing_to_do"}
         assert "differences" not in receipt
         return receipt
@@ -155,9 +155,9 @@ class Editing(RuleBasedStateMachine):
 
     @precondition(lambda self: 11 in self.dashboards())
     @rule()
-    def others_make_a_widget(self) -> None:
+    def a_colleague_creates_a_widget(self) -> None:
         self.others += 1
-        new = {"chart_type": "stat", "name": f"{THEIRS} {self.others}", "dashboard": 11}
+        new = {"chart_type": "stat", "name": f"{COLLEAGUES_WIDGET} {self.others}", "dashboard": 11}
         self.app.state.world.store.create_widget(new)
 
     @precondition(lambda self: bool(self.done))
@@ -176,7 +176,7 @@ class Editing(RuleBasedStateMachine):
             while self.done:
                 self.undo_the_last()
             store = self.app.state.world.store
-            theirs = [w["id"] for w in store.widgets() if str(w["name"]).startswith(THEIRS)]
+            theirs = [w["id"] for w in store.widgets() if str(w["name"]).startswith(COLLEAGUES_WIDGET)]
             assert len(theirs) == self.others
             for number in theirs:
                 store.delete_widget(number)

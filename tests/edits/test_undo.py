@@ -197,7 +197,7 @@ async def test_undoing_a_create_is_rejected_if_others_added_widgets(arguments: J
     assert content(app) == before
 
 
-@pytest.mark.parametrize("change", [{}, {"name": "Other"}, {"field": "topic"}], ids=["as it was", "renamed", "changed"])
+@pytest.mark.parametrize("change", [{}, {"name": "Other"}, {"field": "topic"}], ids=["unchanged", "renamed", "changed"])
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [

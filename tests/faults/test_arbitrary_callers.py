@@ -11,17 +11,17 @@ import pytest
 from cekura_dashboards_mcp.web.middleware import SHARE, ConcurrencyLimit
 from support import TIMEOUT_S, Json
 
-CALLERS, MOST, MOST_PER_KEY = 300, 60, 20
+CALLERS, MAX_CALLS, MAX_CALLS_PER_KEY = 300, 60, 20
 KEYS = ["one", "another", "a third"]
 DISCONNECT_PROBABILITY = 0.3
 
 
-class World:
+class SimulatedApp:
     """An app whose calls take a few turns of the event loop, and its callers."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311 - no secret
-        self.limit = ConcurrencyLimit(self.app, MOST, MOST_PER_KEY)
+        self.limit = ConcurrencyLimit(self.app, MAX_CALLS, MAX_CALLS_PER_KEY)
         self.running, self.answered, self.finished = Counter[str](), 0, anyio.Event()
 
     async def yield_turns(self, most: int) -> None:
@@ -43,11 +43,11 @@ class World:
 
     async def stay(self, key: str) -> None:
         """Keep one call in flight, so that the limiter of this key stays in memory."""
-        await self._ask(key, never_leaves, stays=True)
+        await self._ask(key, stay_connected, stays=True)
 
     async def _ask(self, key: str, receive: Any, *, stays: bool = False) -> None:
         headers = [(b"x-cekura-api-key", key.encode())]
-        await self.limit({"type": "http", "headers": headers, "key": key, "stays": stays}, receive, forget)
+        await self.limit({"type": "http", "headers": headers, "key": key, "stays": stays}, receive, discard)
 
     async def call(self, key: str) -> None:
         leaves, waiting = self.random.random() < DISCONNECT_PROBABILITY, [b"{}"]
@@ -70,29 +70,29 @@ class World:
             await self._ask(key, receive)
 
 
-async def never_leaves() -> Json:
+async def stay_connected() -> Json:
     return {"type": "http.request", "body": b"{}"}
 
 
-async def forget(_message: Any) -> None:
+async def discard(_message: Any) -> None:
     """Discard a message of the answer."""
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(20))
 async def test_disconnected_and_cancelled_callers_release_their_slots(seed: int) -> None:
-    world = World(seed)
+    simulated = SimulatedApp(seed)
     with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as staying:
             for key in KEYS:
-                staying.start_soon(world.stay, key)
+                staying.start_soon(simulated.stay, key)
             async with anyio.create_task_group() as group:
                 for _ in range(CALLERS):
-                    group.start_soon(world.call, world.random.choice(KEYS))
-                    await world.yield_turns(3)
-            limiters: dict[bytes, anyio.CapacityLimiter] = vars(world.limit)["_limiters"]
+                    group.start_soon(simulated.call, simulated.random.choice(KEYS))
+                    await simulated.yield_turns(3)
+            limiters: dict[bytes, anyio.CapacityLimiter] = vars(simulated.limit)["_limiters"]
             assert [limiter.borrowed_tokens for limiter in limiters.values()] == [1] * len(KEYS)
-            world.finished.set()
-    assert world.answered > CALLERS // 4
-    assert not vars(world.limit)["_under_way"]
-    assert not vars(world.limit)["_limiters"]
+            simulated.finished.set()
+    assert simulated.answered > CALLERS // 4
+    assert not vars(simulated.limit)["_under_way"]
+    assert not vars(simulated.limit)["_limiters"]

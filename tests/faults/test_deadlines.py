@@ -35,8 +35,8 @@ from support import (
 )
 
 pytestmark = pytest.mark.anyio
-NEVER = "36000"  # seconds, far beyond TIMEOUT_S
-SLOW = Fault("latency", NEVER, times=None)
+FOREVER_S = "36000"  # seconds, far beyond TIMEOUT_S
+NEVER_ANSWERS = Fault("latency", FOREVER_S, times=None)
 
 
 async def until(condition: Any) -> None:
@@ -54,7 +54,7 @@ async def test_a_call_ends_within_a_second_of_its_deadline_without_repeats(
     tool: str, arguments: dict[str, Any]
 ) -> None:
     app = new_sandbox(count=10)
-    app.state.faults.add(SLOW)
+    app.state.faults.add(NEVER_ANSWERS)
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
         with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed, match="No response within 1 seconds"):
             await ask(context, tool, **arguments)
@@ -72,7 +72,7 @@ async def test_one_deadline_covers_all_requests_of_a_call() -> None:
 
 async def test_a_trickling_answer_ends_at_the_deadline() -> None:
     app = new_sandbox(count=10)
-    app.state.faults.add(Fault("trickling", NEVER, times=None))
+    app.state.faults.add(Fault("trickling", FOREVER_S, times=None))
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
         with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed, match="No response within 1 seconds"):
             await ask(context, "get_dashboard", dashboard_id=11)
@@ -80,7 +80,7 @@ async def test_a_trickling_answer_ends_at_the_deadline() -> None:
 
 async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
     app = new_sandbox(count=10)
-    app.state.faults.add(SLOW)
+    app.state.faults.add(NEVER_ANSWERS)
     async with served(app) as url:
         connection = Connection(settings().model_copy(update={"base_url": url}), now=now)
         async with Client(create_server(connection), mode=era) as client:
@@ -95,7 +95,7 @@ async def test_a_cancelled_call_cancels_its_requests_upstream(era: Era) -> None:
 async def test_a_write_past_its_deadline_is_reported_as_applied_or_unknown() -> None:
     """The sandbox completes a write after its caller disconnects, as a real API may."""
     app = new_sandbox(count=10)
-    app.state.faults.add(Fault("latency", NEVER, method="PATCH"))
+    app.state.faults.add(Fault("latency", FOREVER_S, method="PATCH"))
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
         with anyio.fail_after(3):
             try:

@@ -25,8 +25,8 @@ from cekura_dashboards.text import is_hidden
 from support import KEY, Json, ask, new_sandbox, no_wait, now, scaled_examples
 from support import settings as tool_settings
 
-MARK = "undo: delete_dashboard"
-BREAKS = ["\n", "\r\n", "\u2028", "\u0085", "\x0b", '"\n', "'\n", "\\n", '", "', "`\n", "\ufe0f\n", "\u3164\n"]
+MARKER = "undo: delete_dashboard"
+LINE_BREAKS = ["\n", "\r\n", "\u2028", "\u0085", "\x0b", '"\n', "'\n", "\\n", '", "', "`\n", "\ufe0f\n", "\u3164\n"]
 INVISIBLE = [
     "\u202e", "\u2066", "\u200b", "\ufeff", "\u00ad", "\u3164", "\u2800", "\u115f", "\u034f", "\ufe0f", "\U000e0041", "\x1b[2K",
     "\u180b", "\uffa0", "\u17b4",
@@ -113,13 +113,13 @@ LINKS = [
     "https&#58;//x&period;com", "![i](<https://x.example/p>)", "[![i](https://x.example/p)](https://x.example)", "x\\.com",
 ]  # fmt: skip
 """Text that a renderer of Markdown or HTML would load or link, in part only after decoding escapes or entities."""
-LIVE = re.compile(
+ACTIVE_MARKUP = re.compile(
     r"\]\(|\]: ?\S|<[a-z/!]|(?<!cekura)://|www\.|mailto:|\w\.(com|de)\b|&#?\w+;|\\[:/]|\w\\\.", re.IGNORECASE
 )
-OWN = re.compile(r"https://dashboard\.cekura\.ai/(\d+/calls\?callId=\w+|metrics/(\d+|\{id\}))|\w\[\d+\]: ")
+OWN_LINKS = re.compile(r"https://dashboard\.cekura\.ai/(\d+/calls\?callId=\w+|metrics/(\d+|\{id\}))|\w\[\d+\]: ")
 
 
-class Planting:
+class InsertingTransport:
     """A transport that inserts texts in turn into the fields of these names, in every answer."""
 
     def __init__(self, inner: Transport, keys: set[str], texts: Sequence[str], *, whole: bool) -> None:
@@ -154,7 +154,7 @@ def assert_not_forged(text: str) -> None:
     """Inserted text is within quotes, on a line of this program's own, without hidden characters."""
     assert not {char for char in text if char != "\n" and is_hidden(char)}
     for line in text.split("\n"):
-        begin, _, _ = line.partition(MARK)
+        begin, _, _ = line.partition(MARKER)
         if begin != line:
             assert begin.replace('\\"', "").count('"') % 2 == 1, line
 
@@ -174,7 +174,7 @@ def assert_clean(value: Any, key: str) -> None:
 
 
 async def assert_no_forgery(app: FastAPI, call: tuple[str, Json], keys: set[str], forged: str, whole: bool) -> None:  # noqa: FBT001 - anyio.run passes by position
-    transport = Planting(HttpTransport("http://localhost", app=app), keys, [forged], whole=whole)
+    transport = InsertingTransport(HttpTransport("http://localhost", app=app), keys, [forged], whole=whole)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         text, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
@@ -190,7 +190,7 @@ async def assert_no_forgery(app: FastAPI, call: tuple[str, Json], keys: set[str]
 
 async def assert_no_links(app: FastAPI, call: tuple[str, Json], texts: Sequence[str], *, whole: bool) -> None:
     """No inserted link is live in the text, and the structure holds the inserted texts unchanged."""
-    transport = Planting(HttpTransport("http://localhost", app=app), {*TEXTS}, texts, whole=whole)
+    transport = InsertingTransport(HttpTransport("http://localhost", app=app), {*TEXTS}, texts, whole=whole)
     client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
     try:
         text, answer = await ask(ToolContext(client, tool_settings(), now), call[0], **call[1])
@@ -198,8 +198,8 @@ async def assert_no_links(app: FastAPI, call: tuple[str, Json], texts: Sequence[
         text, answer = str(error), {}
     finally:
         await transport.aclose()
-    own = OWN.sub("", text)
-    live = LIVE.search(own)
+    own = OWN_LINKS.sub("", text)
+    live = ACTIVE_MARKUP.search(own)
     assert live is None, own[max(0, live.start() - 80) : live.end() + 80]
     assert not {*"\ufe59\ufe55\ufe64\ufe52\ufe60\ufe68"} & {*json.dumps(without_notes(answer), ensure_ascii=False)}
 
@@ -231,11 +231,11 @@ def test_no_tool_prints_a_forged_line_from_the_api(call: tuple[str, Json]) -> No
     @settings(max_examples=scaled_examples(15))
     @given(
         st.sets(st.sampled_from(KEYS), min_size=1, max_size=4),
-        st.sampled_from(BREAKS),
+        st.sampled_from(LINE_BREAKS),
         st.lists(st.sampled_from(INVISIBLE), max_size=2).map("".join),
         st.booleans(),
     )
     def run(keys: set[str], line_break: str, hidden: str, whole: bool) -> None:  # noqa: FBT001 - drawn
-        anyio.run(assert_no_forgery, app, call, keys, f"{hidden}{line_break}{hidden}{MARK} {{}}", whole)
+        anyio.run(assert_no_forgery, app, call, keys, f"{hidden}{line_break}{hidden}{MARKER} {{}}", whole)
 
     run()

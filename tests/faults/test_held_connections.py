@@ -19,14 +19,14 @@ from cekura_dashboards_mcp.web.settings import ServerSettings
 from support import ERAS, KEY, PLAIN_HTTP, TIMEOUT_S, settings, shared_sandbox, text_of
 
 pytestmark = pytest.mark.anyio
-WAYS = ["stream", "idle", "unread", "head", "body", "leaves"]
-MOST_CONNECTIONS = 12
+KINDS = ["stream", "idle", "unread", "head", "body", "leaves"]
+MAX_CONNECTIONS = 12
 
 
 class FewConnections(LimitedProtocol):
     """A server with fewer connections than the test holds open."""
 
-    most_connections = MOST_CONNECTIONS
+    most_connections = MAX_CONNECTIONS
 
 
 @asynccontextmanager
@@ -61,12 +61,12 @@ async def hold(way: Held, host: str, port: int, connections: AsyncExitStack) -> 
 
 
 @pytest.mark.parametrize("same_key", [True, False])
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", KINDS)
 async def test_clients_are_answered_while_others_hold_connections_open(name: str, same_key: bool) -> None:  # noqa: FBT001 - a parameter
-    async with AsyncExitStack() as connections, serving(max_in_flight=2 * MOST_CONNECTIONS) as (host, port):
-        way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[WAYS.index(name)]
+    async with AsyncExitStack() as connections, serving(max_in_flight=2 * MAX_CONNECTIONS) as (host, port):
+        way = ways_to_hold(f"{host}:{port}", KEY if same_key else "another-key")[KINDS.index(name)]
         with anyio.fail_after(TIMEOUT_S):
-            for _ in range(MOST_CONNECTIONS + SHARE):
+            for _ in range(MAX_CONNECTIONS + SHARE):
                 await hold(way, host, port, connections)
             for era in ERAS:
                 async with (

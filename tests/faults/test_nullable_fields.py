@@ -38,14 +38,14 @@ from support import (
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 
-class Way(NamedTuple):
+class Removal(NamedTuple):
     """How a field is changed: in every row of the lists that contain it or in one, and removed or null."""
 
     everywhere: bool
     absent: bool
 
 
-WAYS = [Way(everywhere=everywhere, absent=absent) for everywhere, absent in product((False, True), repeat=2)]
+REMOVALS = [Removal(everywhere=everywhere, absent=absent) for everywhere, absent in product((False, True), repeat=2)]
 FieldPath = tuple[str, tuple[str, ...]]
 """An operation, and the keys that lead to a field of its answers, without indices of lists."""
 BAR: Json = {"chart_type": "bar", "field": "success", "aggregation_function": "avg", "time_period": "day"}
@@ -90,13 +90,13 @@ WRITES.extend(
 WRITES.append(("save_alert", {"metric": 501, "kind": "trend"}))
 READS.extend(sample_calls([tool for tool, _ in READS], writes=False))
 WRITES.extend(sample_calls([tool for tool, _ in WRITES], writes=True))
-FREE = {"filters", "effective_filters", "metadata", "filter_value"}
+USER_DEFINED = {"filters", "effective_filters", "metadata", "filter_value"}
 """Fields whose content users define."""
-DEFINING = {
+DEFINING_FIELDS = {
     "chart_type", "field", "metric", "aggregation_function", "dashboard", "project", "widgets", "results", "count",
 }  # fmt: skip
 """Fields of the requested chart, dashboard, alert or page that define what it shows."""
-MOST_AT_ONCE = 4
+MAX_FIELDS_PER_CALL = 4
 """Fields that are changed in one call. With more, an error of one repeats too many others alone."""
 
 
@@ -107,23 +107,23 @@ def field_paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
     elif is_object(value):
         for name, inner in value.items():
             yield (*path, name)
-            if name not in FREE:
+            if name not in USER_DEFINED:
                 yield from field_paths(inner, (*path, name))
 
 
-def remove_field(value: Any, path: tuple[str, ...], way: Way) -> bool:
-    """Change the field at the end of the path: in every item of the lists on the way, or in the first that has it.
+def remove_field(value: Any, path: tuple[str, ...], removal: Removal) -> bool:
+    """Change the field at the end of the path: in every item of the lists on the path, or in the first that has it.
 
     Returns whether anything was changed.
     """
     if is_list(value):
-        removals = (remove_field(item, path, way) for item in value)
-        return any([*removals] if way.everywhere else removals)
+        changes = (remove_field(item, path, removal) for item in value)
+        return any([*changes] if removal.everywhere else changes)
     if not is_object(value) or path[0] not in value:
         return False
     if path[1:]:
-        return remove_field(value[path[0]], path[1:], way)
-    if way.absent:
+        return remove_field(value[path[0]], path[1:], removal)
+    if removal.absent:
         del value[path[0]]
     else:
         value[path[0]] = None
@@ -133,7 +133,7 @@ def remove_field(value: Any, path: tuple[str, ...], way: Way) -> bool:
 def is_required(field_path: FieldPath) -> bool:
     """Whether every tool needs this field of one row, or of the only requested record."""
     *rows, name = field_path[1]
-    return name == "id" or (not rows and name in DEFINING)
+    return name == "id" or (not rows and name in DEFINING_FIELDS)
 
 
 class FieldRemover:
@@ -145,7 +145,7 @@ class FieldRemover:
     def __init__(self, app: FastAPI, remembered: dict[str, Response] | None = None) -> None:
         self.inner, self.remembered = HttpTransport("http://localhost", app=app), remembered
         self.fields: dict[str, tuple[str, ...]] = {}
-        self.way = WAYS[0]
+        self.removal = REMOVALS[0]
         self.field_paths, self.changed = dict[FieldPath, None](), set[FieldPath]()
 
     async def send(
@@ -165,7 +165,7 @@ class FieldRemover:
         elif operation in self.fields:
             value: Any = json.loads(answer.body)
             field = self.fields[operation]
-            if remove_field(value, field, self.way):
+            if remove_field(value, field, self.removal):
                 self.changed.add((operation, field))
                 return Response(answer.status, json.dumps(value).encode(), "application/json")
         return answer
@@ -193,31 +193,31 @@ def assert_valid(tool: str, text: str, answer: Json) -> None:
 
 
 @dataclass
-class Try:
+class Attempt:
     """A call in which these fields, each of another operation, are changed at once."""
 
     arguments: Json
-    way: Way
+    removal: Removal
     field_paths: list[FieldPath]
 
-    def has_room(self, arguments: Json, way: Way, field_path: FieldPath) -> bool:
-        alike = self.arguments is arguments and self.way == way and len(self.field_paths) < MOST_AT_ONCE
-        return alike and field_path[0] not in dict(self.field_paths)
+    def has_room(self, arguments: Json, removal: Removal, field_path: FieldPath) -> bool:
+        same = self.arguments is arguments and self.removal == removal and len(self.field_paths) < MAX_FIELDS_PER_CALL
+        return same and field_path[0] not in dict(self.field_paths)
 
 
-def tries_of(readers: dict[FieldPath, list[Json]], turn: int) -> list[Try]:
-    """Each field in one of the calls that read it and in one way, the next ones at each ``turn``; ``thorough``: in all."""
-    tries = list[Try]()
+def attempts_of(readers: dict[FieldPath, list[Json]], turn: int) -> list[Attempt]:
+    """Each field in one call that reads it and with one removal, the next at each ``turn``; in ``thorough`` with all."""
+    attempts = list[Attempt]()
     for place, field_path in enumerate(readers):
-        ways = [*product(readers[field_path], WAYS)]
-        first = (place + turn) % len(ways)
-        for arguments, way in [*ways[first:], *ways[:first]][: scaled_examples(8)]:
-            extensible = next((one for one in tries if one.has_room(arguments, way, field_path)), None)
+        variants = [*product(readers[field_path], REMOVALS)]
+        first = (place + turn) % len(variants)
+        for arguments, removal in [*variants[first:], *variants[:first]][: scaled_examples(8)]:
+            extensible = next((one for one in attempts if one.has_room(arguments, removal, field_path)), None)
             if extensible:
                 extensible.field_paths.append(field_path)
             else:
-                tries.append(Try(arguments, way, [field_path]))
-    return tries
+                attempts.append(Attempt(arguments, removal, [field_path]))
+    return attempts
 
 
 @dataclass
@@ -243,15 +243,15 @@ class Run:
                 arguments_by_path[field_path].append(arguments)
         return arguments_by_path
 
-    async def error_of(self, one: Try) -> str | None:
-        self.transport.fields, self.transport.way = dict(one.field_paths), one.way
+    async def error_of(self, attempt: Attempt) -> str | None:
+        self.transport.fields, self.transport.removal = dict(attempt.field_paths), attempt.removal
         self.transport.changed.clear()
         try:
-            await self._whole(one.arguments)
+            await self._whole(attempt.arguments)
         except DashboardsError as error:
             return str(error)
         except Exception as error:
-            error.add_note(f"{self.tool} {one}")
+            error.add_note(f"{self.tool} {attempt}")
             raise
         return None
 
@@ -262,23 +262,23 @@ class Run:
 
 
 async def run(app: FastAPI, tool: str, calls: list[Json], *, edits: bool) -> None:
-    """Change several fields at once: without an error, none of them alone leads to one."""
+    """Change several fields at once; after an error, each alone."""
     tool_run = Run(app, tool, edits)
-    tries, errors = tries_of(await tool_run.readers(calls), [*BY_NAME].index(tool)), list[tuple[Try, str]]()
-    assert tries
-    while tries:
-        one = tries.pop()
+    attempts, errors = attempts_of(await tool_run.readers(calls), [*BY_NAME].index(tool)), list[tuple[Attempt, str]]()
+    assert attempts
+    while attempts:
+        one = attempts.pop()
         error = await tool_run.error_of(one)
         if len(one.field_paths) > 1:
             again = one.field_paths if error else {*one.field_paths} - tool_run.transport.changed
-            tries += [Try(one.arguments, one.way, [field_path]) for field_path in again]
+            attempts += [Attempt(one.arguments, one.removal, [field_path]) for field_path in again]
         elif error:
             errors.append((one, error))
     await tool_run.transport.aclose()
     assert not [text for _, text in errors if not 30 < len(text) < 1000 or "None" in text]
     if not edits:  # what was written is compared with what comes back
         assert [
-            error for error in errors if not error[0].way.everywhere and not is_required(error[0].field_paths[0])
+            error for error in errors if not error[0].removal.everywhere and not is_required(error[0].field_paths[0])
         ] == []
 
 

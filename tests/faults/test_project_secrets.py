@@ -89,14 +89,14 @@ async def test_errors_about_malformed_projects_omit_secrets(
     app = shared_sandbox()
 
     async def malformed(scope: Any, receive: Any, send: Any) -> None:
-        async def spoilt(message: Any) -> None:
+        async def send_malformed(message: Any) -> None:
             if message["type"] == "http.response.body" and scope["path"] == PROJECTS:
                 message = {**message, "body": json.dumps(spoil(json.loads(message["body"]))).encode()}
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [pair for pair in message["headers"] if pair[0] != b"content-length"]}
             await send(message)
 
-        await app(scope, receive, spoilt)
+        await app(scope, receive, send_malformed)
 
     async with connect(malformed, era, projects=projects) as client:
         shown = [

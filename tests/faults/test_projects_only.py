@@ -58,7 +58,7 @@ LATENCY: Json = {
 
 
 @asynccontextmanager
-async def confined(app: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
+async def limited_tools(app: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
     """A context limited to one of the two projects, and the recorder of the requests that reached the API."""
     recorder = Recorder(HttpTransport("http://localhost", app=app))
     guard = ProjectsOnly(recorder, frozenset({ALLOWED}))
@@ -78,7 +78,7 @@ def other_project(app: Any) -> tuple[int, int, list[str]]:
     return 40, metric, words
 
 
-def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
+def calls_with_other_project(agent: int, metric: int) -> list[tuple[str, Json]]:
     other_agent_filter: Json = {"field": "agent.id", "op": "in", "value": [31, agent]}
     deep: Json = {
         "operator": "and",
@@ -138,7 +138,7 @@ def attempts(agent: int, metric: int) -> list[tuple[str, Json]]:
     return [*calls, *others[0], *others[1]]
 
 
-CASES = range(len(attempts(0, 0)))
+CASES = range(len(calls_with_other_project(0, 0)))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -146,8 +146,8 @@ async def test_other_projects_are_neither_revealed_nor_changed(case: int) -> Non
     app = new_sandbox(count=2000)
     agent, metric, words = other_project(app)
     before = content(app)
-    tool, arguments = attempts(agent, metric)[case]
-    async with confined(app) as (context, recorder):
+    tool, arguments = calls_with_other_project(agent, metric)[case]
+    async with limited_tools(app) as (context, recorder):
         try:
             text, structured = await ask(context, tool, **arguments)
         except DashboardsError as error:
@@ -178,7 +178,7 @@ OTHER_PATHS: list[tuple[str, Json]] = [
 
 @pytest.mark.parametrize(("path", "query"), OTHER_PATHS)
 async def test_histories_logs_and_failure_modes_of_other_projects_are_blocked(path: str, query: Json) -> None:
-    async with confined(shared_sandbox()) as (context, recorder):
+    async with limited_tools(shared_sandbox()) as (context, recorder):
         with pytest.raises(NotFound):
             await context.api.ask("GET", path, query=query)
     assert path not in [sent.path for sent in recorder.sent]
@@ -187,7 +187,7 @@ async def test_histories_logs_and_failure_modes_of_other_projects_are_blocked(pa
 async def test_call_details_and_audit_entries_are_limited_to_allowed_projects() -> None:
     app = shared_sandbox()
     ids = {project: number for number, project in sql(app, "SELECT max(id), project FROM calls GROUP BY project")}
-    async with confined(app) as (context, _):
+    async with limited_tools(app) as (context, _):
         assert (await context.api.call_details(ids[ALLOWED])).metrics
         with pytest.raises(NotFound):
             await context.api.call_details(ids[OTHER])
@@ -197,7 +197,7 @@ async def test_call_details_and_audit_entries_are_limited_to_allowed_projects() 
 
 
 def test_every_tool_is_tried_on_another_project() -> None:
-    assert {tool for tool, _ in attempts(0, 0)} == {*BY_NAME}
+    assert {tool for tool, _ in calls_with_other_project(0, 0)} == {*BY_NAME}
 
 
 async def test_lists_are_limited_to_allowed_projects() -> None:
@@ -206,7 +206,7 @@ async def test_lists_are_limited_to_allowed_projects() -> None:
     calls: list[tuple[str, Json]] = [
         ("list_dashboards", {}), ("find_changes", {}), *(("look_up", {"kind": kind}) for kind in ("projects", "agents", "metrics"))
     ]  # fmt: skip
-    async with confined(app) as (context, _):
+    async with limited_tools(app) as (context, _):
         for tool, arguments in calls:
             text, structured = await ask(context, tool, **arguments)
             assert not [word for word in words if word in text + json.dumps(structured)]
@@ -234,7 +234,7 @@ async def test_allowed_projects_get_the_same_answers_as_without_the_limit(
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, _):
         unlimited, _ = await ask(context, tool, **arguments)
-    async with confined(app) as (context, _):
+    async with limited_tools(app) as (context, _):
         limited, _ = await ask(context, tool, **arguments)
     assert without_notes(limited) == without_notes(unlimited)
 
@@ -245,7 +245,7 @@ def without_notes(text: str) -> list[str]:
 
 
 async def test_concurrent_requests_read_project_metrics_once() -> None:
-    async with confined(shared_sandbox()) as (context, recorder):
+    async with limited_tools(shared_sandbox()) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=11)
     listed = Counter((sent.path, sent.query.get("project_id")) for sent in recorder.sent if "metrics" in sent.path)
     assert listed["/test_framework/v2/metrics/", "1"] <= 2  # once here, and once where names are wanted
@@ -260,7 +260,7 @@ async def test_concurrent_requests_read_project_metrics_once() -> None:
 async def test_unreadable_project_data_is_an_error_and_blocks_edits(path: str, answer: Response) -> None:
     app = new_sandbox()
     before = content(app)
-    async with confined(app) as (context, recorder):
+    async with limited_tools(app) as (context, recorder):
         recorder.fault = lambda sent: answer if sent.method == "GET" and sent.path == path else None
         for tool, arguments in (
             ("list_dashboards", {}),
@@ -283,7 +283,7 @@ UNREADABLE = {
     "no list": b'{"results": {"0": 1}}',
     "lists for ids": b'{"id": [], "dashboard": [], "results": [{"id": [], "project": [], "dashboard": []}]}',
 }
-UNDECODED = [name for name in UNREADABLE if name != "lists for ids"]
+UNDECODABLE = [name for name in UNREADABLE if name != "lists for ids"]
 GUARDED = (
     "/aiagents/",
     "/metrics/",
@@ -312,7 +312,7 @@ _calls_by_path = dict[str, list[tuple[str, Json]]]()
 async def calls_reading(path: str) -> list[tuple[str, Json]]:
     """The calls that read this path, determined once."""
     if not _calls_by_path:
-        async with confined(new_sandbox()) as (context, recorder):
+        async with limited_tools(new_sandbox()) as (context, recorder):
             for call in READS_OF_GUARDED:
                 recorder.sent.clear()
                 await ask(context, call[0], **call[1])
@@ -328,19 +328,19 @@ async def test_undecodable_project_data_is_an_error_and_blocks_edits(body: str, 
     calls = await calls_reading(path)
     app = new_sandbox()
     before = content(app)
-    async with confined(app) as (context, recorder):
+    async with limited_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(200, UNREADABLE[body]) if sent.path.endswith(path) else None
         for tool, arguments in calls:
             with contextlib.suppress(DashboardsError):
                 await ask(context, tool, **arguments)
-    if path in {"/aiagents/", "/metrics/"} and body in UNDECODED:  # without these nothing may pass
+    if path in {"/aiagents/", "/metrics/"} and body in UNDECODABLE:  # without these nothing may pass
         assert content(app) == before
 
 
-@pytest.mark.parametrize("body", UNDECODED)
+@pytest.mark.parametrize("body", UNDECODABLE)
 async def test_a_delete_fails_if_the_project_check_is_unreadable(body: str) -> None:
     app = new_sandbox()
-    async with confined(app) as (context, recorder):
+    async with limited_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(200, UNREADABLE[body]) if sent.path.endswith("/aiagents/") else None
         with pytest.raises(DashboardsError, match="could not be read"):
             await context.api.delete_dashboard(11)
@@ -422,7 +422,7 @@ async def test_a_preview_without_dashboard_counts_allowed_projects_only() -> Non
     async with open_tools(app) as (context, _):
         _, of_ours = await ask(context, "preview_widget", widget=PIE, dashboard_id=11, window="7d")
         _, of_all = await ask(context, "preview_widget", widget=PIE, window="7d")
-    async with confined(app) as (context, _):
+    async with limited_tools(app) as (context, _):
         _, answer = await ask(context, "preview_widget", widget=PIE, window="7d")
     assert answer["report"]["n"] == of_ours["report"]["n"] < of_all["report"]["n"]
 
@@ -430,7 +430,7 @@ async def test_a_preview_without_dashboard_counts_allowed_projects_only() -> Non
 async def test_edits_in_allowed_projects_can_be_applied_and_undone() -> None:
     app = new_sandbox()
     before = content(app)
-    async with confined(app) as (context, _):
+    async with limited_tools(app) as (context, _):
         _, planned = await ask(context, "preview_edit", dashboard_id=11, create=[PIE], delete=[206])
         _, receipt = await ask(
             context, "bulk_edit_dashboard", dashboard_id=11, create=[PIE], delete=[206], plan_id=planned["plan_id"]
@@ -481,7 +481,7 @@ async def test_alerts_and_daily_reports_of_other_projects_are_protected() -> Non
          "source": {"sub_type": "significant_change"}}
     )["id"]  # fmt: skip
     before = content(app)
-    async with confined(app) as (context, _):
+    async with limited_tools(app) as (context, _):
         listed, _ = await ask(context, "look_up", kind="alerts")
         assert "Latency trend" in listed
         assert "Theirs" not in listed

@@ -20,7 +20,7 @@ from support import KEY, Json, ask, new_sandbox, no_wait, now, scaled_examples, 
 
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 WORKERS = 8
-SHARE = 0.3
+FAULT_RATE = 0.3
 READS: list[tuple[str, Json]] = [
     ("list_dashboards", {"search": "overview"}),
     ("get_dashboard", {"dashboard_id": 12}),
@@ -36,7 +36,7 @@ def mixed_faults() -> list[Fault]:
     """All kinds, equally likely; together they hit three requests in ten."""
     values = {"latency": "0.002", "huge": str(3 * 2**20), "compressed": str(3 * 2**20)}
     kinds: list[Any] = list(KINDS)
-    shares = [SHARE / (len(kinds) - SHARE * i) for i in range(len(kinds))]
+    shares = [FAULT_RATE / (len(kinds) - FAULT_RATE * i) for i in range(len(kinds))]
     return [Fault(kind, values.get(kind), times=None, share=share) for kind, share in zip(kinds, shares, strict=True)]
 
 

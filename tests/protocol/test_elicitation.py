@@ -238,11 +238,11 @@ async def test_concurrent_edits_during_a_confirmation_are_not_overwritten(era: E
     app = new_sandbox()
     person = Person()
 
-    def edit_it_once() -> None:
+    def edit_once() -> None:
         if len(person.questions) == 1:
             app.state.world.store.update_widget(206, {"name": "Topics, mended"})
 
-    person.while_asked = edit_it_once
+    person.while_asked = edit_once
     async with connected(app, era, person) as client:
         result = await client.call_tool("bulk_edit_dashboard", DELETE)
     if era == "auto":
@@ -277,7 +277,7 @@ async def test_invalid_edits_are_rejected_before_the_user_is_asked(era: Era) -> 
     assert person.questions == []
 
 
-class InTurn:
+class RoundRobin:
     """Two replicas behind one address, which take turns."""
 
     def __init__(self, *apps: Starlette) -> None:
@@ -294,7 +294,7 @@ async def replicas(app: FastAPI, **options: Any) -> AsyncGenerator[str]:
         http_app(Connection(settings(**options), key_per_request=True, app_factory=lambda: app, now=now)) for _ in "ab"
     ]
     both = Starlette()
-    both.mount("/", InTurn(*made))
+    both.mount("/", RoundRobin(*made))
     async with made[0].router.lifespan_context(made[0]), made[1].router.lifespan_context(made[1]), served(both) as url:
         yield f"{url}/mcp"
 

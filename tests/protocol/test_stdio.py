@@ -12,7 +12,7 @@ from support import ERAS, TIMEOUT_S, Era, Json
 
 CALL = '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"list_dashboards","arguments":{"search":%s}}}'
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
-OLD: Json = {
+LEGACY_START: Json = {
     "jsonrpc": "2.0", "id": "first", "method": "initialize",
     "params": {
         "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
@@ -24,7 +24,7 @@ ENVELOPE: Json = {
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-NEW: Json = {"jsonrpc": "2.0", "id": "first", "method": "server/discover", "params": {"_meta": ENVELOPE}}
+CURRENT_START: Json = {"jsonrpc": "2.0", "id": "first", "method": "server/discover", "params": {"_meta": ENVELOPE}}
 NESTED = "[" * 250 + "]" * 250
 DEEP = "[" * 100_000
 LINES: dict[str, tuple[int, Any]] = {
@@ -62,7 +62,7 @@ LINES: dict[str, tuple[int, Any]] = {
     CALL % ("[5]", "null"): (INVALID_REQUEST, None),
 }
 """Malformed lines with the expected error code, and the request id if it is readable."""
-UNANSWERED = [
+WITHOUT_ANSWER = [
     "",
     "   ",
     '{"jsonrpc":"2.0","method":"notifications/unheard-of"}',
@@ -71,7 +71,7 @@ UNANSWERED = [
 """Lines without an answer: blank lines, notifications, and unsolicited responses."""
 
 
-class Wire:
+class ServerProcess:
     """The process of a server, line by line."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -96,15 +96,15 @@ class Wire:
 
 
 @pytest.fixture(scope="module", params=ERAS)
-def server(request: pytest.FixtureRequest) -> Generator[tuple[Era, Wire]]:
+def server(request: pytest.FixtureRequest) -> Generator[tuple[Era, ServerProcess]]:
     """A server that has answered its first request; it must stop quietly at the end of its input."""
     era: Era = request.param
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
         try:
-            wire = Wire(process)
-            wire.send(json.dumps(NEW if era == "auto" else OLD))
+            wire = ServerProcess(process)
+            wire.send(json.dumps(CURRENT_START if era == "auto" else LEGACY_START))
             assert "result" in wire.next_message()
             yield era, wire
             assert process.communicate(timeout=TIMEOUT_S) == ("", "")
@@ -113,11 +113,11 @@ def server(request: pytest.FixtureRequest) -> Generator[tuple[Era, Wire]]:
             process.kill()
 
 
-def test_malformed_lines_are_answered_with_their_id_and_serving_continues(server: tuple[Era, Wire]) -> None:
+def test_malformed_lines_are_answered_with_their_id_and_serving_continues(server: tuple[Era, ServerProcess]) -> None:
     era, wire = server
     for line in LINES:
         wire.send(line)
-    for line in UNANSWERED:
+    for line in WITHOUT_ANSWER:
         wire.send(line)
     last = {"name": "look_up", "arguments": {"kind": "projects"}, "_meta": ENVELOPE if era == "auto" else {}}
     wire.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
@@ -135,7 +135,7 @@ def test_a_malformed_first_line_is_answered() -> None:
 
 
 @pytest.mark.parametrize("server", ["legacy"], indirect=True)
-def test_a_malformed_elicitation_answer_ends_the_call(server: tuple[Era, Wire]) -> None:
+def test_a_malformed_elicitation_answer_ends_the_call(server: tuple[Era, ServerProcess]) -> None:
     _, wire = server
     edit = {"name": "bulk_edit_dashboard", "arguments": {"dashboard_id": 11, "delete": [205]}}
     wire.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
@@ -148,7 +148,7 @@ def test_a_malformed_elicitation_answer_ends_the_call(server: tuple[Era, Wire]) 
     assert "applied" not in str(answer)
 
 
-NOT_FOR_THE_TOOL_LIST = (
+UNNEEDED_MODULES = (
     "cekura_dashboards.catalogue", "cekura_dashboards.reports", "cekura_dashboards.stats", "numpy", "ruamel", "tomlkit",
 )  # fmt: skip
 PROGRAM = """
@@ -164,28 +164,30 @@ def listed_tools(*lines: Json) -> tuple[list[Json], list[str]]:
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", PROGRAM, "serve", "--sandbox"]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
-        wire = Wire(process)
+        wire = ServerProcess(process)
         wire.send("\n".join(json.dumps(line) for line in lines))
         messages = wire.until("list")
         _, modules = process.communicate()
     imported = modules.split()
     assert "cekura_dashboards_mcp.protocol.tools" in imported
     assert len(messages[-1]["result"]["tools"]) == 18
-    return messages, [name for name in imported if name.startswith(NOT_FOR_THE_TOOL_LIST)]
+    return messages, [name for name in imported if name.startswith(UNNEEDED_MODULES)]
 
 
 LIST: Json = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
 
 
 def test_listing_tools_imports_no_modules_of_tool_calls() -> None:
-    _, of_calls = listed_tools(NEW, {**LIST, "params": {"_meta": ENVELOPE}})
+    _, of_calls = listed_tools(CURRENT_START, {**LIST, "params": {"_meta": ENVELOPE}})
     assert of_calls == []
 
 
 def test_initialize_after_an_abandoned_discovery_is_served_without_modules_of_tool_calls() -> None:
     """As @ai-sdk/mcp 2 sends it, with a timeout of one second for the answer."""
     ready: Json = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    (refusal, greeting, _), of_calls = listed_tools(NEW, {**OLD, "id": "second"}, ready, {**LIST, "params": {}})
+    (refusal, greeting, _), of_calls = listed_tools(
+        CURRENT_START, {**LEGACY_START, "id": "second"}, ready, {**LIST, "params": {}}
+    )
     assert (refusal["id"], refusal["error"]["message"]) == (
         "first",
         "Abandoned by the client, which sent initialize instead.",

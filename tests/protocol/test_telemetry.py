@@ -116,8 +116,8 @@ async def test_prometheus_metrics_include_calls_and_requests() -> None:
     app = http_app(connection, with_metrics=True)
     async with served(app) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         async with (
-            httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": KEY}) as keyed,
-            Client(streamable_http_client(f"{url}/mcp", http_client=keyed)) as client,
+            httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": KEY}) as client_with_key,
+            Client(streamable_http_client(f"{url}/mcp", http_client=client_with_key)) as client,
         ):
             await client.call_tool("list_dashboards", {})
         metrics = (await http.get(f"{url}/metrics", headers={"Host": "10.0.0.7:8000"})).text
@@ -133,11 +133,11 @@ async def test_spans_carry_counts_and_propagate_to_the_api() -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     observed = list[str | None]()
 
-    async def listed(request: Request) -> Response:
+    async def list_dashboards(request: Request) -> Response:
         observed.append(request.headers.get("traceparent"))
         return JSONResponse({"count": 0, "next": None, "results": []})
 
-    api = Starlette(routes=[Route("/dashboards/dashboards/", listed)])
+    api = Starlette(routes=[Route("/dashboards/dashboards/", list_dashboards)])
     async with connect(api) as client:
         await client.call_tool("list_dashboards", {})
         trace.set_tracer_provider(provider)
@@ -274,7 +274,7 @@ async def test_the_audit_goes_to_the_log_without_a_file(lines: Any) -> None:
 
 
 @asynccontextmanager
-async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Client]:
+async def client_with_key(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Client]:
     connection = Connection(settings(tools=tools), key_per_request=True, app_factory=lambda: app, now=now)
     async with (
         served(http_app(connection)) as url,
@@ -299,16 +299,16 @@ async def keyed(app: Any, tools: str, key: str, era: Era) -> AsyncGenerator[Clie
 async def test_keys_can_list_and_call_only_their_allowed_tools(
     tools: str, key: str, allowed: set[str], era: Era
 ) -> None:
-    async with keyed(shared_sandbox(), tools, key, era) as client:
-        listed = {tool.name for tool in (await client.list_tools()).tools} - {"chart_data"}
-        assert listed == allowed
+    async with client_with_key(shared_sandbox(), tools, key, era) as client:
+        list_dashboards = {tool.name for tool in (await client.list_tools()).tools} - {"chart_data"}
+        assert list_dashboards == allowed
         for tool in BY_NAME:
             text = text_of(await client.call_tool(tool, {}))
             assert (f"This key may not use {tool} on this server" in text) is (tool not in allowed)
 
 
 async def test_chart_data_respects_the_allowed_tools(era: Era) -> None:
-    async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
+    async with client_with_key(shared_sandbox(), "list_dashboards", KEY, era) as client:
         arguments = {"tool": "get_widgets_data", "arguments": {"dashboard_id": 11}}
         assert "chart_data" not in {tool.name for tool in (await client.list_tools()).tools}
         assert "This key may not use" in text_of(await client.call_tool("chart_data", arguments))
@@ -316,7 +316,7 @@ async def test_chart_data_respects_the_allowed_tools(era: Era) -> None:
 
 async def test_resources_and_completions_respect_the_allowed_tools(era: Era) -> None:
     reference = PromptReference(type="ref/prompt", name="build_dashboard")
-    async with keyed(shared_sandbox(), "list_dashboards", KEY, era) as client:
+    async with client_with_key(shared_sandbox(), "list_dashboards", KEY, era) as client:
         with pytest.raises(MCPError, match="This key may not use get_dashboard"):
             await client.read_resource("cekura://dashboards/11")
         completions = {

@@ -44,7 +44,7 @@ def repeated(rows: list[Json]) -> list[Json]:
 
 
 rows = st.lists(st.fixed_dictionaries({"value": values}, optional=columns), max_size=40)
-many: list[Json] = [
+many_rows: list[Json] = [
     {"label": f"{i}{LONG}", "value": 10**i, "group": f"{i}{LONG}", "time_interval": f"2026-11-{i % 18 + 1:02}"}
     for i in range(40)
 ]
@@ -54,7 +54,7 @@ data: Drawn = st.one_of(
     st.dictionaries(st.text(max_size=9) | st.just(LONG), values, max_size=20),
     st.none(),
     st.text(),
-    st.just(many),
+    st.just(many_rows),
 )
 types = st.sampled_from(["numeric", "boolean", "string", "datetime", "dynamic"])
 few_examples = settings(max_examples=scaled_examples(25))
@@ -105,7 +105,7 @@ def test_comparisons_of_arbitrary_data_stay_within_the_budget(widget: int, sides
 
 
 @given(widget=st.sampled_from([201, 204, 205, 207]), sides=st.lists(data, min_size=1, max_size=2), data_type=types)
-@example(widget=204, sides=[many], data_type="numeric")
+@example(widget=204, sides=[many_rows], data_type="numeric")
 @few_examples
 def test_tables_of_arbitrary_data_stay_within_the_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_ids": [widget], "compare_to": "previous_period", "table": "csv"}
@@ -126,7 +126,7 @@ def test_dashboards_of_arbitrary_data_stay_within_the_budget(sides: list[Any], d
 
 @pytest.mark.parametrize("widget", [202, 203, 207])
 @given(sides=st.lists(data, min_size=1, max_size=3), data_type=types)
-@example(sides=[many], data_type="numeric")
+@example(sides=[many_rows], data_type="numeric")
 @few_examples
 def test_explanations_of_arbitrary_data_stay_within_the_budget(widget: int, sides: list[Any], data_type: str) -> None:
     arguments: Json = {"widget_id": widget, "window": "5d"}

@@ -117,7 +117,7 @@ async def test_the_cause_of_empty_charts_is_determined_once_for_all() -> None:
         assert report["notes"][0].startswith('no calls with a value where topic = "lawsuit": the window may hold none')
 
 
-@pytest.mark.parametrize("window", ["30d", None], ids=["asked", "saved"])
+@pytest.mark.parametrize("window", ["30d", None], ids=["argument", "saved"])
 @pytest.mark.parametrize("function", ["avg", "count"])
 async def test_a_series_that_starts_within_the_window_is_not_an_outage(window: str | None, function: str) -> None:
     app = shared_sandbox(count=60_000)

@@ -27,15 +27,15 @@ STAT = "stat data is an object"
 QUERY_FILTERS = "filters in a query are JSON text"
 
 
-def plain(schema: Any) -> Any:
+def as_json_schema(schema: Any) -> Any:
     """The facts as JSON Schema, with ``nullable`` as a type."""
     if not is_object(schema):
         return schema
     simplified: Json = {
-        k: plain(v) if k == "items" else v for k, v in schema.items() if k not in {"nullable", "format"}
+        k: as_json_schema(v) if k == "items" else v for k, v in schema.items() if k not in {"nullable", "format"}
     }
     if "properties" in simplified:
-        simplified["properties"] = {name: plain(inner) for name, inner in simplified["properties"].items()}
+        simplified["properties"] = {name: as_json_schema(inner) for name, inner in simplified["properties"].items()}
     if schema.get("nullable") and isinstance(simplified.get("type"), str):
         simplified["type"] = [simplified["type"], "null"]
     return simplified
@@ -48,11 +48,11 @@ def assert_documented(sent: Sent) -> None:
         if known["query"][name] == "integer":
             assert value.isdecimal()
     if sent.body is not None:
-        schema = plain(known["body"])
+        schema = as_json_schema(known["body"])
         assert set(sent.body) <= set(schema["properties"])
         read_only = {"id", "effective_filters", "metric_name", "created_at", "updated_at"}
         items = [*sent.body.get("create", []), *sent.body.get("update", [])]
-        widget = plain(OPERATIONS["PATCH /dashboards/widgets/{id}/"]["body"])
+        widget = as_json_schema(OPERATIONS["PATCH /dashboards/widgets/{id}/"]["body"])
         for item in items:
             assert set(item) <= set(widget["properties"])
             assert set(item) & read_only <= {"id"}
@@ -221,7 +221,7 @@ async def test_sandbox_answers_match_the_published_schema_on_every_path() -> Non
             known = OPERATIONS[name]
             assert str(answer.status_code) in known["responses"], (method, path, answer.text)
             if schema := known["responses"][str(answer.status_code)]:
-                jsonschema_rs.validate(plain(schema), answer.json())
+                jsonschema_rs.validate(as_json_schema(schema), answer.json())
         assert observed == set(OPERATIONS)
         stat = await http.get("/dashboards/widgets/209/data/")
         assert stat.status_code == 200
@@ -235,7 +235,7 @@ async def test_exactly_two_deviations_from_the_published_document_are_known() ->
         stat = (await http.get("/dashboards/widgets/201/data/")).json()
     results = list[str]()
     known = OPERATIONS["GET /dashboards/widgets/{id}/data/"]
-    validator: Any = jsonschema.Draft202012Validator(plain(known["responses"]["200"]))
+    validator: Any = jsonschema.Draft202012Validator(as_json_schema(known["responses"]["200"]))
     if [list(error.absolute_path) for error in validator.iter_errors(stat)] == [["data"]]:
         results.append(STAT)
     if known["query"]["filters"] == "object":
@@ -249,28 +249,28 @@ def test_sandbox_and_published_documents_have_the_same_operations() -> None:
     assert {f"{m.upper()} {p}" for p, methods in paths.items() for m in methods} == set(OPERATIONS)
     for name, facts in OPERATIONS.items():
         method, path = name.split()
-        own = paths[path][method.lower()]
-        query = {p["name"] for p in own.get("parameters", []) if p["in"] == "query"}
+        module_sandbox = paths[path][method.lower()]
+        query = {p["name"] for p in module_sandbox.get("parameters", []) if p["in"] == "query"}
         assert query <= set(facts["query"]), name
-        if "requestBody" in own:
-            body = own["requestBody"]["content"]["application/json"]["schema"]
-            published = plain(facts["body"])
+        if "requestBody" in module_sandbox:
+            body = module_sandbox["requestBody"]["content"]["application/json"]["schema"]
+            published = as_json_schema(facts["body"])
             assert set(body["properties"]) <= set(published["properties"]), name
             for field, schema in body["properties"].items():
                 if "enum" in schema:
                     assert schema["enum"] == published["properties"][field]["enum"]
-        documented = {code for code in own["responses"] if code < "400"}
+        documented = {code for code in module_sandbox["responses"] if code < "400"}
         assert documented <= set(facts["responses"]), name
 
 
-async def own(scope: Any, receive: Any, send: Any) -> None:
+async def module_sandbox(scope: Any, receive: Any, send: Any) -> None:
     """A sandbox for this module, created at the first request."""
     await shared_sandbox(count=301)(scope, receive, send)
 
 
-# One method that a path lacks stands for all seven: FastAPI refuses each alike.
-ONE_UNEXPECTED: Any = {"phases": {"coverage": {"unexpected-methods": ["TRACE"]}}}
-OWN: Any = schemathesis.openapi.from_asgi("/openapi.json", own, config=schemathesis.Config.from_dict(ONE_UNEXPECTED))
+# One unsupported method represents all seven, as FastAPI rejects each in the same way.
+ONE_UNEXPECTED_METHOD: Any = {"phases": {"coverage": {"unexpected-methods": ["TRACE"]}}}
+OWN_SCHEMA: Any = schemathesis.openapi.from_asgi("/openapi.json", module_sandbox, config=schemathesis.Config.from_dict(ONE_UNEXPECTED_METHOD))
 CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
     ["not_a_server_error", "response_schema_conformance", "status_code_conformance"]
 )
@@ -279,12 +279,12 @@ CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
 @pytest.fixture(scope="module")
 def session() -> Generator[Any]:
     """One client for all cases, without settings from the environment, which each case would read again."""
-    with import_module("schemathesis.python.asgi").get_client(own) as client:
+    with import_module("schemathesis.python.asgi").get_client(module_sandbox) as client:
         client.trust_env = False
         yield client
 
 
-@OWN.parametrize()  # type: ignore[untyped-decorator]  # schemathesis types it loosely
+@OWN_SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # schemathesis types it loosely
 @pytest.mark.no_cover
 @settings(max_examples=scaled_examples(25))
 def test_the_sandbox_conforms_to_its_own_openapi_document(session: Any, case: Any) -> None:

@@ -95,7 +95,7 @@ def test_groups_that_change_equally_have_no_driver() -> None:
     assert (result.verdict, result.mixed) == ("not significant", False)
 
 
-NOTHING: list[tuple[str, float, float]] = [
+WITHOUT_DRIVER: list[tuple[str, float, float]] = [
     ("rates", 0.0, 0.0),
     ("days that differ", 0.02, 0.0),
     ("all fell", 0.0, -0.1),
@@ -103,7 +103,7 @@ NOTHING: list[tuple[str, float, float]] = [
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("name", "day_effect", "fall"), NOTHING, ids=[case[0] for case in NOTHING])
+@pytest.mark.parametrize(("name", "day_effect", "fall"), WITHOUT_DRIVER, ids=[case[0] for case in WITHOUT_DRIVER])
 def test_a_driver_is_rarely_named_for_no_or_common_changes(name: str, day_effect: float, fall: float) -> None:
     rng, rates = random.Random(name), {"a": 0.85, "b": 0.75, "c": 0.6}  # noqa: S311 - no secret
     lower = {group: rate + fall for group, rate in rates.items()}
@@ -196,7 +196,7 @@ def with_a_bad_day(side: GroupedSample, group: str) -> GroupedSample:
     return grouped_sample({**side.buckets, group: days})
 
 
-FOUR_ALIKE = {name: [42.0] * 7 for name in "abcd"}
+FOUR_EQUAL_GROUPS = {name: [42.0] * 7 for name in "abcd"}
 
 
 def test_a_driver_is_detected_among_groups_with_different_weekdays() -> None:
@@ -209,14 +209,14 @@ def test_a_driver_is_detected_among_groups_with_different_weekdays() -> None:
 
 def test_one_bad_day_of_one_group_is_detected_and_dated() -> None:
     rng, rates = random.Random(43), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
-    drivers = [driver_of(*weeks_with_change(rng, rates, FOUR_ALIKE, {6: -0.4}, "b")) for _ in range(30)]
+    drivers = [driver_of(*weeks_with_change(rng, rates, FOUR_EQUAL_GROUPS, {6: -0.4}, "b")) for _ in range(30)]
     outliers = [one.outlier for one in drivers if one.verdict != "not significant" and one.outlier]
     assert sum(one.group == "b" and one.time == 27 * DAY for one in outliers) >= 24
 
 
 def test_earlier_days_make_a_driver_clear_more_often() -> None:
     rng, rates = random.Random(47), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
-    months = [weeks_with_change(rng, rates, FOUR_ALIKE, dict.fromkeys(range(7), -0.12), "b") for _ in range(40)]
+    months = [weeks_with_change(rng, rates, FOUR_EQUAL_GROUPS, dict.fromkeys(range(7), -0.12), "b") for _ in range(40)]
     bad_days = [(current, baseline, with_a_bad_day(earlier, "b")) for current, baseline, earlier in months]
     clear = [
         sum(driver_of(*sides).verdict == "clear" for sides in drawn)
@@ -228,7 +228,7 @@ def test_earlier_days_make_a_driver_clear_more_often() -> None:
 
 def test_a_change_before_the_baseline_names_no_driver() -> None:
     rng, rates = random.Random(53), dict.fromkeys("abcd", 0.85)  # noqa: S311 - no secret
-    drivers = [driver_of(*weeks_with_change(rng, rates, FOUR_ALIKE, {}, "b", before=0.08)) for _ in range(40)]
+    drivers = [driver_of(*weeks_with_change(rng, rates, FOUR_EQUAL_GROUPS, {}, "b", before=0.08)) for _ in range(40)]
     assert sum(one.verdict != "not significant" for one in drivers) <= 6
     assert sum(one.verdict == "clear" for one in drivers) <= 2
 

@@ -491,7 +491,7 @@ async def test_twelve_widgets_and_forty_slices_are_shown_completely(host: Host) 
     ]
     store.bulk(board, {"create": [{"data_type": None, **kind} for kind in kinds * 3]})
 
-    def forty(answer: Json) -> Json:
+    def with_40_labels(answer: Json) -> Json:
         for where in (answer["_meta"]["cekura/chart"]["answer"], answer["structuredContent"]):
             for report in where["widgets"]:
                 if "top" in (report.get("facts") or {}):
@@ -500,7 +500,7 @@ async def test_twelve_widgets_and_forty_slices_are_shown_completely(host: Host) 
 
     async with (
         host_of(host.browser, app) as other,
-        other.show("get_widgets_data", {"dashboard_id": board}, width=360, transform=forty) as shown,
+        other.show("get_widgets_data", {"dashboard_id": board}, width=360, transform=with_40_labels) as shown,
     ):
         assert await shown.view.locator("section.card").count() == 12
         assert await shown.view.evaluate(OVERFLOWING) == []

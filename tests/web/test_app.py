@@ -148,7 +148,7 @@ def test_invalid_addresses_are_rejected(text: str) -> None:
 @pytest.mark.parametrize(
     "search",
     [r'"\ud83d"', "[" * 300 + "]" * 300, "[" * 100_000, "9" * 5000, "01", '"not closed', "NaN", "1e999"],
-    ids=["half a character", "nested", "nested too deep", "digits", "no number", "cut off", "NaN", "no float"],
+    ids=["half a character", "nested", "nested too deep", "digits", "not a number", "truncated", "NaN", "not a float"],
 )
 async def test_malformed_requests_are_answered_without_a_traceback(
     search: str, version: str, caplog: pytest.LogCaptureFixture

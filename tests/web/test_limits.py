@@ -35,7 +35,7 @@ from cekura_dashboards_mcp.web.serve import serve_http
 from cekura_dashboards_mcp.web.settings import ServerSettings, load_server_settings
 from support import KEY, PLAIN_HTTP, TIMEOUT_S, Era, Json, now, run_cli, served, settings, shared_sandbox
 
-OLD, NEW = "a-token-of-the-old-months", "a-token-of-the-new-months"
+OLD_TOKEN, NEW_TOKEN = "a-token-of-the-old-months", "a-token-of-the-new-months"
 LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "X-CEKURA-API-KEY": KEY}
 posix = pytest.mark.skipif(sys.platform == "win32", reason="workers are for POSIX")
@@ -57,18 +57,18 @@ async def post(url: str, **headers: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("header", "status"),
     [
-        (f"Bearer {OLD}", 200), (f"bearer  {NEW}", 200), (f"Bearer {OLD},{NEW}", 401), (f"Bearer {OLD[:-1]}", 401),
-        (f"Basic {OLD}", 401), ("Bearer", 401), ("", 401),
+        (f"Bearer {OLD_TOKEN}", 200), (f"bearer  {NEW_TOKEN}", 200), (f"Bearer {OLD_TOKEN},{NEW_TOKEN}", 401), (f"Bearer {OLD_TOKEN[:-1]}", 401),
+        (f"Basic {OLD_TOKEN}", 401), ("Bearer", 401), ("", 401),
     ],
 )  # fmt: skip
 async def test_only_configured_bearer_tokens_are_accepted(header: str, status: int) -> None:
-    async with serving(server_token=SecretStr(f"{OLD}, {NEW}")) as url:
+    async with serving(server_token=SecretStr(f"{OLD_TOKEN}, {NEW_TOKEN}")) as url:
         answer = await post(url, Authorization=header)
     assert answer.status_code == status
     if status == 401:
         assert answer.headers["www-authenticate"] == "Bearer"
         assert "Authorization: Bearer TOKEN" in answer.json()["error"]
-        assert OLD not in answer.text
+        assert OLD_TOKEN not in answer.text
 
 
 @pytest.mark.anyio
@@ -90,15 +90,15 @@ async def test_hosts_and_origins_must_match_exactly(name: str, value: str, statu
 @pytest.mark.anyio
 async def test_metrics_require_the_server_token() -> None:
     connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
-    app = http_app(connection, ServerSettings(server_token=SecretStr(OLD)), with_metrics=True)
+    app = http_app(connection, ServerSettings(server_token=SecretStr(OLD_TOKEN)), with_metrics=True)
     async with served(app) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         assert (await http.get(f"{url}/metrics")).status_code == 401
-        assert (await http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {OLD}"})).status_code == 200
+        assert (await http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {OLD_TOKEN}"})).status_code == 200
 
 
 @pytest.mark.anyio
 async def test_probes_need_no_token_and_return_empty_bodies() -> None:
-    async with serving(server_token=SecretStr(OLD)) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
+    async with serving(server_token=SecretStr(OLD_TOKEN)) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
         for path in ("/healthz", "/readyz"):
             answer = await http.get(url + path, headers={"Host": "10.0.0.7:8000"})
             assert (answer.status_code, answer.content) == (200, b"")
@@ -130,7 +130,7 @@ async def test_an_unreachable_api_makes_the_server_alive_but_not_ready() -> None
         assert [(await http.get(f"{url}/{path}")).status_code for path in ("healthz", "readyz")] == [200, 503]
 
 
-class Gate:
+class GatedApi:
     """An API whose lists of dashboards wait until it is opened."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Gate:
 
 @pytest.mark.anyio
 async def test_calls_over_the_limit_of_a_key_get_429_and_other_keys_are_served() -> None:
-    gate, answers, refused = Gate(), asyncio.Queue[httpx.Response](), list[httpx.Response]()
+    gate, answers, refused = GatedApi(), asyncio.Queue[httpx.Response](), list[httpx.Response]()
     async with serving(lambda: gate.app, max_in_flight_per_key=3) as url:
 
         async def call(key: str) -> None:
@@ -206,7 +206,7 @@ def active_calls(limit: ConcurrencyLimit) -> int:
 
 @pytest.mark.anyio
 async def test_a_key_is_limited_to_its_share_while_others_are_active() -> None:
-    gate, done = Gate(), list[str]()
+    gate, done = GatedApi(), list[str]()
     limit = ConcurrencyLimit(gate.app, 100, 50)
 
     async def ask(key: str) -> None:
@@ -230,7 +230,7 @@ async def test_a_key_is_limited_to_its_share_while_others_are_active() -> None:
 
 @pytest.mark.anyio
 async def test_a_single_active_key_is_unlimited_and_queued_calls_resume() -> None:
-    gate, modest = Gate(), Caller("modest")
+    gate, modest = GatedApi(), Caller("modest")
     limit = ConcurrencyLimit(gate.app, 100, 50)
     async with anyio.create_task_group() as group:
         for _ in range(20):
@@ -252,7 +252,7 @@ async def test_a_single_active_key_is_unlimited_and_queued_calls_resume() -> Non
 @pytest.mark.anyio
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_callers_that_disconnect_while_queued_are_never_run(cancelled: bool) -> None:  # noqa: FBT001 - a parameter
-    gate, waiting = Gate(), [Caller("greedy") for _ in range(6)]
+    gate, waiting = GatedApi(), [Caller("greedy") for _ in range(6)]
     limit = ConcurrencyLimit(gate.app, 100, SHARE + len(waiting))
     async with anyio.create_task_group() as group:
         for key in ["modest", *["greedy"] * SHARE]:
@@ -278,7 +278,7 @@ async def test_callers_that_disconnect_while_queued_are_never_run(cancelled: boo
 
 @pytest.mark.anyio
 async def test_closed_connections_release_their_place_in_the_queue() -> None:
-    gate = Gate()
+    gate = GatedApi()
     limit = ConcurrencyLimit(gate.app, 100, 50)
     async with served(limit) as url, httpx.AsyncClient(**PLAIN_HTTP) as http, anyio.create_task_group() as group:
 
@@ -333,7 +333,7 @@ async def test_many_clients_of_several_keys_are_all_answered(era: Era) -> None:
 @pytest.mark.parametrize("version", ["", "2024-11-05", "2025-11-25", "2026-07-28"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "OPTIONS"])
 async def test_methods_other_than_post_are_rejected_even_at_capacity(method: str, version: str) -> None:
-    gate = Gate()
+    gate = GatedApi()
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
         group.start_soon(post, url)
         assert await gate.next_key() == KEY
@@ -346,7 +346,7 @@ async def test_methods_other_than_post_are_rejected_even_at_capacity(method: str
 
 @pytest.mark.anyio
 async def test_a_disconnected_event_stream_releases_its_slot(era: Era) -> None:
-    gate = Gate()
+    gate = GatedApi()
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
 
         async def listen_for_progress() -> None:
@@ -389,7 +389,7 @@ def call_with_id(number: str) -> bytes:
     ids=range(14),
 )  # fmt: skip
 async def test_a_server_at_capacity_answers_any_body_with_429(body: bytes, number: Any) -> None:
-    gate = Gate()
+    gate = GatedApi()
     async with serving(lambda: gate.app, max_in_flight=1) as url, anyio.create_task_group() as group:
         group.start_soon(post, url)
         assert await gate.next_key() == KEY
@@ -401,7 +401,7 @@ async def test_a_server_at_capacity_answers_any_body_with_429(body: bytes, numbe
 
 @pytest.mark.anyio
 async def test_a_server_at_capacity_sends_a_message_that_clients_show(era: Era) -> None:
-    gate = Gate()
+    gate = GatedApi()
     async with (
         serving(lambda: gate.app, max_in_flight=1) as url,
         httpx2.AsyncClient(**PLAIN_HTTP, headers={"X-CEKURA-API-KEY": "b"}) as http,
@@ -439,8 +439,8 @@ async def test_a_retry_after_applies_to_all_calls_of_that_key() -> None:
     ("name", "value", "message"),
     [
         ("CEKURA_SERVER_TOKEN", "short", "CEKURA_SERVER_TOKEN must be different tokens of at least 24 characters"),
-        ("CEKURA_SERVER_TOKEN", f"{OLD},{OLD}", "must be different tokens"),
-        ("CEKURA_SERVER_TOKEN", f"{OLD}, ", "must be different tokens"),
+        ("CEKURA_SERVER_TOKEN", f"{OLD_TOKEN},{OLD_TOKEN}", "must be different tokens"),
+        ("CEKURA_SERVER_TOKEN", f"{OLD_TOKEN}, ", "must be different tokens"),
         ("CEKURA_ALLOWED_HOSTS", "https://x.example", "must be names as in the Host header"),
         ("CEKURA_ALLOWED_ORIGINS", "x.example", "must be origins such as https://chat.example"),
         ("CEKURA_ALLOWED_ORIGINS", "https://x.example/path", "must be origins"),
@@ -454,7 +454,7 @@ def test_invalid_settings_are_reported_by_name_without_the_token(
     with pytest.raises(SettingsError) as refused:
         load_server_settings()
     assert message in str(refused.value)
-    assert OLD not in str(refused.value)
+    assert OLD_TOKEN not in str(refused.value)
 
 
 def program(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -531,12 +531,12 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 async def test_workers_share_connections_and_dead_ones_are_replaced() -> None:
     observed = Counter[int]()
 
-    async def who(request: Request) -> Response:
+    async def count_connection(request: Request) -> Response:
         assert request.client is not None
         observed[request.client.port] += 1
         return JSONResponse({"count": 0, "next": None, "results": []})
 
-    api = Starlette(routes=[Route("/dashboards/dashboards/", who)])
+    api = Starlette(routes=[Route("/dashboards/dashboards/", count_connection)])
     async with served(api) as upstream:
         with workers(2, CEKURA_BASE_URL=upstream) as (process, url):
             answers = [await post(url) for _ in range(8)]
@@ -556,7 +556,7 @@ async def test_workers_share_connections_and_dead_ones_are_replaced() -> None:
 @posix
 @pytest.mark.anyio
 async def test_active_calls_are_answered_before_workers_stop() -> None:
-    gate, answers = Gate(), list[httpx.Response]()
+    gate, answers = GatedApi(), list[httpx.Response]()
 
     async def call(url: str) -> None:
         answers.append(await post(url))
@@ -573,9 +573,9 @@ async def test_active_calls_are_answered_before_workers_stop() -> None:
     assert json.loads(answers[0].text)["result"]["content"]
 
 
-PAGE = "https://chat.team.example"
+TEAM_ORIGIN = "https://chat.team.example"
 PREFLIGHT = {
-    "Origin": PAGE,
+    "Origin": TEAM_ORIGIN,
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Private-Network": "true",
     "Access-Control-Request-Headers": "content-type,mcp-method,mcp-name,mcp-protocol-version,x-cekura-api-key",
@@ -585,18 +585,20 @@ PREFLIGHT = {
 @pytest.mark.anyio
 async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> None:
     async with (
-        serving(allowed_origins=PAGE, server_token=SecretStr(OLD)) as url,
+        serving(allowed_origins=TEAM_ORIGIN, server_token=SecretStr(OLD_TOKEN)) as url,
         httpx.AsyncClient(**PLAIN_HTTP) as http,
     ):
         asked = await http.options(f"{url}/mcp", headers=PREFLIGHT)
-        refused = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE})
+        refused = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": TEAM_ORIGIN})
         answered = await http.post(
-            f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": PAGE, "Authorization": f"Bearer {OLD}"}
+            f"{url}/mcp",
+            json=LIST,
+            headers={**HEADERS, "Origin": TEAM_ORIGIN, "Authorization": f"Bearer {OLD_TOKEN}"},
         )
         stream = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Access-Control-Request-Method": "GET"})
     assert (asked.status_code, refused.status_code, answered.status_code, stream.status_code) == (200, 401, 200, 200)
     for answer in (asked, refused, answered, stream):
-        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert answer.headers["access-control-allow-origin"] == TEAM_ORIGIN
         assert "access-control-allow-credentials" not in answer.headers
         assert "Origin" in answer.headers["vary"]
     assert asked.headers["access-control-allow-private-network"] == "true"
@@ -609,7 +611,11 @@ async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> Non
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("allowed", "origin", "status"),
-    [(PAGE, "https://evil.example", 403), (PAGE, "http://localhost:5173", 400), ("", "http://localhost:5173", 403)],
+    [
+        (TEAM_ORIGIN, "https://evil.example", 403),
+        (TEAM_ORIGIN, "http://localhost:5173", 400),
+        ("", "http://localhost:5173", 403),
+    ],
 )
 async def test_cors_headers_are_omitted_for_other_origins(allowed: str, origin: str, status: int) -> None:
     async with serving(allowed_origins=allowed) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:

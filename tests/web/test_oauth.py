@@ -120,8 +120,8 @@ async def issuing(issuer: IssuerType) -> AsyncGenerator[IssuerType]:
         yield issuer
 
 
-AT_ONCE = KeyTimes(refresh_s=0.01, again_s=0)
-ON_DEMAND = KeyTimes(refresh_s=TIMEOUT_S, again_s=0, timeout_s=TIMEOUT_S)
+REFRESH_AT_ONCE = KeyTimes(refresh_s=0.01, again_s=0)
+REFRESH_ON_DEMAND = KeyTimes(refresh_s=TIMEOUT_S, again_s=0, timeout_s=TIMEOUT_S)
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def signing_in(times: KeyTimes | None = None, **options: Any) -> AsyncGene
         connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
         serving = ServerSettings(oauth_issuer=issuer.name, oauth_audience=AUDIENCE, **options)
         async with served(http_app(connection, serving, sign_in=SignIn.by(serving, times))) as url:
-            await until(url, issuer.token(), 200)
+            await repeat_until(url, issuer.token(), 200)
             yield url, issuer
 
 
@@ -149,7 +149,7 @@ async def test_a_client_with_a_token_uses_the_key_of_its_user(era: Era) -> None:
         assert "Operations overview" in text_of(await client.call_tool("list_dashboards", {}))
 
 
-ABOUT = 'resource_metadata="https://mcp.team.example/.well-known/oauth-protected-resource/mcp"'
+METADATA_CHALLENGE = 'resource_metadata="https://mcp.team.example/.well-known/oauth-protected-resource/mcp"'
 
 
 async def test_a_request_without_a_token_is_directed_to_the_authorization_server() -> None:
@@ -157,9 +157,9 @@ async def test_a_request_without_a_token_is_directed_to_the_authorization_server
         for sent in ({}, {"Authorization": "Basic c29tZW9uZQ=="}, {"Authorization": "Bearer"}):
             refused = await post(url, None, **{"X-CEKURA-API-KEY": KEY}, **sent)
             assert refused.status_code == 401
-            assert refused.headers["www-authenticate"] == f"Bearer {ABOUT}"
+            assert refused.headers["www-authenticate"] == f"Bearer {METADATA_CHALLENGE}"
         refused = await post(url, issuer.token(exp=1))
-        assert refused.headers["www-authenticate"] == f'Bearer error="invalid_token", {ABOUT}'
+        assert refused.headers["www-authenticate"] == f'Bearer error="invalid_token", {METADATA_CHALLENGE}'
         assert f"a JWT of {issuer.name}, for the audience {AUDIENCE} and not expired" in refused.json()["error"]
         for path in ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"):
             metadata = (await http.get(url + path)).json()
@@ -167,15 +167,15 @@ async def test_a_request_without_a_token_is_directed_to_the_authorization_server
         assert (await http.get(f"{url}/healthz")).status_code == 200
 
 
-UNPUBLISHED = "a key that nobody publishes"
+UNKNOWN_KEY = "a key that nobody publishes"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"aud": "https://other.example/mcp"}, {"iss": "https://evil.example"}, {"exp": 1}, {"exp": None}, {"sub": None},
-        {"aud": None}, {"signed_with": UNPUBLISHED},
-        {"by": "unknown", "signed_with": UNPUBLISHED},
+        {"aud": None}, {"signed_with": UNKNOWN_KEY},
+        {"by": "unknown", "signed_with": UNKNOWN_KEY},
     ],
     ids=range(8),
 )  # fmt: skip
@@ -200,7 +200,7 @@ async def test_malformed_unsigned_and_symmetric_tokens_are_rejected(token: str) 
         assert issuer.asked == 1
 
 
-async def until(url: str, token: str, status: int) -> None:
+async def repeat_until(url: str, token: str, status: int) -> None:
     """Repeat the request until the answer has this status."""
     with anyio.fail_after(TIMEOUT_S):
         while (await post(url, token)).status_code != status:
@@ -214,14 +214,14 @@ async def test_new_signing_keys_are_fetched_at_a_limited_rate() -> None:
             assert (await post(url, issuer.token(by="second"))).status_code == 401
             assert (await post(url, issuer.token(signed_with=new_key()))).status_code == 401
         assert issuer.asked == 1
-    async with signing_in(ON_DEMAND) as (url, issuer):
+    async with signing_in(REFRESH_ON_DEMAND) as (url, issuer):
         issuer.keys["second"] = ec.generate_private_key(ec.SECP256R1())
         assert (await post(url, issuer.token(by="second"))).status_code == 200
         assert issuer.asked == 2
 
 
 async def test_a_signing_key_replaced_under_its_id_invalidates_the_old_one() -> None:
-    async with signing_in(ON_DEMAND) as (url, issuer):
+    async with signing_in(REFRESH_ON_DEMAND) as (url, issuer):
         for key in (new_key(), ec.generate_private_key(ec.SECP256R1())):
             old = issuer.token()
             assert (await post(url, old)).status_code == 200
@@ -232,11 +232,11 @@ async def test_a_signing_key_replaced_under_its_id_invalidates_the_old_one() -> 
 
 @pytest.mark.parametrize("left", [1, 0])
 async def test_withdrawn_signing_keys_expire_by_themselves(left: int) -> None:
-    async with signing_in(AT_ONCE) as (url, issuer):
+    async with signing_in(REFRESH_AT_ONCE) as (url, issuer):
         token = issuer.token()
         assert (await post(url, token)).status_code == 200
         issuer.keys = {"second": new_key()} if left else {}
-        await until(url, token, 401 if left else 503)
+        await repeat_until(url, token, 401 if left else 503)
 
 
 async def test_signing_keys_that_cannot_be_refreshed_expire() -> None:
@@ -246,16 +246,16 @@ async def test_signing_keys_that_cannot_be_refreshed_expire() -> None:
             return Response(status_code=500)
 
         issuer.answer = broken
-        await until(url, issuer.token(), 503)
+        await repeat_until(url, issuer.token(), 503)
         refused = await post(url, issuer.token())
         assert f"the keys of {issuer.name} cannot be read" in refused.json()["error"]
         assert "www-authenticate" not in refused.headers
         issuer.answer = None
-        await until(url, issuer.token(), 200)
+        await repeat_until(url, issuer.token(), 200)
 
 
 async def test_known_signing_keys_are_accepted_while_unknown_ones_are_fetched() -> None:
-    async with signing_in(ON_DEMAND) as (url, issuer):
+    async with signing_in(REFRESH_ON_DEMAND) as (url, issuer):
         gate, asked = anyio.Event(), anyio.Event()
 
         async def slow() -> Response:
@@ -306,7 +306,7 @@ MALFORMED_KEY_SETS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", MALFORMED_KEY_SETS)
 async def test_malformed_key_sets_leave_known_signing_keys_valid(kind: str) -> None:
-    async with signing_in(ON_DEMAND._replace(timeout_s=0.5)) as (url, issuer):
+    async with signing_in(REFRESH_ON_DEMAND._replace(timeout_s=0.5)) as (url, issuer):
 
         async def strange() -> Response:
             answer: Response = MALFORMED_KEY_SETS[kind]()
@@ -319,7 +319,7 @@ async def test_malformed_key_sets_leave_known_signing_keys_valid(kind: str) -> N
         assert issuer.asked == before + 2
         issuer.answer = None
         issuer.keys["second"] = new_key()
-        await until(url, issuer.token(by="second"), 200)
+        await repeat_until(url, issuer.token(by="second"), 200)
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256"])
@@ -329,7 +329,7 @@ async def test_a_signing_key_without_an_algorithm_accepts_all_of_its_type(algori
 
 
 async def test_signing_keys_of_two_types_can_share_an_id_or_lack_one() -> None:
-    async with signing_in(ON_DEMAND) as (url, issuer):
+    async with signing_in(REFRESH_ON_DEMAND) as (url, issuer):
         curve, single = ec.generate_private_key(ec.SECP256R1()), new_key()
         kinds = json.loads(ECAlgorithm.to_jwk(curve.public_key())), json.loads(RSAAlgorithm.to_jwk(single.public_key()))
         keys = [*issuer.published()["keys"], {**kinds[0], "kid": "first"}, kinds[1]]
@@ -344,7 +344,7 @@ async def test_signing_keys_of_two_types_can_share_an_id_or_lack_one() -> None:
 
 
 async def test_unsupported_signing_keys_in_a_set_are_ignored() -> None:
-    async with signing_in(ON_DEMAND) as (url, issuer):
+    async with signing_in(REFRESH_ON_DEMAND) as (url, issuer):
         odd: list[Any] = [
             7, None, {}, {"kty": ["RSA"], "kid": "second"}, {"kty": "RSA", "kid": "second", "alg": ["RS256"], "n": 5},
             {"kty": "AKP", "alg": "ML-DSA-44", "kid": "second"}, {"kty": "RSA", "alg": "none", "kid": "second"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "second"},
@@ -479,7 +479,7 @@ async def test_issuer_metadata_is_discovered_at_both_standard_locations(path: st
         connection = Connection(settings(), key_per_request=True, app_factory=shared_sandbox, now=now)
         serving = ServerSettings(oauth_issuer=issuer.name, oauth_audience=AUDIENCE)
         async with served(http_app(connection, serving)) as url:
-            await until(url, issuer.token(), 200)
+            await repeat_until(url, issuer.token(), 200)
 
 
 @pytest.mark.parametrize(
