@@ -270,7 +270,9 @@ async def module_sandbox(scope: Any, receive: Any, send: Any) -> None:
 
 # One unsupported method represents all seven, as FastAPI rejects each in the same way.
 ONE_UNEXPECTED_METHOD: Any = {"phases": {"coverage": {"unexpected-methods": ["TRACE"]}}}
-OWN_SCHEMA: Any = schemathesis.openapi.from_asgi("/openapi.json", module_sandbox, config=schemathesis.Config.from_dict(ONE_UNEXPECTED_METHOD))
+OWN_SCHEMA: Any = schemathesis.openapi.from_asgi(
+    "/openapi.json", module_sandbox, config=schemathesis.Config.from_dict(ONE_UNEXPECTED_METHOD)
+)
 CHECKS: Any = import_module("schemathesis.checks").CHECKS.get_by_names(
     ["not_a_server_error", "response_schema_conformance", "status_code_conformance"]
 )
