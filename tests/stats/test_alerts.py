@@ -12,11 +12,11 @@ from cekura_dashboards.stats.alerts import (
     VARIANTS,
     AlertSetting,
     Direction,
-    Failure,
+    FailureAlert,
     Operator,
     Reading,
-    Threshold,
-    Trend,
+    ThresholdAlert,
+    TrendAlert,
     counts_of_breaches,
     distances,
     replay,
@@ -51,21 +51,23 @@ def sequence(rng: np.random.Generator) -> Floats:
 def reference_firings(scores: Floats, alert: AlertSetting, reading: Reading) -> list[int]:
     """Positions of firing calls, each computed from all calls before it. Differences below 1e-9 count as none."""
     places, since, inside = list[int](), 0, True
-    windows = window_moments(scores, alert, reading) if isinstance(alert, Trend) else {}
+    windows = window_moments(scores, alert, reading) if isinstance(alert, TrendAlert) else {}
     for i in range(len(scores)):
         scores_so_far = scores[since : i + 1] if reading.resets == "restart" else scores[: i + 1]
-        if isinstance(alert, Trend):
+        if isinstance(alert, TrendAlert):
             beyond = i in windows and has_drifted(scores_so_far, *windows[i], alert, reading)
         else:
-            beyond = scores_so_far[-1] < 1 if isinstance(alert, Failure) else has_crossed(scores_so_far, alert, reading)
+            beyond = (
+                scores_so_far[-1] < 1 if isinstance(alert, FailureAlert) else has_crossed(scores_so_far, alert, reading)
+            )
         if beyond and fires_now(scores_so_far, alert, reading) and (inside or reading.resets != "inside"):
             places.append(i)
             since = i + 1
-        inside = not beyond or isinstance(alert, Failure)
+        inside = not beyond or isinstance(alert, FailureAlert)
     return places
 
 
-def window_moments(scores: Floats, alert: Trend, reading: Reading) -> dict[int, tuple[float, float]]:
+def window_moments(scores: Floats, alert: TrendAlert, reading: Reading) -> dict[int, tuple[float, float]]:
     """Mean and standard deviation of the window of each call that has one."""
     first = alert.window - (1 if reading.own else 0)
     calls = range(first, len(scores))
@@ -76,7 +78,7 @@ def window_moments(scores: Floats, alert: Trend, reading: Reading) -> dict[int, 
     return dict(zip(calls, zip(tables.mean(axis=1).tolist(), spreads.tolist(), strict=True), strict=True))
 
 
-def has_crossed(scores_so_far: Floats, alert: Threshold, reading: Reading) -> bool:
+def has_crossed(scores_so_far: Floats, alert: ThresholdAlert, reading: Reading) -> bool:
     last, high = scores_so_far[-alert.window :], alert.high or 0.0
     breaches = np.zeros(len(last), bool)
     if alert.operator in {"lt", "outside"}:
@@ -88,7 +90,7 @@ def has_crossed(scores_so_far: Floats, alert: Threshold, reading: Reading) -> bo
     return bool(full and breaches.sum() >= alert.min_breaches)
 
 
-def has_drifted(scores_so_far: Floats, mean: float, spread: float, alert: Trend, reading: Reading) -> bool:
+def has_drifted(scores_so_far: Floats, mean: float, spread: float, alert: TrendAlert, reading: Reading) -> bool:
     """``seen``: the calls since the alert began, up to now."""
     calls = len(scores_so_far) if reading.own else len(scores_so_far) - 1
     if calls < alert.window * (reading.windows or 1):
@@ -116,9 +118,11 @@ def weighted(scores: Floats, weight: float, otherwise: float) -> float:
 
 def fires_now(scores_so_far: Floats, alert: AlertSetting, reading: Reading) -> bool:
     """Whether this call fires: a threshold fires at a breach, unless the reading fires at every call."""
-    if not isinstance(alert, Threshold) or reading.each:
+    if not isinstance(alert, ThresholdAlert) or reading.each:
         return True
-    return has_crossed(scores_so_far[-1:], Threshold(alert.operator, alert.low, alert.high), Reading(ties=reading.ties))
+    return has_crossed(
+        scores_so_far[-1:], ThresholdAlert(alert.operator, alert.low, alert.high), Reading(ties=reading.ties)
+    )
 
 
 def alerts(scores: Floats, rng: np.random.Generator, place: int) -> Iterator[AlertSetting]:
@@ -128,11 +132,11 @@ def alerts(scores: Floats, rng: np.random.Generator, place: int) -> Iterator[Ale
     window = int(rng.integers(2, 60))
     if place % 4 == 0:
         direction = DIRECTIONS[int(rng.integers(3))]
-        yield Trend(window, float(rng.choice([0.5, 1.0, 2.5])), float(rng.choice([0.05, 0.4, 1.0])), direction)
+        yield TrendAlert(window, float(rng.choice([0.5, 1.0, 2.5])), float(rng.choice([0.05, 0.4, 1.0])), direction)
     elif place % 4 == 1:
-        yield Failure()
+        yield FailureAlert()
     else:
-        yield Threshold(OPERATORS[int(rng.integers(3))], low, high, int(rng.integers(1, window + 1)), window)
+        yield ThresholdAlert(OPERATORS[int(rng.integers(3))], low, high, int(rng.integers(1, window + 1)), window)
 
 
 DIRECTIONS: list[Direction] = ["both", "increase", "decrease"]
@@ -157,7 +161,7 @@ def test_replayed_alerts_fire_where_the_reference_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alert", "reading"), [*product([*PRESETS.values(), Threshold("lt", 0.5, min_breaches=3)], READINGS)]
+    ("alert", "reading"), [*product([*PRESETS.values(), ThresholdAlert("lt", 0.5, min_breaches=3)], READINGS)]
 )
 def test_alerts_never_fire_without_calls_or_on_constant_scores(alert: AlertSetting, reading: Reading) -> None:
     assert replay(np.array([]), alert, reading).tolist() == []
@@ -173,9 +177,9 @@ def test_trends_fire_by_distance_and_thresholds_by_breach_count() -> None:
     for _ in range(40):
         scores = sequence(rng)
         for multiplier in (0.5, 2.0):
-            alert = Trend(20, multiplier, 0.3, "decrease")
+            alert = TrendAlert(20, multiplier, 0.3, "decrease")
             far = np.flatnonzero(np.nan_to_num(distances(scores, alert), nan=-1) > multiplier + 1e-6)
             near = np.flatnonzero(np.nan_to_num(distances(scores, alert), nan=-1) > multiplier - 1e-6)
             assert {*far} <= {*replay(scores, alert)} <= {*near}
-        ceiling = Threshold("gt", float(np.median(scores)), min_breaches=4, window=12)
+        ceiling = ThresholdAlert("gt", float(np.median(scores)), min_breaches=4, window=12)
         assert np.flatnonzero(counts_of_breaches(scores, ceiling) >= 4).tolist() == replay(scores, ceiling).tolist()

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from pydantic import SecretStr
 
-from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.client import CekuraClient, utc_now
 from cekura_dashboards.api.errors import DashboardsError, InvalidArguments, Refused
 from cekura_dashboards.api.filters import METRIC_ID, fields_of, metric_key
 from cekura_dashboards.api.models import (
@@ -430,10 +430,6 @@ def _nothing() -> None:
 
 
 Progress = Callable[[int, int, str], Awaitable[None]]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def no_progress(_done: int, _of: int, _message: str) -> None:

@@ -214,7 +214,7 @@ HISTORY_SIZE = 25
 FAILURE_MODES = "/observability/v1/metric-failure-mode-insights/categories/"
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -252,7 +252,7 @@ class CekuraClient(Struct, frozen=True, kw_only=True):
     key: SecretStr
     timeout_s: float = 30.0
     deadline: float | None = None
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = utc_now
     sleep: Sleep = anyio.sleep
     refused: Callable[[], None] = _nothing
     pace: Pace = field(default_factory=Pace)

@@ -20,7 +20,15 @@ from cekura_dashboards.api.filters import (
 from cekura_dashboards.api.models import METRIC_VALUE, PLOTTED, Alert, JsonObject, Widget, as_object, metric_family
 from cekura_dashboards.arguments.references import AlertId, MetricId, ProjectId, WidgetId, visible_metrics
 from cekura_dashboards.context import ToolContext
-from cekura_dashboards.stats.alerts import PRESETS, AlertSetting, Direction, Failure, Operator, Threshold, Trend
+from cekura_dashboards.stats.alerts import (
+    PRESETS,
+    AlertSetting,
+    Direction,
+    FailureAlert,
+    Operator,
+    ThresholdAlert,
+    TrendAlert,
+)
 from cekura_dashboards.stats.findings import exact
 from cekura_dashboards.text import named, plain, word
 from cekura_dashboards.tool import Request
@@ -125,24 +133,24 @@ class AlertRequest(Request):
             of = next(other for other, names in NUMBERS.items() if wrong[0] in names)
             raise fault(wrong[0], f"belongs to kind {of}, not {kind}; leave it out, or change the kind.")
         if kind == "failure":
-            return Failure()
+            return FailureAlert()
         if kind == "trend":
-            return self._trend(stored if isinstance(stored, Trend) and self.preset is None else None)
-        return self._threshold(stored if isinstance(stored, Threshold) else None)
+            return self._trend(stored if isinstance(stored, TrendAlert) and self.preset is None else None)
+        return self._threshold(stored if isinstance(stored, ThresholdAlert) else None)
 
     def _has_trend(self) -> bool:
         return any(name in self.given() for name in ("preset", "std_multiplier", "ewma_alpha", "direction"))
 
-    def _trend(self, stored: Trend | None) -> Trend:
+    def _trend(self, stored: TrendAlert | None) -> TrendAlert:
         base, given = stored or PRESETS[self.preset or "balanced"], self.given()
-        return Trend(
+        return TrendAlert(
             window=given.get("window_size", base.window),
             multiplier=given.get("std_multiplier", base.multiplier),
             weight=given.get("ewma_alpha", base.weight),
             direction=given.get("direction", base.direction),
         )
 
-    def _threshold(self, stored: Threshold | None) -> Threshold:
+    def _threshold(self, stored: ThresholdAlert | None) -> ThresholdAlert:
         operator, given = self.operator or (stored.operator if stored else None), self.given()
         if operator is None:
             raise fault("operator", "is missing; use gt, lt or outside, with value.")
@@ -156,7 +164,7 @@ class AlertRequest(Request):
         least = given.get("min_breaches", stored.min_breaches if stored else 1)
         if least > size:
             raise fault("min_breaches", f"cannot be more than the {size} calls of window_size.")
-        return Threshold(operator, low, high if operator == "outside" else None, least, size)
+        return ThresholdAlert(operator, low, high if operator == "outside" else None, least, size)
 
 
 METRICS_ONLY = (
@@ -252,7 +260,7 @@ ONE_WAY = "direction: the API's guide offers it for binary metrics alone; on oth
 
 
 def direction_warnings(setting: AlertSetting, eval_type: str | None) -> list[str]:
-    one_way = isinstance(setting, Trend) and setting.direction != "both"
+    one_way = isinstance(setting, TrendAlert) and setting.direction != "both"
     return [ONE_WAY] if one_way and metric_family(eval_type) != "binary" else []
 
 
@@ -271,7 +279,9 @@ def check_kind(setting: AlertSetting, eval_type: str | None) -> None:
 
 
 def kind_of(setting: AlertSetting) -> AlertKind:
-    return "failure" if isinstance(setting, Failure) else "trend" if isinstance(setting, Trend) else "threshold"
+    return (
+        "failure" if isinstance(setting, FailureAlert) else "trend" if isinstance(setting, TrendAlert) else "threshold"
+    )
 
 
 def stored_setting(alert: Alert) -> AlertSetting | None:
@@ -281,46 +291,46 @@ def stored_setting(alert: Alert) -> AlertSetting | None:
     window = size if isinstance(size, int) and 0 < size <= MOST_WINDOW else None
     match SUB_TYPES.get(alert.kind):
         case "failure":
-            return Failure()
+            return FailureAlert()
         case "trend":
             multiplier, weight = number(threshold.get("std_multiplier")), number(threshold.get("ewma_alpha"))
             directions: dict[object, Direction] = {"increase": "increase", "decrease": "decrease"}
             if window is None or not multiplier or not weight or not 0 < weight <= 1 or multiplier < 0:
                 return None
-            return Trend(window, multiplier, weight, directions.get(str(threshold.get("direction")), "both"))
+            return TrendAlert(window, multiplier, weight, directions.get(str(threshold.get("direction")), "both"))
         case "threshold":
             return _stored_threshold(threshold, window or USUAL_WINDOW)
         case _:
             return None
 
 
-def _stored_threshold(threshold: JsonObject, window: int) -> Threshold | None:
+def _stored_threshold(threshold: JsonObject, window: int) -> ThresholdAlert | None:
     operators: dict[object, Operator] = {"gt": "gt", "lt": "lt", "outside": "outside"}
     operator, value = operators.get(str(threshold.get("operator"))), threshold.get("value")
     edges = as_object(value) or {"low": value, "high": None}
     low, high, least = number(edges.get("low")), number(edges.get("high")), threshold.get("min_breaches")
     if operator is None or low is None or (operator == "outside") is not (high is not None):
         return None
-    return Threshold(operator, low, high, least if isinstance(least, int) and 0 < least <= window else 1, window)
+    return ThresholdAlert(operator, low, high, least if isinstance(least, int) and 0 < least <= window else 1, window)
 
 
 def as_stored(setting: AlertSetting) -> tuple[JsonObject, JsonObject]:
     """The fields ``source``, without filters, and ``threshold``, as the API expects."""
     match setting:
-        case Failure():
+        case FailureAlert():
             return {"sub_type": "normal"}, {}
-        case Trend():
+        case TrendAlert():
             source: JsonObject = {"sub_type": "significant_change", "window_size": setting.window}
             numbers: JsonObject = {"std_multiplier": setting.multiplier, "ewma_alpha": setting.weight}
             return source, {**numbers, "direction": "" if setting.direction == "both" else setting.direction}
-        case Threshold():
+        case ThresholdAlert():
             low, high = exact(setting.low), setting.high
             value = low if high is None else {"low": low, "high": exact(high)}
             limits: JsonObject = {"operator": setting.operator, "value": value, "min_breaches": setting.min_breaches}
             return {"sub_type": "threshold", "window_size": setting.window}, limits
 
 
-def preset_of(setting: Trend) -> str | None:
+def preset_of(setting: TrendAlert) -> str | None:
     """The name of the preset with these numbers."""
     return next((name for name, preset in PRESETS.items() if replace(setting, direction="both") == preset), None)
 
@@ -328,20 +338,20 @@ def preset_of(setting: Trend) -> str | None:
 def setting_words(setting: AlertSetting) -> str:
     """A setting in words.
 
-    >>> setting_words(PRESETS["balanced"]), setting_words(Threshold("gt", 500, min_breaches=3))
+    >>> setting_words(PRESETS["balanced"]), setting_words(ThresholdAlert("gt", 500, min_breaches=3))
     ('trend balanced (window 50, 2 deviations, weight 0.3)', 'threshold: above 500, 3 of the last 50 calls')
-    >>> setting_words(Failure())
+    >>> setting_words(FailureAlert())
     'failure: each call that fails'
     """
     match setting:
-        case Failure():
+        case FailureAlert():
             return "failure: each call that fails"
-        case Trend():
+        case TrendAlert():
             name = preset_of(setting)
             ways = {"both": "", "increase": ", increase only", "decrease": ", decrease only"}[setting.direction]
             numbers = f"window {setting.window}, {setting.multiplier:g} deviations, weight {setting.weight:g}"
             return f"trend{f' {name}' if name else ''} ({numbers}{ways})"
-        case Threshold():
+        case ThresholdAlert():
             low, high = plain(exact(setting.low)), plain(exact(setting.high or 0.0))
             limits = {"gt": f"above {low}", "lt": f"below {low}", "outside": f"outside {low} to {high}"}
             return f"threshold: {limits[setting.operator]}, {setting.min_breaches} of the last {setting.window} calls"

@@ -12,7 +12,7 @@ from cekura_dashboards.charts.calls import LINK, check_operators
 from cekura_dashboards.charts.target import is_off_utc
 from cekura_dashboards.context import ToolContext, gather, in_thread
 from cekura_dashboards.edits.alerts import SAVE_ALERT
-from cekura_dashboards.reports.alerts import Replay, ReplayedAlert, find_intervals, replay_lines, replayed
+from cekura_dashboards.reports.alerts import Replay, ReplayedAlert, find_change_periods, replay_lines, replayed
 from cekura_dashboards.reports.changes import NextCall
 from cekura_dashboards.reports.report import ALL_CALLS
 from cekura_dashboards.stats.alerts import AlertSetting
@@ -47,7 +47,7 @@ async def run(context: ToolContext, request: AlertRequest) -> AlertPreview:
     scores = await read_scores(context, watched)
     names, unread = await context.lookups.names([watched.config()], [subject.filters], subject.project)
     small = scores.count <= FEW_SCORES
-    intervals, untested = await in_thread(find_intervals, scores, context.settings.clock, names, small=small)
+    intervals, untested = await in_thread(find_change_periods, scores, context.settings.clock, names, small=small)
     replay = Replay(scores, intervals, names)
     answer: ReplayedAlert = await in_thread(_replayed, replay, setting, subject.project, small=small)
     notes = [

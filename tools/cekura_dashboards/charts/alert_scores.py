@@ -13,6 +13,7 @@ from cekura_dashboards.api.errors import Refused, UnreadableAnswer
 from cekura_dashboards.api.filters import both, instant, within, without_time
 from cekura_dashboards.api.models import LIMIT, MARGIN, METRIC_VALUE, JsonObject, WidgetConfig, metric_family
 from cekura_dashboards.api.wire import ScoredCall, ScorePage
+from cekura_dashboards.charts.companions import BY_AGENT
 from cekura_dashboards.charts.read import read_charts
 from cekura_dashboards.charts.rows import TimeParser
 from cekura_dashboards.charts.target import ChartReading, Target, Window
@@ -24,7 +25,6 @@ MAX_PAGES, PAGE_SIZE = 20, 100
 """Calls read from call logs, each with its transcript."""
 TOPS = (1.0, 5.0, 100.0)
 """The possible scores of a pass of a binary metric."""
-BY_AGENT = {"type": "field", "field": "agent.id"}
 
 
 class ScoredMetric(Struct, frozen=True):

@@ -20,6 +20,7 @@ from cekura_dashboards.api.filters import both, fields_of, instant, operators_of
 from cekura_dashboards.api.models import (
     CALL_LOG_OPS,
     FILTER_OPS,
+    METADATA,
     METRIC_VALUE,
     CallLog,
     CallLogs,
@@ -302,7 +303,6 @@ CALLS_READ = 20
 """Each comes with its whole transcript."""
 MAX_VALUES = 3
 RECENT = timedelta(days=7)
-NAME = "metadata."
 
 
 class MetadataKey(Struct, frozen=True):
@@ -400,10 +400,10 @@ async def _project(context: ToolContext, raw: Mapping[str, Any]) -> int | None:
 def _with_keys(fault: Fault, names: Sequence[str], lead: str) -> Fault:
     """The fault with the nearest key in its example, if any is similar, followed by all keys."""
     key = fault.unknown.name if fault.unknown else ""
-    plain = {name.removeprefix(NAME): name for name in names if name.removeprefix(NAME).isidentifier()}
+    plain = {name.removeprefix(METADATA): name for name in names if name.removeprefix(METADATA).isidentifier()}
     holding = (name for part, name in plain.items() if key.casefold() in part.casefold())
     near = next(holding, None) or plain.get(nearest(key, plain) or "")
-    exact = f"{NAME}{key}"
+    exact = f"{METADATA}{key}"
     message = fault.message if exact in names or not near else fault.message.replace(exact, near)
     return fault._replace(message=f"{message} {lead}: {join_names([str(UntrustedText(name)) for name in names])}.")
 
@@ -421,8 +421,8 @@ def _rank(widgets: Iterable[Widget], calls: Sequence[CallLog]) -> list[MetadataK
     used, values = used_keys(widgets), defaultdict[str, Counter[str]](Counter)
     for call in calls:
         for key, value in (call.metadata or {}).items():
-            if is_metadata(f"{NAME}{key}") and isinstance(value, str | int | float) and str(value):
-                values[f"{NAME}{key}"][str(value)] += 1
+            if is_metadata(f"{METADATA}{key}") and isinstance(value, str | int | float) and str(value):
+                values[f"{METADATA}{key}"][str(value)] += 1
     keys = [
         MetadataKey(name, used[name], values[name].total(), [text for text, _ in values[name].most_common(MAX_VALUES)])
         for name in {*used, *values}

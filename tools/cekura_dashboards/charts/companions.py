@@ -218,7 +218,7 @@ def additional_counts(readings: Sequence[ChartReading], used: int) -> tuple[list
     by_agent = {
         _calls_of(reading)
         for reading in readings[:used]
-        if _is_of_metric(reading) and _is_by_agent(reading) and reading.window.source != HISTORY
+        if _is_of_metric(reading) and is_by_agent(reading) and reading.window.source != HISTORY
     }
     for reading in readings[:used]:
         key = _calls_of(reading)
@@ -243,7 +243,7 @@ def _is_of_metric(reading: ChartReading) -> bool:
     return target.config.field == METRIC_VALUE and target.matching is None and reading.error is None
 
 
-def _is_by_agent(reading: ChartReading) -> bool:
+def is_by_agent(reading: ChartReading) -> bool:
     return (reading.target.config.group_by or {}).get("field") in AGENT_ID_FIELDS
 
 
@@ -466,7 +466,7 @@ def _days_by_group(reading: ChartReading, names: dict[str, str]) -> dict[str | N
     own, counts = reading.by_hour() if reading.hours is not None else reading, reading.all_calls
     if own.chart is None or counts is None or counts.chart is None or not counts.target.config.group_by:
         return {}
-    if not _is_by_agent(own) or own.chart.chart_type != "bar":
+    if not is_by_agent(own) or own.chart.chart_type != "bar":
         return {}
     evaluated, calls = (defaultdict[str | None, list[tuple[float, float]]](list) for _ in range(2))
     for bucket in bar_rows(own, own.chart, names).buckets:

@@ -41,7 +41,7 @@ from cekura_dashboards.stats.timeline import (
 from cekura_dashboards.summaries.bar import combine, total
 from cekura_dashboards.summaries.line import PIECE, CallValues, grain_of
 from cekura_dashboards.summaries.model import Bucket, Slice
-from cekura_dashboards.summaries.pie import rate_unit
+from cekura_dashboards.summaries.pie import FIGURES, rate_unit
 from cekura_dashboards.text import UntrustedText, json_text
 from cekura_dashboards.values import Array, np, replace
 
@@ -50,7 +50,6 @@ FIRST_YEAR, LAST_YEAR = 1900, 2200
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?P<fraction>(\.\d{1,6})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 MIN_UNIFORM = 50
 """The minimum number of texts to parse at once: fewer are faster one by one. Measured."""
-FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
 @dataclass

@@ -20,10 +20,10 @@ from cekura_dashboards.stats.alerts import (
     PRESETS,
     VARIANTS,
     AlertSetting,
-    Failure,
+    FailureAlert,
     Reading,
-    Threshold,
-    Trend,
+    ThresholdAlert,
+    TrendAlert,
     counts_of_breaches,
     distances,
     replay,
@@ -85,7 +85,7 @@ class ReplayedAlert(BaseModel):
     read_otherwise: dict[str, int] | None = Field(default=None, description="firings under other readings of the guide")
 
 
-class Interval(Struct, frozen=True):
+class ChangePeriod(Struct, frozen=True):
     """A change and its time. ``agent``: as shown; ``whole``: of all agents together."""
 
     agent: str | None
@@ -97,7 +97,9 @@ class Interval(Struct, frozen=True):
     words: str
 
 
-def find_intervals(scores: Scores, clock: Clock, names: Mapping[str, str]) -> tuple[list[Interval], str | None]:
+def find_change_periods(
+    scores: Scores, clock: Clock, names: Mapping[str, str]
+) -> tuple[list[ChangePeriod], str | None]:
     """The changes in the metric's daily means, per agent and overall, corrected together; or why there are none.
 
     A step lasts until the next one of the same series, or until now.
@@ -145,7 +147,7 @@ def _series_of(buckets: Sequence[Bucket]) -> list[_Series]:
     return agents if len(groups) == 1 else [_Series(None, True, merge_groups("avg", buckets)), *agents]
 
 
-def _interval(one: _Series, finding: Finding, change: Change, end: float, *, clear: bool) -> Interval:
+def _interval(one: _Series, finding: Finding, change: Change, end: float, *, clear: bool) -> ChangePeriod:
     start, until = _seconds(change.at), end
     match finding:
         case Unusual():
@@ -160,7 +162,7 @@ def _interval(one: _Series, finding: Finding, change: Change, end: float, *, cle
     is_clear = clear and change.strongest_verdict == "clear"
     whose = ALL_AGENTS if one.whole else f"agent {plain(one.agent)}"
     words = f"{'clear' if is_clear else 'possible'}, {whose}: {what}"
-    return Interval(one.agent, one.whole, start, until, is_clear, isinstance(finding, Step), words)
+    return ChangePeriod(one.agent, one.whole, start, until, is_clear, isinstance(finding, Step), words)
 
 
 def _seconds(text: str | None) -> float:
@@ -168,10 +170,10 @@ def _seconds(text: str | None) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _ended(intervals: Sequence[Interval]) -> list[Interval]:
+def _ended(intervals: Sequence[ChangePeriod]) -> list[ChangePeriod]:
     """The steps, each ending where the next one of its series begins."""
 
-    def later(step: Interval) -> list[float]:
+    def later(step: ChangePeriod) -> list[float]:
         same = (one for one in intervals if one.is_step and (one.agent, one.whole) == (step.agent, step.whole))
         return [one.start for one in same if one.start > step.start]
 
@@ -194,7 +196,7 @@ class Replay(Struct, frozen=True):
     """The scores of a metric, the changes in them, and the names of agents by id."""
 
     scores: Scores
-    intervals: Sequence[Interval]
+    intervals: Sequence[ChangePeriod]
     names: dict[str, str]
 
     def firings(self, setting: AlertSetting) -> list[_Firing]:
@@ -221,7 +223,7 @@ class Replay(Struct, frozen=True):
 
     def unready(self, setting: AlertSetting) -> int:
         """The calls before each agent's first full window, at which a trend cannot fire."""
-        if not isinstance(setting, Trend):
+        if not isinstance(setting, TrendAlert):
             return 0
         return sum(min(setting.window, len(agent.scores)) for agent in self.scores.agents)
 
@@ -257,18 +259,18 @@ class Replay(Struct, frozen=True):
         trend that watches for a fall replaces it, with at least the smallest multiplier of the presets.
         """
         allowed = self.allowed
-        if isinstance(setting, Threshold):
+        if isinstance(setting, ThresholdAlert):
             heights = self._heights(lambda scores: counts_of_breaches(scores, setting))
             least = int(heights[-1 - allowed]) + 1 if len(heights) > allowed else 1
             least = max(least, setting.min_breaches)
             return replace(setting, min_breaches=least) if least <= setting.window else None
-        trend = replace(PRESETS["balanced"], direction="decrease") if isinstance(setting, Failure) else setting
+        trend = replace(PRESETS["balanced"], direction="decrease") if isinstance(setting, FailureAlert) else setting
         heights = self._heights(lambda scores: distances(scores, trend))
         height = heights[-1 - allowed] if len(heights) > allowed else 0.0
         if height >= MOST_DEVIATIONS:
             return None
         multiplier = (math.floor(height * TENTHS) + 1) / TENTHS
-        lowest = setting.multiplier if isinstance(setting, Trend) else LEAST_DEVIATIONS
+        lowest = setting.multiplier if isinstance(setting, TrendAlert) else LEAST_DEVIATIONS
         return replace(trend, multiplier=max(multiplier, lowest))
 
     def _heights(self, of_agent: Callable[[Array], Array]) -> list[float]:
@@ -318,9 +320,9 @@ def replayed(replay: Replay, setting: AlertSetting, link: Callable[[Any], str | 
     )
 
 
-def _presets(setting: AlertSetting) -> list[Trend]:
+def _presets(setting: AlertSetting) -> list[TrendAlert]:
     """The presets, with the direction of this setting."""
-    direction = setting.direction if isinstance(setting, Trend) else "both"
+    direction = setting.direction if isinstance(setting, TrendAlert) else "both"
     return [replace(preset, direction=direction) for preset in PRESETS.values()]
 
 

@@ -13,11 +13,11 @@ from msgspec import Struct
 from cekura_dashboards.api.errors import DashboardsError
 from cekura_dashboards.api.models import JsonObject, WidgetConfig
 from cekura_dashboards.charts.calls import NUMBERED
-from cekura_dashboards.charts.companions import share_over_time
+from cekura_dashboards.charts.companions import is_by_agent, share_over_time
 from cekura_dashboards.charts.edit_histories import MAX_AGENTS, EditScope, read_edit_sources
 from cekura_dashboards.charts.rows import bar_rows, span_of
 from cekura_dashboards.charts.target import ChartReading, RequestedChart, Window
-from cekura_dashboards.context import AGENT_ID_FIELDS, ToolContext, gather
+from cekura_dashboards.context import ToolContext, gather
 from cekura_dashboards.reports.budget import ALONE
 from cekura_dashboards.reports.changes import RankedChange
 from cekura_dashboards.reports.compare import ComparedReadings
@@ -54,7 +54,7 @@ AROUND = 14 * DAY
 """The time on each side of a step that dates it, short enough to exclude most other steps. A choice: two weeks."""
 
 
-class Interval(NamedTuple):
+class OnsetInterval(NamedTuple):
     """The interval in which a change can have begun."""
 
     start: datetime
@@ -80,7 +80,7 @@ class _Series(NamedTuple):
     step: float
     shift: float
 
-    def interval(self, at: float | None = None) -> Interval | None:
+    def interval(self, at: float | None = None) -> OnsetInterval | None:
         """When the level changed, at a given step or anywhere; None without buckets."""
         sizes = [bucket.n for bucket in self.buckets]
         weights = [1.0] * len(sizes) if any(n is None for n in sizes) else [float(n or 0) for n in sizes]
@@ -90,22 +90,22 @@ class _Series(NamedTuple):
         start, end = onset_interval(times, values, floats(weights), self.step, at=at)
         return self.instants(start, end)
 
-    def instants(self, start: float, end: float) -> Interval:
-        return Interval(_instant(start + self.shift), _instant(end + self.shift))
+    def instants(self, start: float, end: float) -> OnsetInterval:
+        return OnsetInterval(_instant(start + self.shift), _instant(end + self.shift))
 
-    def around(self, at: float) -> Interval:
+    def around(self, at: float) -> OnsetInterval:
         """When a given step can have begun."""
         near = [bucket for bucket in self.buckets if abs(bucket.time - at) <= AROUND]
         return self._replace(buckets=near).interval(at) or self.instants(at - self.step, at + self.step)
 
-    def between(self, interval: Interval) -> "_Series":
+    def between(self, interval: OnsetInterval) -> "_Series":
         start, end = (moment.timestamp() - self.shift for moment in interval)
         return self._replace(buckets=[bucket for bucket in self.buckets if start <= bucket.time < end])
 
 
 def interval_of_windows(
     readings: Sequence[ChartReading], names: dict[str, str], group: str | WholeMeasure | None = WHOLE
-) -> Interval:
+) -> OnsetInterval:
     """When a level changed between current and baseline, from the bars of both, for one group or all.
 
     Without bars, the change may have begun at any time in both windows.
@@ -115,7 +115,7 @@ def interval_of_windows(
 
 def interval_of_change(
     item: Change, reading: ChartReading, windows: Sequence[Window], names: dict[str, str]
-) -> Interval:
+) -> OnsetInterval:
     """When a change can have begun. ``windows``: current and baseline, if any."""
     part: str | WholeMeasure | None = item.part if item.how in {"group", "new group", "gone group"} else WHOLE
     series, whole, at = _series([reading], names, part), _within(None, windows), _seconds(item.at)
@@ -127,7 +127,7 @@ def interval_of_change(
             case "outage" | "outlier":
                 return series.instants(at, _seconds(item.until) or at + step)
             case "trend":
-                return _within(Interval(_instant(at), whole.end), windows)
+                return _within(OnsetInterval(_instant(at), whole.end), windows)
             case "share":
                 return series.instants(at - step, at + step)
             case _:
@@ -141,7 +141,7 @@ def interval_of_change(
     return _within(series.interval() if is_level else None, windows)
 
 
-def interval_of_share(readings: Sequence[ChartReading], names: dict[str, str]) -> Interval:
+def interval_of_share(readings: Sequence[ChartReading], names: dict[str, str]) -> OnsetInterval:
     """When the share of calls evaluated changed between current and baseline."""
     series = _share_series(readings, _series(readings, names, WHOLE).shift)
     return _within(series.interval(), [reading.window for reading in readings])
@@ -149,7 +149,7 @@ def interval_of_share(readings: Sequence[ChartReading], names: dict[str, str]) -
 
 def interval_of_finding(
     finding: Finding, history: ChartReading, window: Window, names: dict[str, str], *, of_share: bool = False
-) -> Interval:
+) -> OnsetInterval:
     """When a finding of a chart can have begun. ``history``: the tested bars.
 
     ``of_share``: the finding is about the share of calls evaluated.
@@ -164,7 +164,7 @@ def interval_of_finding(
         return series.instants(at, _seconds(finding.end) or at + series.step)
     if isinstance(finding, Unusual):
         return series.instants(at, at + finding.buckets * series.step)
-    return _within(Interval(_instant(at), window.end), [window])
+    return _within(OnsetInterval(_instant(at), window.end), [window])
 
 
 def _series(readings: Sequence[ChartReading], names: dict[str, str], group: str | WholeMeasure | None) -> _Series:
@@ -202,12 +202,12 @@ def _share_series(readings: Sequence[ChartReading], shift: float) -> _Series:
     return _Series(merge_groups("avg", buckets), float(shares[0].step) if shares else float(DAY), shift)
 
 
-def _within(interval: Interval | None, windows: Sequence[Window]) -> Interval:
+def _within(interval: OnsetInterval | None, windows: Sequence[Window]) -> OnsetInterval:
     """The part of an interval within the windows; the whole windows without an interval."""
     start, end = min(window.start for window in windows), max(window.end for window in windows)
     if interval is None:
-        return Interval(start, end)
-    return Interval(max(interval.start, start), min(interval.end, end))
+        return OnsetInterval(start, end)
+    return OnsetInterval(max(interval.start, start), min(interval.end, end))
 
 
 def _instant(seconds: float) -> datetime:
@@ -291,7 +291,7 @@ async def edit_scope(
     config: WidgetConfig,
     calls: JsonObject | None,
     project: int | None,
-    interval: Interval,
+    interval: OnsetInterval,
     *,
     drivers: Sequence[int] = (),
     leading: Sequence[int] = (),
@@ -357,7 +357,7 @@ async def edits_of_changes(
         if row.is_clear or interval.dates(windows):
             scopes[place] = await edit_scope(
                 context, survey.target.config, survey.target.calls, survey.target.project, interval,
-                drivers=_agents([item.part]) if _is_by_agent(reading) and item.how in OF_A_GROUP else (),
+                drivers=_agents([item.part]) if is_by_agent(reading) and item.how in OF_A_GROUP else (),
                 leading=_most_calls(readings, survey.target.project, names),
             )  # fmt: skip
     configs = [changes[place][0].survey.target.config for place in scopes]
@@ -413,7 +413,7 @@ async def _edits_in(
     return without_repeats(edits), sources.requests
 
 
-def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str, str]) -> list[Interval]:
+def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str, str]) -> list[OnsetInterval]:
     """The intervals in which the changes of a report can have begun."""
     history = sides.history if sides.history is not None and sides.history.chart is not None else sides.current
     window = sides.current.window
@@ -428,19 +428,15 @@ def _intervals_of(sides: ComparedReadings, report: WidgetReport, names: dict[str
     return intervals
 
 
-def _joined(intervals: Sequence[Interval]) -> list[Interval]:
+def _joined(intervals: Sequence[OnsetInterval]) -> list[OnsetInterval]:
     """The intervals in order, those that overlap as one."""
-    joined = list[Interval]()
+    joined = list[OnsetInterval]()
     for interval in sorted(intervals):
         if joined and interval.start <= joined[-1].end:
-            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, interval.end))
+            joined[-1] = OnsetInterval(joined[-1].start, max(joined[-1].end, interval.end))
         else:
             joined.append(interval)
     return joined
-
-
-def _is_by_agent(reading: ChartReading) -> bool:
-    return (reading.target.config.group_by or {}).get("field") in AGENT_ID_FIELDS
 
 
 def _most_calls(readings: Sequence[ChartReading], project: int | None, names: dict[str, str]) -> list[int]:
@@ -448,7 +444,7 @@ def _most_calls(readings: Sequence[ChartReading], project: int | None, names: di
     sizes = Counter[str | None]()
     for reading in readings:
         chart = reading.chart
-        if chart is None or chart.chart_type != "bar" or not _is_by_agent(reading) or reading.target.project != project:
+        if chart is None or chart.chart_type != "bar" or not is_by_agent(reading) or reading.target.project != project:
             continue
         counts = reading.target.config.function == "count"
         for bucket in bar_rows(reading, chart, names).buckets:

@@ -1,6 +1,6 @@
 """Everyday names of charts and measures, for headers of tables and titles of drawings."""
 
-from cekura_dashboards.api.models import METRIC_VALUE, Widget, WidgetConfig
+from cekura_dashboards.api.models import METADATA, METRIC_VALUE, Widget, WidgetConfig
 from cekura_dashboards.reports.report import group_name
 from cekura_dashboards.text import UntrustedText, named
 
@@ -13,7 +13,6 @@ FIELDS = {
 AGGREGATIONS = {"avg": "average", "sum": "total", "min": "lowest", "max": "highest", "p50": "median"}
 RATES = {"success": "success rate", "is_reviewed": "share of calls reviewed"}
 RATE_UNITS = {"ratio", "percent"}
-METADATA = "metadata."
 
 
 def field_in_words(field: str) -> str:

@@ -20,11 +20,11 @@ ROUNDING = 1e-9
 """Relative to the numbers compared: a smaller difference is rounding and counts as 0."""
 
 
-class Failure(Struct, frozen=True):
+class FailureAlert(Struct, frozen=True):
     """Fires for each failed call. Scores are 1 for a pass, less for a failure."""
 
 
-class Trend(Struct, frozen=True):
+class TrendAlert(Struct, frozen=True):
     """Fires when the weighted mean of the scores leaves the mean of the ``window`` scores before.
 
     ``multiplier``: the limit in their standard deviations. ``weight``: of the newest score in the weighted mean.
@@ -36,7 +36,7 @@ class Trend(Struct, frozen=True):
     direction: Direction = "both"
 
 
-class Threshold(Struct, frozen=True):
+class ThresholdAlert(Struct, frozen=True):
     """Fires when ``min_breaches`` of the last ``window`` scores lie above ``low``, below it, or outside low to high."""
 
     operator: Operator
@@ -46,11 +46,11 @@ class Threshold(Struct, frozen=True):
     window: int = 50
 
 
-AlertSetting = Failure | Trend | Threshold
+AlertSetting = FailureAlert | TrendAlert | ThresholdAlert
 PRESETS = {
-    "conservative": Trend(100, 3.0, 0.10),
-    "balanced": Trend(50, 2.0, 0.30),
-    "aggressive": Trend(25, 1.5, 0.50),
+    "conservative": TrendAlert(100, 3.0, 0.10),
+    "balanced": TrendAlert(50, 2.0, 0.30),
+    "aggressive": TrendAlert(25, 1.5, 0.50),
 }
 """The presets of the guide."""
 LEAST_DEVIATIONS = min(preset.multiplier for preset in PRESETS.values())
@@ -100,16 +100,16 @@ VARIANTS: dict[str, Reading] = {
 def replay(scores: Array, alert: AlertSetting, reading: Reading = PLAIN) -> Places:
     """The positions of the calls at which an alert fires. ``scores``: of one agent, in order of time, all finite.
 
-    >>> replay(np.array([1.0, 0, 1, 0]), Failure()).tolist()
+    >>> replay(np.array([1.0, 0, 1, 0]), FailureAlert()).tolist()
     [1, 3]
-    >>> replay(np.array([1.0, 9, 1, 9, 9]), Threshold("gt", 5, min_breaches=2, window=3)).tolist()
+    >>> replay(np.array([1.0, 9, 1, 9, 9]), ThresholdAlert("gt", 5, min_breaches=2, window=3)).tolist()
     [3, 4]
-    >>> replay(np.array([1.0, 2, 1, 2, 9, 9]), Trend(4, 2.0, 0.5)).tolist()
+    >>> replay(np.array([1.0, 2, 1, 2, 9, 9]), TrendAlert(4, 2.0, 0.5)).tolist()
     [4]
     """
-    if isinstance(alert, Failure):
+    if isinstance(alert, FailureAlert):
         return np.flatnonzero(scores < 1)
-    if isinstance(alert, Threshold):
+    if isinstance(alert, ThresholdAlert):
         return _crossings(_breaches(scores, alert, ties=reading.ties), alert, reading)
     baseline = _Baseline.of(scores, alert, reading)
     if reading.resets == "restart":
@@ -133,7 +133,7 @@ def weighted_mean(scores: Array, weight: float) -> Array:
     return np.array(levels)
 
 
-def distances(scores: Array, alert: Trend) -> Array:
+def distances(scores: Array, alert: TrendAlert) -> Array:
     """The distance of each call from its window's mean in standard deviations, in the watched direction.
 
     NaN before the first full window; infinite if the window has no spread. A trend with a multiplier
@@ -148,7 +148,7 @@ def distances(scores: Array, alert: Trend) -> Array:
     return ratio
 
 
-def counts_of_breaches(scores: Array, alert: Threshold) -> Array:
+def counts_of_breaches(scores: Array, alert: ThresholdAlert) -> Array:
     """At each breach, the number of breaches among the last calls, including itself; 0 at other calls."""
     breaches = _breaches(scores, alert, ties=False)
     return np.where(breaches, _recent(breaches, alert.window), 0).astype(np.float64)
@@ -161,7 +161,7 @@ class _Baseline(Struct, frozen=True):
     spread: Array
 
     @classmethod
-    def of(cls, scores: Array, alert: Trend, reading: Reading) -> "_Baseline":
+    def of(cls, scores: Array, alert: TrendAlert, reading: Reading) -> "_Baseline":
         count, size = len(scores), alert.window
         mean, spread = np.full(count, np.nan), np.full(count, np.nan)
         if count < size:
@@ -176,7 +176,7 @@ class _Baseline(Struct, frozen=True):
         spread[spread <= ROUNDING * np.abs(mean)] = 0.0
         return cls(mean, spread)
 
-    def outside(self, scores: Array, level: Array, alert: Trend, reading: Reading) -> Flags:
+    def outside(self, scores: Array, level: Array, alert: TrendAlert, reading: Reading) -> Flags:
         """The calls beyond the limits. ``level``: the weighted mean after each call."""
         deviation = level - self.mean
         if reading.limits == "call":
@@ -187,7 +187,7 @@ class _Baseline(Struct, frozen=True):
         return flags
 
     @staticmethod
-    def scale(alert: Trend, reading: Reading) -> float:
+    def scale(alert: TrendAlert, reading: Reading) -> float:
         """The limits in standard deviations of scores."""
         return alert.multiplier * (math.sqrt(alert.weight / (2 - alert.weight)) if reading.limits == "mean" else 1.0)
 
@@ -201,7 +201,7 @@ def _signed(deviation: Array, direction: Direction) -> Array:
     return deviation if direction == "increase" else -deviation if direction == "decrease" else np.abs(deviation)
 
 
-def _first_eligible(alert: Trend, reading: Reading) -> int:
+def _first_eligible(alert: TrendAlert, reading: Reading) -> int:
     """The position of the first call that can fire; with one window, the first with a full one."""
     windows = 1 if reading.windows is None else reading.windows
     return max(1, windows) * alert.window - int(reading.own)
@@ -213,7 +213,7 @@ def _edges(flags: Flags) -> Flags:
     return edges
 
 
-def _restarting(scores: Array, alert: Trend, reading: Reading, baseline: _Baseline) -> Places:
+def _restarting(scores: Array, alert: TrendAlert, reading: Reading, baseline: _Baseline) -> Places:
     """The firings if the alert starts over after each."""
     scale, eligible = baseline.scale(alert, reading), _first_eligible(alert, reading)
     limits, margins = (scale * baseline.spread).tolist(), baseline.margin().tolist()
@@ -232,7 +232,7 @@ def _restarting(scores: Array, alert: Trend, reading: Reading, baseline: _Baseli
     return np.array(places, np.intp)
 
 
-def _breaches(scores: Array, alert: Threshold, *, ties: bool) -> Flags:
+def _breaches(scores: Array, alert: ThresholdAlert, *, ties: bool) -> Flags:
     low, high = alert.low, alert.high
     above, below = (np.greater_equal, np.less_equal) if ties else (np.greater, np.less)
     if alert.operator == "gt":
@@ -252,7 +252,7 @@ def _recent(breaches: Flags, window: int) -> Places:
     return recent
 
 
-def _crossings(breaches: Flags, alert: Threshold, reading: Reading) -> Places:
+def _crossings(breaches: Flags, alert: ThresholdAlert, reading: Reading) -> Places:
     first = (reading.windows or 0) * alert.window
     if reading.resets == "restart":
         return _crossings_anew(breaches, alert, reading)
@@ -262,7 +262,7 @@ def _crossings(breaches: Flags, alert: Threshold, reading: Reading) -> Places:
     return np.flatnonzero(_edges(enough) & fires if reading.resets == "inside" else fires)
 
 
-def _crossings_anew(breaches: Flags, alert: Threshold, reading: Reading) -> Places:
+def _crossings_anew(breaches: Flags, alert: ThresholdAlert, reading: Reading) -> Places:
     """The firings if breaches are counted anew after each."""
     total, start, places = [0, *np.cumsum(breaches).tolist()], 0, list[int]()
     first = (reading.windows or 0) * alert.window

@@ -20,6 +20,7 @@ from cekura_dashboards.stats.time_series import (
     Calendar,
     TimeSeries,
     calendar,
+    dense_keys,
     median,
     medians_by,
     robust_sd,
@@ -351,7 +352,7 @@ def fit_seasonality(whole: TimeSeries, clock: Clock) -> SeasonalFit:
     places = calendar(series.times + series.step / 2, clock)
     model, slots = LevelModel(series), _slots(places, series.step)
     hours, within, scores = np.zeros(len(series)), np.zeros(len(series)), np.zeros(len(series))
-    inliers, days, reliability = np.ones(len(series), np.bool_), _keys(places.day), np.ones(len(series))
+    inliers, days, reliability = np.ones(len(series), np.bool_), dense_keys(places.day), np.ones(len(series))
     if slots is not None:
         slot_sizes = np.bincount(slots.hours)[slots.hours]
         reliability = np.where(slot_sizes >= MIN_DAYS_OF_SLOT, 1 / np.sqrt(1 + 1 / slot_sizes), 0.0)
@@ -408,12 +409,6 @@ def _effects(model: LevelModel, others: Array, keys: Places, inliers: Flags) -> 
     return model.effects(others, lambda part: sums_by(keys, weights * part))[keys]
 
 
-def _keys(values: Places) -> Places:
-    """Whole numbers from 0 on, without a gap, in the order of the values."""
-    keys: Places = np.unique(values, return_inverse=True)[1]
-    return keys
-
-
 def _weights_of_inliers(keys: Places, inliers: Flags) -> Array:
     """1 for inliers, and for all buckets of a key without any; else 0."""
     return np.where(np.bincount(keys, inliers)[keys] > 0, inliers, 1.0)
@@ -434,7 +429,7 @@ def _slots(places: Calendar, step: float) -> _Slots | None:
     if sum(days) < MIN_CYCLES:
         return None
     kinds = places.weekend if min(days) >= MIN_CYCLES else np.zeros_like(places.weekend)
-    return _Slots(_keys(places.hour * 2 + kinds), kinds)
+    return _Slots(dense_keys(places.hour * 2 + kinds), kinds)
 
 
 def _cut_days(series: TimeSeries, clock: Clock) -> list[int]:

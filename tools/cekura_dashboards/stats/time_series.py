@@ -274,7 +274,7 @@ def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
     counts = np.maximum(calls.values, 0.0)  # a faulty API may send negative ones
     counts = 2 * np.sqrt(counts + 0.375)  # variance 1 for Poisson counts: Anscombe (1948), Biometrika 35
     middles = calls.times + calls.step / 2
-    days = _keys(calendar(middles, clock).day)
+    days = dense_keys(calendar(middles, clock).day)
     misfit, *misfits = (_misfit(counts, days, middles, other) for other in (clock, *others))
     best = min(misfits)
     gain = (misfit - best) / max(1.0, best / len(calls))
@@ -284,13 +284,13 @@ def followed_clock(calls: TimeSeries, clock: Clock) -> Clock:
 def _misfit(counts: Array, days: Places, times: Array, clock: Clock) -> float:
     """The sum of squares about the level of each day and the effect of each hour of its kind of day, fitted in turn."""
     places = calendar(times, clock)
-    slots, residuals = _keys(places.hour * 2 + places.weekend), counts
+    slots, residuals = dense_keys(places.hour * 2 + places.weekend), counts
     for keys in (days, slots, days, slots):
         residuals = residuals - (sums_by(keys, residuals) / np.bincount(keys))[keys]
     return float(residuals @ residuals)
 
 
-def _keys(values: Places) -> Places:
+def dense_keys(values: Places) -> Places:
     """Whole numbers from 0 on, without a gap, in the order of the values."""
     keys: Places = np.unique(values, return_inverse=True)[1]
     return keys
