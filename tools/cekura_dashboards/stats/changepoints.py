@@ -524,7 +524,7 @@ class _Fit:
         model, places = self.models[False], np.flatnonzero(self.weights > 0)
         basis = np.linalg.qr((model.fixed * model.roots[:, None])[places])[0]
         columns = np.hstack([basis, (model.values * model.roots)[places, None]])
-        precisions, logs = _precisions_of_alike(tuple(places.tolist()))
+        precisions, logs = _precision_matrices(tuple(places.tolist()))
         products = columns.T @ precisions @ columns
         effects = np.linalg.slogdet(products[:, :-1, :-1])[1]
         squares = np.exp(np.linalg.slogdet(products)[1] - effects)  # by the determinant of a block matrix
@@ -534,15 +534,16 @@ class _Fit:
 
 
 @lru_cache(maxsize=4)
-def _precisions_of_alike(places: tuple[int, ...]) -> tuple[Array, Array]:
-    """The inverse of the correlation matrix of values at these places, and the logarithm of that matrix's determinant.
+def _precision_matrices(places: tuple[int, ...]) -> tuple[Array, Array]:
+    """The inverse correlation matrix of values at these places, and its log determinant before the inversion.
 
-    For each way in which values can be alike. Charts of the same days share them; four take 9 MB at most.
+    For each possible autocorrelation. Charts of the same days share them; four take 9 MB at most.
     """
     correlations, shares = (part.ravel()[:, None, None] for part in np.meshgrid(CORRELATIONS, OWN_SHARES))
     lags = np.abs(np.subtract.outer(places, places))
     covariances = shares * correlations**lags + (1 - shares) * np.eye(len(places))
-    return np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
+    inverses: Array = np.asarray(np.linalg.inv(covariances), np.float64)
+    return inverses, np.linalg.slogdet(covariances)[1]
 
 
 def winsorise(values: Array, weights: Array, floor: float = 0.0) -> Array:
