@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Generator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,17 @@ from mcp.client.stdio import StdioServerParameters
 
 from cekura_dashboards_mcp.cli.main import main
 from cekura_dashboards_mcp.cli.terminal import waiting
-from support import BY_NAME, PLAIN_HTTP, TIMEOUT_S, Era, run_cli, text_of
+from support import BY_NAME, PLAIN_HTTP, TIMEOUT_S, Era, run_cli, sandbox_address, text_of
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """The environment of this process without CEKURA settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")} | variables
-
-
-def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S,
-        env=environment(**settings), check=False,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def environment() -> Generator[dict[str, str]]:
+    """The settings for a small sandbox that goes on running: each command with ``--sandbox`` generates its own calls."""
+    with sandbox_address(2000) as address:
+        yield {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
 
 
 def test_a_missing_key_is_reported_with_both_alternatives() -> None:
@@ -91,18 +87,18 @@ def test_call_prints_the_answer_of_one_tool() -> None:
     ]
 
 
-def test_csv_prints_all_rows_of_one_widget_and_rejects_several() -> None:
+def test_csv_prints_all_rows_of_one_widget_and_rejects_several(environment: dict[str, str]) -> None:
     hours = '{"widget": {"chart_type": "bar", "field": "agent_id", "aggregation_function": "count", "time_period": "hour"}, "window": "29d"}'
-    result = run_cli("call", "preview_widget", hours, "--csv", "--sandbox")
+    result = run_cli("call", "preview_widget", hours, "--csv", environment=environment)
     assert (result.exit_code, result.stderr) == (0, "")
     head, *records = csv.reader(io.StringIO(result.stdout_bytes.decode(), newline=""), strict=True)
     assert (head, len(records)) == (["hour (UTC)", "calls", "incomplete"], 29 * 24 + 1)
     assert result.stdout_bytes.count(b"\r\n") == len(records) + 1
     assert [record[2] for record in records if record[2]] == ["yes", "yes"]
-    other = run_cli("call", "find_changes", "--csv", "--sandbox")
+    other = run_cli("call", "find_changes", "--csv", environment=environment)
     assert (other.exit_code, other.stdout) == (1, "")
     assert other.stderr == "find_changes has no table; --csv is for get_widgets_data and preview_widget.\n"
-    several = run_cli("call", "get_widgets_data", '{"dashboard_id": 11}', "--csv", "--sandbox")
+    several = run_cli("call", "get_widgets_data", '{"dashboard_id": 11}', "--csv", environment=environment)
     assert (several.exit_code, several.stdout) == (1, "")
     assert "this answer has 8: ask for one widget" in several.stderr
 
@@ -172,8 +168,8 @@ async def test_the_example_configuration_starts_a_working_server(entry: str, era
     async with Client(parameters, mode=era) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == set(BY_NAME)
         if "--sandbox" in server["args"]:
-            assert "Booking success" in text_of(await client.call_tool("get_widgets_data", {"dashboard_id": 12}))
-            assert (await client.call_tool("get_dashboard", {"dashboard_id": 1})).is_error
+            assert "Booking agent" in text_of(await client.call_tool("list_dashboards", {}))
+            assert (await client.call_tool("list_dashboards", {"project_id": "none"})).is_error
 
 
 def test_the_sandbox_command_serves_http_with_key_and_variant() -> None:
@@ -204,12 +200,12 @@ def test_unknown_sandbox_readings_are_rejected() -> None:
 
 
 @pytest.mark.no_cover
-def test_a_report_is_written_and_fails_on_an_error(tmp_path: Path) -> None:
+def test_a_report_is_written_and_fails_on_an_error(environment: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    result = run_cli("report", "--dashboard", "12", "--sandbox", "--out", str(out))
+    result = run_cli("report", "--dashboard", "12", "--out", str(out), environment=environment)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert "Booking agent" in out.read_text(encoding="utf-8")
-    refused = run_cli("report", "--window", "lastweek", "--sandbox")
+    refused = run_cli("report", "--window", "lastweek", environment=environment)
     assert refused.exit_code == 1
     assert "window" in refused.stderr
 

@@ -12,12 +12,10 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from itertools import pairwise
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 import msgspec
-from mcp import Client, MCPError
-from mcp.client.stdio import StdioServerParameters, stdio_client
 from msgspec import Struct
 
 from cekura_dashboards.api.chart_data import KNOWN_KEYS, ChartEnvelope, number
@@ -36,10 +34,12 @@ from cekura_dashboards.api.models import (
 from cekura_dashboards.charts.scores import PASS, PERCENT
 from cekura_dashboards.context import ToolContext, gather_all
 from cekura_dashboards.text import quoted
-from cekura_dashboards_mcp.cli.calls import text_of
 from cekura_dashboards_mcp.cli.clients import CLIENTS, ENTRY, KEY, ChatClient, Json, Machine
 from cekura_dashboards_mcp.cli.install import PLACEHOLDER, NotInstalled, is_open_to_others, read
 from cekura_dashboards_mcp.connection import Connection
+
+if TYPE_CHECKING:
+    from mcp.client.stdio import StdioServerParameters
 
 UNSETTLED = "not settled"
 MAX_DASHBOARDS = 20
@@ -378,6 +378,9 @@ async def _try_entry(entry: _Entry, machine: Machine) -> Check:
         asks = entry.client.secrets.prompts
         source = f"{entry.client.title} asks for it" if asks else f"it comes from {KEY}, which is not set in this shell"
         return Check(entry.label, None, f"its key is not in the file: {source}; set {KEY} to check the entry from here")
+    from mcp import MCPError  # half a second, which a machine without an entry to start is spared
+    from mcp.client.stdio import StdioServerParameters
+
     server = StdioServerParameters(command=launch.command, args=launch.args, env=launch.env)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
         try:
@@ -390,12 +393,17 @@ async def _try_entry(entry: _Entry, machine: Machine) -> Check:
             return Check(entry.label, False, f"does not answer: {_first_line(stderr)}; {again}")
 
 
-async def _start_entry(entry: _Entry, server: StdioServerParameters, stderr: TextIO) -> Check:
+async def _start_entry(entry: _Entry, server: "StdioServerParameters", stderr: TextIO) -> Check:
     """The tools that it lists, and whether the API accepts its key.
 
     Raises:
         OSError, MCPError, ExceptionGroup: if it does not start, or does not answer.
     """
+    from mcp import Client
+    from mcp.client.stdio import stdio_client
+
+    from cekura_dashboards_mcp.cli.calls import text_of
+
     async with Client(stdio_client(server, errlog=stderr)) as client:
         tools = (await client.list_tools()).tools
         info = client.server_info
