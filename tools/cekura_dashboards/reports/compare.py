@@ -71,6 +71,7 @@ from cekura_dashboards.values import replace
 MIN_DAYS = 3
 """The minimum whole days for the variance of a share."""
 MAX_DIFFERENCE = 0.02
+"""Allowed relative difference of two counts of the same calls, besides the hours that a window cuts. A choice."""
 KINDS: dict[str, MeasureKind] = {"avg": "mean", "min": "extreme", "max": "extreme", "count": "total", "sum": "total"}
 """The kinds of measures by function; all others are percentiles."""
 

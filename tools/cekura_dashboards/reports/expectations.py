@@ -39,6 +39,7 @@ from cekura_dashboards.values import replace
 Operator = Literal[">=", ">", "<=", "<"]
 USUAL_WINDOW = "7d"
 CONFIDENCE = 0.95
+"""A value fails if its interval of this confidence excludes what is expected: ``possible`` in other answers."""
 MIN_BUCKETS = 2
 """The minimum whole days or hours to estimate a spread, and so an interval, from."""
 FORMS = '">= 0.85 over 7d", "< 2 s over 24h", "no outage" or "no change over 14d"'

@@ -22,6 +22,7 @@ MOST_KEPT = 500
 MAX_MODES, MAX_CALLS = 3, 5
 """Maximum modes to count, two requests each, and calls to name for each."""
 LEVEL = 0.05
+"""The level of ``possible``, as for all verdicts."""
 FAILURES = "failure modes"
 
 

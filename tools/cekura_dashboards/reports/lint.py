@@ -33,7 +33,9 @@ ProblemKind = Literal[
     "no_name", "same_name",
 ]  # fmt: skip
 MOST_SLICES, KEPT_SLICES = 12, 8
+"""More slices are too many to read; the fix keeps the second number. Choices."""
 MOST_BUCKETS = 60
+"""More bars are too many to read: two months of days, or two and a half days of hours. A choice."""
 WIDTHS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 

@@ -51,12 +51,12 @@ MAX_LABELS = 3
 """Labels reported for one chart. A choice."""
 MAX_GROUPS_LISTED = 5
 MIN_GROUPS = 2
+"""The minimum groups for one to stand out."""
 MAX_UNTESTED, UNTESTED_RATIO = 3, 3.0
 """Counts by group with too few calls on one side for a test: how many are listed, and from which ratio on.
 
 The ratio is relative to that of all calls. A choice: 30 calls and a third of them differ by more than days usually do.
 """
-"""The minimum groups for one to stand out."""
 NO_CALLS = 3.0
 """The maximum log ratio, a factor of 20, also used for changes from or to 0 or of sign. A choice."""
 
@@ -464,6 +464,7 @@ Source: Hansen (2000), Econometrica 68, table 1.
 MIN_ONSET_BUCKETS = 4
 """The minimum buckets to distinguish two levels from noise."""
 RELATIVE_TOLERANCE = 1e-12
+"""Smaller weights and squares, relative to the largest, are rounding error."""
 
 
 def onset_interval(

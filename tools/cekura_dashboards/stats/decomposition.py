@@ -260,6 +260,7 @@ def _additive(current: GroupValues, baseline: GroupValues) -> dict[str | None, f
 MAX_CHANGE_OF_REST = 0.25
 """Relative to the change of the named groups: a smaller change of the rest counts as none. A choice."""
 SIGNIFICANT_ERRORS = 1.96
+"""Of a 95 % interval: a change of the rest within it is insignificant."""
 
 
 def has_rest_stayed(

@@ -55,6 +55,7 @@ choice; the median of a squared normal value; and the minimum share of a day's v
 MIN_PAIRS = 5
 """The minimum pairs of neighbouring buckets to estimate a correlation from. A choice."""
 MAX_CORRELATION = 0.9
+"""The maximum correlation of neighbouring buckets: nearer to 1 the variance of a part would diverge. A choice."""
 MIN_SHARE_WITHIN = 0.5
 """A part of the window is tested if other groups at the same time give this share of its information. A choice."""
 SECOND_LOOK = math.log(0.5)

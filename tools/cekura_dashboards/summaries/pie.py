@@ -10,6 +10,7 @@ from cekura_dashboards.summaries.bar import largest_groups
 from cekura_dashboards.summaries.model import OtherSlices, PieFacts, Slice, SliceShown, StatFacts, Summary
 
 PLAUSIBLE_RATIO = 1.0
+"""The maximum of a rate as a ratio; a larger one is in percent."""
 FIGURES = ("total_calls", "success_rate", "avg_duration", "p95_latency")
 
 
