@@ -187,7 +187,7 @@ async def test_a_malformed_widget_is_exported_unchanged() -> None:
 
 async def test_a_dashboard_with_malformed_filters_is_rejected() -> None:
     app = new_sandbox()
-    app.state.world.store._dashboards[12]["filters"] = ["what"]  # noqa: SLF001 - what the API alone could store
+    app.state.world.store._dashboards[12]["filters"] = ["what"]  # noqa: SLF001 - only the API could store it
     async with open_tools(app) as (context, _):
         with pytest.raises(BoardRefused, match=r'cannot be written as a file: filters is \["what"\]'):
             await export_board(context, 12)

@@ -48,7 +48,7 @@ def test_arbitrary_suffixes_of_localhost_never_change_the_host(rest: str) -> Non
         url = load_settings(base_url=f"http://localhost{rest}").base_url
     except SettingsError:
         return
-    assert httpx.URL(url).host == "localhost"  # as what sends the requests reads it
+    assert httpx.URL(url).host == "localhost"  # as the HTTP client parses it
 
 
 def test_whitespace_around_the_key_is_stripped() -> None:

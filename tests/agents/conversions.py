@@ -24,7 +24,7 @@ async def google_genai(command, args):
         part = {"functionCall": CALL} if len(requests) == 1 else {"text": "Done."}
         return httpx.Response(200, json={"candidates": [{"content": {"role": "model", "parts": [part]}}]})
 
-    transport = httpx.MockTransport(respond)  # stands in for Google
+    transport = httpx.MockTransport(respond)  # replaces Google
     client = genai.Client(api_key="none", http_options={"httpx_async_client": httpx.AsyncClient(transport=transport)})
     server = StdioServerParameters(command=command, args=args)
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:

@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 SERVER = f"{Path(sys.executable).parent / 'cekura-dashboards'} serve --sandbox"
 INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
 MISSING = (
-    "scores need mcp-quality in an environment of its own, whose Python QUALITY_PYTHON names, and the packages of "
-    "tests/agents/package.json in the folder AGENTS_NODE"
+    "install mcp-quality outside this project and set QUALITY_PYTHON to its Python, and install "
+    "tests/agents/package.json and set AGENTS_NODE to its folder"
 )
 FALSE_FINDING = ("SC2-annotation-untrue", "create_dashboard")
 """A false finding: creating overwrites nothing, so ``destructiveHint: false`` is correct."""
@@ -32,7 +32,7 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.fail(MISSING)
         pytest.skip(MISSING)
     cache = tmp_path_factory.mktemp("tiktoken")
-    subprocess.run(["node", str(HERE / "vocabulary.mjs"), node, str(cache)], check=True, timeout=TIMEOUT_S)  # noqa: S607 - as installed
+    subprocess.run(["node", str(HERE / "vocabulary.mjs"), node, str(cache)], check=True, timeout=TIMEOUT_S)  # noqa: S607 - node from PATH
     return cache
 
 

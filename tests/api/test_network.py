@@ -184,7 +184,7 @@ def test_invalid_certificates_are_reported_with_their_variable(
         for used in (check_network, HttpTransport):
             with pytest.raises(WrongNetworkSetting, match=f'^{variable} is "'):
                 used(API)
-            used("http://127.0.0.1:9")  # needs no certificates
+            used("http://127.0.0.1:9")  # plain HTTP needs no certificates
         monkeypatch.delenv(variable)
 
 
@@ -236,7 +236,7 @@ async def test_a_certificate_from_ssl_cert_file_is_trusted(tmp_path: Path, monke
             await status_of(url)
         (tmp_path / "0123abcd.0").write_bytes(public.read_bytes())
         monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(["/nonexistent", str(tmp_path)]))
-        with pytest.raises(NotSent, match="SSL_CERT_DIR"):  # under a name that is not its digest
+        with pytest.raises(NotSent, match="SSL_CERT_DIR"):  # under a name other than its digest
             await status_of(url)
         monkeypatch.setenv("SSL_CERT_FILE", str(public))
         assert await status_of(url) == 200

@@ -119,7 +119,7 @@ def test_null_is_rejected_as_a_new_name(tool: str, with_name: Callable[[str], Js
 @pytest.mark.anyio
 async def test_undo_restores_a_name_that_was_the_text_null() -> None:
     app = new_sandbox()
-    app.state.world.store._widgets[203]["name"] = "null"  # noqa: SLF001 - people can name it so in the web interface
+    app.state.world.store._widgets[203]["name"] = "null"  # noqa: SLF001 - such names are possible in the web interface
     before = stored(app)
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "Success"})

@@ -61,7 +61,7 @@ def test_input_schemas_use_only_keywords_that_every_client_accepts(name: str) ->
     assert schema["type"] == "object"
     for node in nodes(schema):
         if "anyOf" in node:
-            assert [*node] == ["anyOf"], "Gemini takes nothing beside it"
+            assert [*node] == ["anyOf"], "Gemini rejects other keywords beside it"
             continue
         assert isinstance(node["type"], str)
         if node["type"] == "object":

@@ -117,5 +117,5 @@ async def test_the_time_zone_of_days_and_weeks_is_stated(
         )
     assert f"{message} America/Los_Angeles" in answer["report"]["notes"]
     assert f"{message} America/Los_Angeles" in text
-    assert "Europe/London" not in winter, "its days are those of UTC"
-    assert f"{message} Europe/London" in autumn, "some of them are not"
+    assert "Europe/London" not in winter, "London is at UTC in winter"
+    assert f"{message} Europe/London" in autumn, "some days are in summer time"

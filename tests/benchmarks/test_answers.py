@@ -36,7 +36,7 @@ def test_summaries_are_interpreted_correctly_with_few_false_claims() -> None:
     assert shares.keys() == set(KINDS)
     assert min(shares.values()) >= 0.85, shares
     both = {kind: balanced(kinds[kind]) or 0 for kind in YES_OR_NO}
-    assert min(both.values()) >= 0.75, both  # most truths are no: a method that never says yes has 0.5
+    assert min(both.values()) >= 0.75, both  # most answers are no: a method that never answers yes scores 0.5
     wrong, null = false_claims(judged)
     assert wrong / null <= 0.03
 

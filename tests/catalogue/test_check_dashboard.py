@@ -26,7 +26,7 @@ def dashboard_with(app: FastAPI, *widgets: Json, filters: Any = LAST_WEEK, force
     store = app.state.world.store
     number: int = store.create_dashboard({"name": "Planted", "project": 1, "filters": filters})["id"]
     ids = [store.create_widget({**widget, "dashboard": number})["id"] for widget in widgets]
-    store._widgets[ids[-1]] |= forced or {}  # noqa: SLF001 - what the API alone could store
+    store._widgets[ids[-1]] |= forced or {}  # noqa: SLF001 - only the API could store it
     return number
 
 

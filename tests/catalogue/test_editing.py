@@ -210,7 +210,7 @@ async def test_contradictory_edits_are_rejected_before_any_request(edit: Json, m
 
 async def test_faults_in_unchanged_fields_are_ignored() -> None:
     app = new_sandbox()
-    app.state.world.store._widgets[203]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
+    app.state.world.store._widgets[203]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - only the API could store it
     async with open_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(200, b'{"id": 203, "name": "New", "chart_type": "bar", "field": "a_field_of_tomorrow"}') if sent.method == "PATCH" else None  # fmt: skip
         _, receipt = await ask(context, "update_widget", widget_id=203, changes={"name": "New"})
@@ -228,7 +228,7 @@ async def test_charts_that_the_api_would_reject_are_warned_about() -> None:
 async def test_an_edit_without_a_possible_undo_is_applied_with_a_warning() -> None:
     app = new_sandbox()
     for number in (202, 203):
-        app.state.world.store._widgets[number]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - what the API alone could store
+        app.state.world.store._widgets[number]["field"] = "a_field_of_tomorrow"  # noqa: SLF001 - only the API could store it
     change = {"field": "success", "aggregation_function": "avg"}
     async with open_tools(app) as (context, _):
         _, one = await ask(context, "update_widget", widget_id=203, changes=change)
@@ -249,7 +249,7 @@ async def test_date_range_warnings_consider_the_dashboard_filters() -> None:
 
 async def test_deleting_a_widget_that_undo_cannot_restore_warns_first() -> None:
     app = new_sandbox()
-    app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - what the API alone could store
+    app.state.world.store._widgets[205]["chart_type"] = "list"  # noqa: SLF001 - only the API could store it
     async with open_tools(app) as (context, _):
         _, plan = await ask(context, "bulk_edit_dashboard", dashboard_id=11, delete=[205])
         assert "there is no undo" in plan["warnings"][0]

@@ -69,13 +69,13 @@ async def test_explain_change_attributes_a_release_to_its_day_and_agent() -> Non
     assert "correlation is not causation" in text
     requests = [sent for sent in recorder.sent if sent.path.endswith("_data/") or "call-logs" in sent.path]
     details = [sent for sent in requests if sent.path.startswith("/observability/v2/call-logs/1")]
-    assert len(details) == 6, "rules of three calls a window"
+    assert len(details) == 6, "rules of three calls per window"
     assert len(requests) <= 21 + len(details), (
         "eight charts and the examples in both windows; hours, scope and keys once"
     )
     edits = [sent for sent in recorder.sent if sent.path.endswith("/history/") or "audit" in sent.path]
     modes = [sent for sent in recorder.sent if "failure-mode" in sent.path]
-    assert len(modes) <= 2 + 2 * 3, "all and those of the agent; then at most three, in both windows"
+    assert len(modes) <= 2 + 2 * 3, "all modes and those of the agent; then at most three, in both windows"
     assert answer["requests"] == len(requests) + len(edits) + len(modes)
     assert len(text) < 9000
 

@@ -55,7 +55,7 @@ async def test_find_changes_ranks_all_known_changes_first() -> None:
     topic = only_change(rows, kind="share", by="topic")
     assert (topic["part"], topic["at"]) == ("billing question", "2026-11-15")
     assert topic["after"] > topic["before"] + 8
-    assert {row["widgets"][0] for row in rows} <= {203, 204, 206, 208, 209, 210, 212, 215}, "nothing else happened"
+    assert {row["widgets"][0] for row in rows} <= {203, 204, 206, 208, 209, 210, 212, 215}, "no other chart changed"
     assert answer["charts"]["total"] == 20
     names = {"/user/v1/projects/", "/test_framework/v2/aiagents/"}
     assert answer["requests"] == len([sent for sent in recorder.sent if sent.path not in names])
@@ -144,7 +144,9 @@ async def test_many_changes_are_listed_shortened_or_counted() -> None:
         assert len(text) <= 6000
         assert len(rows) + answer.get("more", 0) == 20
         assert all("next" in row for row in rows[:4])
-        assert [row["measure"] for row in rows if len(row["widgets"]) > 1] == ["avg of success"], "by day and by hour"
+        assert [row["measure"] for row in rows if len(row["widgets"]) > 1] == ["avg of success"], (
+            "a daily and an hourly chart"
+        )
         shortened = [row for row in rows if "next" not in row]
         assert shortened
         assert {*answer.get("more_widgets", [])}.isdisjoint(row["widgets"][0] for row in rows)
@@ -249,7 +251,7 @@ async def test_windows_without_a_baseline_are_tested_without_comparison(given: J
         assert "against" not in answer
         [note] = [note for note in answer["notes"] if note.startswith("not compared: ")]
         assert note_part in note
-        assert note in text, "the offer is told whole"
+        assert note in text, "the suggestion is complete"
         assert only_change(answer["changes"], kind="outage")["at"] == "2026-11-08T13:00Z"
         assert answer["charts"]["not_significant"] == 20 - answer["charts"]["changed"] - answer["charts"]["not_tested"]
         if given == {"window": "30d"}:
@@ -257,9 +259,9 @@ async def test_windows_without_a_baseline_are_tested_without_comparison(given: J
                 if row["kind"] != "outage":
                     follow_up, _ = await ask(context, row["next"]["tool"], **row["next"]["arguments"])
                     assert follow_up
-        offer = "7d" if "7d" in note_part else "14d"
-        _, offered = await ask(context, "find_changes", **given | {"window": offer})
-        assert offered["against"], "what is offered works"
+        suggestion = "7d" if "7d" in note_part else "14d"
+        _, suggested = await ask(context, "find_changes", **given | {"window": suggestion})
+        assert suggested["against"], "the suggested window works"
 
 
 async def test_the_next_call_of_a_step_compares_after_with_before_it() -> None:
@@ -269,7 +271,7 @@ async def test_the_next_call_of_a_step_compares_after_with_before_it() -> None:
     assert step["at"] == "2026-11-13"
     times = {"window": "2026-11-13T00:00Z/2026-11-18T00:00Z", "compare_to": "2026-10-20T00:00Z/2026-11-13T00:00Z"}
     assert step["next"]["arguments"] == {"widget_id": 209, **times}
-    assert answer["window"] == "2026-10-20T00:00Z to 2026-11-18T00:00Z (asked)", "of a day that is held in part nothing"
+    assert answer["window"] == "2026-10-20T00:00Z to 2026-11-18T00:00Z (asked)", "a partial day is excluded"
 
 
 async def test_utc_days_are_noted_if_another_time_zone_is_set() -> None:

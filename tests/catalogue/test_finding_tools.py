@@ -249,7 +249,9 @@ async def test_values_of_several_fields_are_returned_in_one_call(field: Any) -> 
         counts = dict(sql(app, f"SELECT {name}, count(*) FROM calls WHERE project = 1 GROUP BY 1"))
         shown = {row[1]: row[2] for row in answer["rows"] if row[0] == name}
         assert shown.keys() == counts.keys()
-        assert all(abs(shown[label] - counts[label]) <= 2 for label in counts), "the first minutes of the month are out"
+        assert all(abs(shown[label] - counts[label]) <= 2 for label in counts), (
+            "the first minutes of the month are excluded"
+        )
 
 
 async def test_look_up_topics_equals_values_of_topic() -> None:

@@ -20,7 +20,7 @@ async def test_a_failing_widget_is_reported_beside_the_others() -> None:
     async with open_tools(app) as (context, _):
         _, receipt = await ask(context, "bulk_edit_dashboard", dashboard_id=13, create=[without_names])
         number = receipt["changes"][0]["id"]
-        app.state.world.store._widgets[number]["filters"] = old  # noqa: SLF001 - what the web app may have stored
+        app.state.world.store._widgets[number]["filters"] = old  # noqa: SLF001 - as the web app may store it
         text, answer = await ask(context, "get_widgets_data", dashboard_id=13)
     by_id = {report["widget"]["id"]: report for report in answer["widgets"]}
     assert "keeps 30 days" in by_id[number]["error"]

@@ -59,7 +59,7 @@ async def test_an_ongoing_outage_is_reported_first_and_once(
     assert f"no calls since {first['at']}, expected {first['before']:g} by now; ongoing" in text
     assert not [row for row in others if row["kind"] == "outage" and "before_window" not in row]
     assert not [row for row in others if row["kind"] == "outlier" and row["after"] < row["before"]], (
-        "it is its beginning"
+        "the low day is the start of the outage"
     )
 
 

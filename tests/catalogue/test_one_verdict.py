@@ -179,12 +179,12 @@ def assert_consistent(facts: Facts) -> None:
         assert len(several) <= 2, (measure, several, {**facts.words})
     for tool, measure, comparison in facts.compared:
         steps = {word for (other, _), words in facts.words.items() if other == measure for word in words.values()}
-        if len(steps) == 1 and "24h" not in tool:  # a day and the day before it lie after the step
+        if len(steps) == 1 and "24h" not in tool:  # both the day and the previous day are after the step
             [(_, verdict, direction)] = [word.split(", ") for word in steps]
             assert comparison["verdict"] == verdict, (tool, measure, comparison, steps)
             assert comparison["difference"] * int(direction) > 0, (tool, measure, comparison, steps)
     assert {*facts.outages} <= {"clear"}
-    for since in facts.outages.values():  # charts of hours begin with the first hour without a call
+    for since in facts.outages.values():  # hourly charts date it to the first hour without a call
         first, last = (datetime.fromisoformat(time) for time in (min(since), max(since)))
         assert last - first <= timedelta(hours=1), since
 

@@ -24,7 +24,7 @@ async def test_alerts_are_listed_with_their_charts_or_without_any(tool: str) -> 
         assert "watches metric 505, which no chart shows" in text
         assert len([line for line in text.splitlines() if line.startswith("alert ")]) == 3
         _, answer = await ask(context, tool, dashboard_id=11)
-        assert [alert["id"] for alert in answer["alerts"]] == [703], "the others are shown on another dashboard"
+        assert [alert["id"] for alert in answer["alerts"]] == [703], "the other alerts belong to another dashboard"
         text, answer = await ask(context, tool, dashboard_id=13)
         assert "alerts" not in answer
         assert "alert" not in text

@@ -82,10 +82,10 @@ async def test_one_count_request_serves_all_charts_of_the_same_calls() -> None:
         assert _counts(recorder.sent) == 1
         recorder.sent.clear()
         await ask(context, "preview_edit", dashboard_id=11, create=[*charts, {**COUNT, "time_period": "hour"}])
-        assert _counts(recorder.sent) == 1, "the chart itself"
+        assert _counts(recorder.sent) == 1, "the count chart itself"
         recorder.sent.clear()
         await ask(context, "get_widgets_data", dashboard_id=11)
-        assert _counts(recorder.sent) == 0, "no chart of a metric"
+        assert _counts(recorder.sent) == 0, "the dashboard has no chart of a metric"
 
 
 def _counts(sent: list[Sent]) -> int:
@@ -231,7 +231,7 @@ def test_evaluated_shares_are_compared_within_parts_of_the_windows(
     sides = [series(shares, calls=160) for shares in (earlier, current)]
     sides[0] = replace(sides[0], times=sides[0].times - 7 * DAY)
     before, after = (Part(float(side.evaluated.sum()), float(side.calls.sum())) for side in sides)
-    assert sides[1].reason(before, after) is None, "the whole windows hardly differ"
+    assert sides[1].reason(before, after) is None, "the shares of both windows are similar"
     result = sides[1].reason_between(sides[0], 7 * DAY, before, after)
     assert result == (None if reason is None else f"the share of calls evaluated changed too, {reason}")
 
@@ -245,7 +245,7 @@ def test_a_chance_change_of_the_evaluated_share_limits_no_trend() -> None:
 
 def test_only_a_gap_in_calls_is_an_outage() -> None:
     gap = Gap(start=day(5), end=day(7), expected_calls=600)
-    assert series([0.8] * 28).limit(gap) is None, "calls came"
+    assert series([0.8] * 28).limit(gap) is None, "there were calls"
     share = series([0.8] * 28)
     none_came = EvaluatedShare(share.times, share.evaluated, share.calls, DAY, hours={share.times[4]: 400.0})
     assert none_came.limit(gap) is gap
@@ -298,7 +298,7 @@ async def test_grouped_charts_name_the_group_with_a_changed_evaluated_share() ->
         "GROUP BY 1 ORDER BY 1",
     )  # fmt: skip
     [group] = [row for row in answer["report"]["group_changes"]["top"] if row["group"] == "After hours (36)"]
-    assert (group["current"], group["verdict"]) == (1, "possible"), "it passes where only passes are evaluated"
+    assert (group["current"], group["verdict"]) == (1, "possible"), "the rate is 1 if only passes are evaluated"
     assert "share of calls evaluated" not in before
     [share] = answer["report"]["group_changes"]["evaluated_shares"]
     assert share["group"] == "After hours (36)"

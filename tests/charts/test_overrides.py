@@ -40,8 +40,10 @@ async def test_saved_data_is_read_in_one_request_without_an_override(readings: A
         requests = [sent for sent in recorder.sent if sent.path.endswith("data/")]
     saved, whole, counted = requests
     assert (saved.path, list(saved.body)) == ("/dashboards/widgets/bulk_data/", ["widget_ids"])
-    assert (whole.path, whole.body["time_period"]) == (counted.path, "month"), "for the percentile of all its calls"
-    assert (counted.path, counted.body["field"]) == ("/dashboards/widgets/preview_data/", "agent_id"), "for its metrics"
+    assert (whole.path, whole.body["time_period"]) == (counted.path, "month"), "for the percentile of all calls"
+    assert (counted.path, counted.body["field"]) == ("/dashboards/widgets/preview_data/", "agent_id"), (
+        "for the evaluated share of its metrics"
+    )
     reports = {report["widget"]["id"]: report for report in answer["widgets"]}
     assert reports[214]["n"] == count(readings, "agent_id = 33 AND ts >= '2026-11-04'")
     assert answer["window"]["source"] == "saved"
@@ -228,7 +230,7 @@ async def test_a_bar_of_the_same_calls_confirms_the_window_of_a_pie(readings: Ap
     assert [report.get("not_tested") for report in (stat, pie)] == [None, None]
     assert {report["n"] for report in (stat, pie, bar)} == {bar["n"]}
     assert "this chart does not show whether" in other["widgets"][0]["not_tested"][0], (
-        "a bar of other calls shows nothing"
+        "a bar of other calls reveals nothing"
     )
 
 
@@ -242,7 +244,7 @@ async def test_a_week_cut_by_the_saved_range_is_complete(window: str, fields: Js
     app = shared_sandbox(readings)
     async with open_tools(app) as (context, recorder):
         text, answer = await ask(context, "preview_widget", widget=weeks(**fields), dashboard_id=11, window=window)
-        assert sum("/preview_data/" in sent.path for sent in recorder.sent) == 2, "the week, and a count by the day"
+        assert sum("/preview_data/" in sent.path for sent in recorder.sent) == 2, "the week, and a daily count"
     [(calls,)] = sql(app, "SELECT count(*) FROM calls WHERE project = 1 AND ts >= '2026-11-09' AND ts < '2026-11-16'")
     report = answer["report"]
     assert report["n"] == calls
@@ -255,7 +257,7 @@ async def test_a_month_before_the_saved_range_is_partial_only_at_its_end() -> No
         _, answer = await ask(context, "preview_widget", widget=weeks("month"), dashboard_id=11, window="this_month")
     report = answer["report"]
     assert report["not_tested"] == ["trend, steps, outliers, outages: months are too few"]
-    assert (report["series"]["start"], report["series"]["partial"]) == ("2026-11-01", [0]), "it goes on"
+    assert (report["series"]["start"], report["series"]["partial"]) == ("2026-11-01", [0]), "the month is not over"
 
 
 async def test_a_week_with_saved_days_only_is_reported_as_incomplete() -> None:

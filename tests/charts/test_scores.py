@@ -328,10 +328,10 @@ def test_counts_incompatible_with_5_imply_a_pass_score_of_1() -> None:
     _, result = read_values(bars(*days))
     assert (result.passing, result.notes) == ("pass = 1", ())
     wrong = bars(*((value, n + 1) for value, n in days))
-    assert str(read_values(wrong)[1].passing).startswith(PASS_IS_1_OR_5), "the numbers of calls do not fit the averages"
+    assert str(read_values(wrong)[1].passing).startswith(PASS_IS_1_OR_5), "the call counts do not fit the averages"
     rounded = bars(*((round(value, 2), n) for value, n in days))
     assert str(read_values(rounded)[1].passing).startswith(PASS_IS_1_OR_5), (
-        "any number of calls fits averages of two decimals"
+        "any call count fits averages with two decimals"
     )
 
 
@@ -344,7 +344,7 @@ def test_a_pass_score_applies_to_all_charts_of_its_metric_only() -> None:
     forms: dict[Any, Any] = {}
     in_one_form([high], metrics_of_type("binary"), forms)
     assert in_one_form([low], metrics_of_type("binary"), forms)[0].passing == PASS_IS_5, (
-        "also in what is read later in a call"
+        "also in charts that the same call reads later"
     )
 
 
@@ -381,7 +381,7 @@ def test_slices_are_labelled_by_score_or_kept_as_booleans(score: int) -> None:
     words = Chart("pie", rows=[PieRow(label="passed", value=3), PieRow(label="failed", value=1)])
     _, result = read_values(chart_reading(words))
     assert result.chart
-    assert (result.chart.rows, result.chart.passing_label) == (words.rows, None), "words may mean anything"
+    assert (result.chart.rows, result.chart.passing_label) == (words.rows, None), "labels in words are ambiguous"
 
 
 def test_rounding_errors_leave_the_pass_score_unchanged() -> None:
@@ -402,7 +402,9 @@ def test_low_averages_may_be_percent_or_scores_of_5() -> None:
     values, result = read_values(bars((4.0, 50), (2.0, 100)))
     assert values == [4.0, 2.0]
     assert str(result.passing).startswith("pass = 5 or 100: rate 0.5333 (")
-    assert read_values(bars((4.0, 50), (0.25, 140)))[1].passing == PASS_IS_5, "35 in all are no passes of 100"
+    assert read_values(bars((4.0, 50), (0.25, 140)))[1].passing == PASS_IS_5, (
+        "a total of 35 cannot contain passes of 100"
+    )
 
 
 def test_single_calls_of_1_leave_percent_averages_possible() -> None:
@@ -416,7 +418,9 @@ def test_single_calls_of_1_leave_percent_averages_possible() -> None:
 def test_a_recurring_percentile_determines_the_pass_score(function: str) -> None:
     assert read_values(bars((5, 33), (5, 48), (0, 20), function=function))[0] == [1, 1, 0]
     values, result = read_values(bars((5, 20), (5, 40), function=function))
-    assert (values, result.passing) == ([5, 5], "pass = 5 or 100"), "the same point between 0 and 100"
+    assert (values, result.passing) == ([5, 5], "pass = 5 or 100"), (
+        "both points are the same percentile between 0 and 100"
+    )
 
 
 def test_intermediate_scores_prevent_a_pass_rate() -> None:
@@ -432,7 +436,7 @@ def test_a_metric_of_unknown_type_is_reported_as_number_and_rate() -> None:
     rate = "rate 0.85 (95 % interval 0.794 to 0.893)"
     assert (values, result.passing) == ([4.05, 4.45], f"a number, or if it passes or fails pass = 5: {rate}")
     assert result.notes == ("the type of metric 1 is unknown",)
-    assert read_values(bars((1139.0, 10)), eval_type=None)[1].notes == (), "a latency is no rate"
+    assert read_values(bars((1139.0, 10)), eval_type=None)[1].notes == (), "a latency is not a rate"
     labels = Chart("pie", rows=[PieRow(label="calm", value=3)], data_type="string")
     assert read_values(chart_reading(labels), eval_type="unheard_of")[1].notes == ()
 

@@ -56,7 +56,7 @@ def test_failed_expectations_are_reported_with_n_interval_and_junit(run: Any, tm
     assert [low, high] == [pytest.approx(bound, abs=1e-4) for bound in wilson_interval(value, int(n))]
     assert n > 1500
     assert re.search(r"no calls from 2\S+:00Z to 2\S+:00Z, expected \d+", out[2])
-    suite = ET.parse(tmp_path / "results.xml").getroot()[0]  # noqa: S314 - written here
+    suite = ET.parse(tmp_path / "results.xml").getroot()[0]  # noqa: S314 - trusted XML
     assert [suite.get(name) for name in ("name", "tests", "failures", "errors")] == [
         "Operations overview",
         "3",
@@ -191,7 +191,7 @@ def test_since_file_marks_known_failures_as_reported_before(run: Any, tmp_path: 
     assert run(*arguments, code=1).stdout.endswith(", reported before, ongoing\n")
     unwritten = run(*arguments, "--junit", "missing/results.xml", code=2)
     assert "results.xml cannot be written" in unwritten.stderr
-    assert (tmp_path / "look.txt").read_text(encoding="utf-8").split(".")[2] == "3"  # the look counts all the same
+    assert (tmp_path / "look.txt").read_text(encoding="utf-8").split(".")[2] == "3"  # this look is recorded too
     refused = run("assert", "12", "--expect", "Booking success", "> 0", "--since", "look.txt", code=2)
     assert "look at the same again, or delete the file to start a new series" in refused.stderr
     (tmp_path / "look.txt").write_bytes(b"\xff\xfelook1")

@@ -174,7 +174,7 @@ async def test_a_working_client_entry_makes_a_key_in_the_shell_optional(tmp_path
     ]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+@pytest.mark.skipif(os.name != "posix", reason="POSIX file permissions")
 async def test_a_key_readable_by_other_users_is_reported(tmp_path: Path) -> None:
     path = write_entry(tmp_path, "cursor", **SERVER_ENTRY, env={"CEKURA_API_KEY": "your-cekura-api-key"})
     for mode, expected in ((0o644, True), (0o600, False)):

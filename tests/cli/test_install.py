@@ -144,7 +144,7 @@ def test_install_keeps_other_entries_and_backs_the_file_up(name: str, tmp_path: 
     result = run(tmp_path, name, "--plain", CEKURA_API_KEY=f" {KEY}\n", CEKURA_TIME_ZONE="Europe/Berlin")
     assert result.exit_code == 0, result.stderr
     rest = iter(path.read_text(encoding="utf-8"))
-    assert all(char in rest for char in other_content(name).rstrip()), "all of it stays, in its order"
+    assert all(char in rest for char in other_content(name).rstrip()), "all content remains in order"
     config, before, servers = written_config(name, tmp_path), parsed(name, other_content(name)), CLIENTS[name].servers
     entry = config[servers].pop("cekura-dashboards")
     assert config == before | {servers: before.get(servers, {})}
@@ -338,7 +338,7 @@ def test_a_symbolic_link_to_the_file_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o666, 0o640, 0o600, 0o400])
-@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+@pytest.mark.skipif(os.name != "posix", reason="POSIX file permissions")
 def test_files_with_a_key_are_readable_by_their_owner_only(mode: int, tmp_path: Path) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir()
@@ -347,13 +347,13 @@ def test_files_with_a_key_are_readable_by_their_owner_only(mode: int, tmp_path: 
     for key in (KEY, "another-key"):
         assert run(tmp_path, "cursor", "--plain", CEKURA_API_KEY=key).exit_code == 0
         assert readable_by_others(path.parent) == []
-    for file in path.parent.iterdir():  # as an earlier version left them
+    for file in path.parent.iterdir():  # as an earlier version wrote them
         file.chmod(0o644)
     assert run(tmp_path, "cursor", "--plain", CEKURA_API_KEY="another-key").exit_code == 0
     assert readable_by_others(path.parent) == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+@pytest.mark.skipif(os.name != "posix", reason="POSIX file permissions")
 def test_a_file_without_a_key_keeps_its_permissions(tmp_path: Path) -> None:
     path = path_of("cursor", tmp_path)
     path.parent.mkdir()
@@ -423,7 +423,7 @@ def test_uninstall_restores_the_file_byte_for_byte(name: str, content: bytes, tm
     for key in ("first-key", "second-key"):
         assert run(tmp_path, name, "--plain", CEKURA_API_KEY=key).exit_code == 0
         rest = iter(path.read_bytes())
-        assert all(byte in rest for byte in content.rstrip()), "all of it stays, in its order"
+        assert all(byte in rest for byte in content.rstrip()), "all content remains in order"
     result = run(tmp_path, name, "--uninstall")
     assert (result.exit_code, "is as it was before" in result.stdout) == (0, True)
     assert path.read_bytes() == content

@@ -42,7 +42,7 @@ def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     assert result.member("servers", "ours") == ENTRY
     assert result.without_member("servers", "ours") == text
     rest = iter(added)
-    assert all(char in rest for char in text), "all of the text stays, in its order"
+    assert all(char in rest for char in text), "all text remains in order"
     changed = result.with_member("servers", "ours", {"other": 1})
     assert Jsonc(changed, comments=True).with_member("servers", "ours", ENTRY) == added
 

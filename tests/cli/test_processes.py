@@ -35,7 +35,7 @@ INITIALIZE: Json = {
 }  # fmt: skip
 LIST: Json = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
 HEADERS = {"Accept": "application/json, text/event-stream"}
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and limits")
 
 
 @contextmanager
@@ -261,7 +261,7 @@ async def test_a_trickling_request_does_not_delay_the_shutdown(caplog: pytest.Lo
         stream = await connections.enter_async_context(await anyio.connect_tcp(host, port))
         await stream.send(head)
         with anyio.fail_after(TIMEOUT_S):
-            assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the body is waited for
+            assert (await stream.receive()).startswith(b"HTTP/1.1 100")  # the server waits for the body
     assert caplog.records == []
 
 

@@ -30,7 +30,7 @@ def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     before = tomllib.loads(text)
     assert tomllib.loads(added) == {**before, "mcp_servers": {**before.get("mcp_servers", {}), "ours": ENTRY}}
     rest = iter(added)
-    assert all(char in rest for char in text), "all of the text stays, in its order"
+    assert all(char in rest for char in text), "all text remains in order"
     assert Toml(added).without_member("mcp_servers", "ours") == text
     changed = Toml(added).with_member("mcp_servers", "ours", {"command": "y"})
     assert Toml(changed).with_member("mcp_servers", "ours", ENTRY) == added

@@ -40,7 +40,7 @@ def test_adding_and_removing_a_member_restores_the_text(text: str) -> None:
     added = Yaml(text).with_member("extensions", "ours", ENTRY)
     assert loaded(added)["extensions"]["ours"] == ENTRY
     rest = iter(added)
-    assert all(char in rest for char in text), "all of the text stays, in its order"
+    assert all(char in rest for char in text), "all text remains in order"
     assert Yaml(added).without_member("extensions", "ours") == text
     changed = Yaml(added).with_member("extensions", "ours", {"cmd": "y"})
     assert loaded(changed)["extensions"]["ours"] == {"cmd": "y"}

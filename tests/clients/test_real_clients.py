@@ -22,9 +22,7 @@ from support import TIMEOUT_S, Json, run_cli
 
 KEY = "a-key-that-stands-in-no-file"
 ENTRIES = ("cekura-dashboards", "cekura-dashboards-sandbox")
-MISSING = (
-    "real clients need npm: install tests/clients/package.json in a folder of its own, and name it in CLIENTS_NODE"
-)
+MISSING = "install tests/clients/package.json outside this project, and set CLIENTS_NODE to its folder"
 OFFLINE = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
@@ -37,7 +35,7 @@ OFFLINE = {
 """Settings that stop clients from checking for updates, and a proxy without a listener."""
 ATTEMPTS = 5
 ANSI_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-posix = pytest.mark.skipif(sys.platform == "win32", reason="a terminal of its own is for POSIX")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals require POSIX")
 
 
 @dataclass
@@ -176,7 +174,7 @@ def answer_with_enter(command: list[str], user: User, *, question: bytes, is_ans
                     return
                 if question in screen:
                     os.write(ours, b"\r")
-            pytest.fail(f"no answer was taken: {screen[-2000:].decode(errors='replace')}")
+            pytest.fail(f"the question was not answered: {screen[-2000:].decode(errors='replace')}")
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             os.close(ours)

@@ -36,7 +36,7 @@ KUBERNETES = "1.34"
 HERE = Path(sys.executable).parent
 COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("CEKURA_")}
-NO_NGINX = "the balancer is nginx: apt-get install nginx-light, or put one on PATH"
+NO_NGINX = "the load balancer is nginx: apt-get install nginx-light, or put one on PATH"
 
 
 def text_of_file(*parts: str) -> str:
@@ -234,4 +234,4 @@ async def test_stopping_one_of_two_replicas_loses_no_call_and_doubles_no_write(
     assert {name: there[name] for name in load.created} == dict.fromkeys(load.created, 1)
     assert all(there[name] <= 1 for name in load.in_doubt)
     assert {*there} <= {*load.created, *load.in_doubt}
-    assert load.failed.total() < CLIENTS * 4  # what was under way at the killed one, and what was tried while it went
+    assert load.failed.total() < CLIENTS * 4  # calls in flight at the killed replica, and attempts while it stopped

@@ -86,7 +86,7 @@ async def test_the_bundle_starts_with_the_settings_of_a_host(made: Path, tmp_pat
         name: re.sub(r"\$\{user_config\.(\w+)\}", lambda match: user_config[match[1]], text)
         for name, text in config["env"].items()
     }
-    # what uv makes of the bundle's project is here already: the program is run from the bundle's own sources
+    # uv would install the bundle's project: here its sources run in this environment
     path = os.pathsep.join(str(tmp_path / folder) for folder in ("server", "tools", "sandbox"))
     server = StdioServerParameters(
         command=sys.executable, args=["-m", "cekura_dashboards_mcp", config["args"][-1]],

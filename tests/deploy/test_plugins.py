@@ -128,7 +128,7 @@ def test_claude_code_validates_its_manifests(clients: Clients, generated: Path, 
 def test_gemini_validates_and_installs_the_extension(clients: Clients, generated: Path) -> None:
     assert "successfully validated" in clients.run("gemini", "extensions", "validate", ".", folder=generated)
     [command] = re.findall(r"`gemini (extensions [^`]+)`", PAGE)
-    trust = "y\n"  # it asks whether the folder is trusted
+    trust = "y\n"  # Gemini CLI asks whether the folder is trusted
     clients.run("gemini", *command.split(), "--consent", "--skip-settings", folder=generated, stdin=trust)
     listed = clients.run("gemini", "extensions", "list", folder=generated)
     assert "MCP servers:\n  cekura-dashboards" in listed
@@ -151,11 +151,11 @@ def test_clients_install_the_plugin_with_the_documented_commands(
     for command in commands:
         clients.run(client, *command.split(), folder=generated)
     text = clients.run(client, *shown.split(), folder=generated)
-    if client == "claude":  # counts no server that stands in the manifest
+    if client == "claude":  # does not count servers in the manifest
         assert "Skills (5)" in text
     elif client == "codex":
         [server] = json.loads(text[text.index("[\n") : text.rindex("]") + 1])
-        installed = Path(server["transport"]["cwd"])  # uvx is to look for the server there
+        installed = Path(server["transport"]["cwd"])  # where uvx looks for the server
         assert server["transport"]["args"] == ["--from", ".", "cekura-dashboards", "serve"]
         assert sorted(file.relative_to(installed).as_posix() for file in installed.glob("skills/*/SKILL.md")) == SKILLS
     else:

@@ -40,7 +40,7 @@ def run(folder: Path, *command: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CEKURA_", "COV_"))}
     roots = [folder / name for name in ("tools", "server", "sandbox")]
     environment["PYTHONPATH"] = os.pathsep.join(map(str, roots))
-    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")  # where its tables of characters are
+    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / ".hypothesis")  # with its cached character tables
     result = subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
         timeout=TIMEOUT_S, check=False,
@@ -86,7 +86,7 @@ def _update_goldens(folder: Path) -> None:
 @pytest.mark.no_cover
 def test_a_tool_added_as_documented_passes_the_tests_of_every_tool(project: Path) -> None:
     chosen = f"every_tool or size_of_tool_definitions or {NAME}"
-    unused = ["-p", "no:cacheprovider", "-p", "no:schemathesis.pytest.plugin"]  # what is chosen needs neither
+    unused = ["-p", "no:cacheprovider", "-p", "no:schemathesis.pytest.plugin"]  # the selected tests need neither
     run(project, "-m", "pytest", "-q", *unused, "-k", chosen, *EVERY_TOOL)
     assert f'"{NAME}"' in (project / "server" / "cekura_dashboards_mcp" / "protocol" / "tools.json").read_text(
         encoding="utf-8"

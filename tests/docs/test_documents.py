@@ -221,7 +221,7 @@ def test_every_page_is_reachable_from_the_readme() -> None:
 def test_the_errors_page_quotes_existing_messages() -> None:
     folders = [ROOT / "tools" / "cekura_dashboards", ROOT / "server" / "cekura_dashboards_mcp"]
     source = " ".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
-    source = re.sub(r'"\s+f?"', "", source)  # texts that stand on several lines
+    source = re.sub(r'"\s+f?"', "", source)  # texts that span several lines
     for row in re.findall(r"^\| (?!it says|---)(.+?) \|", PAGES["docs/errors.md"], re.MULTILINE):
         for part in row.split("…"):
             assert part.strip() in source, row

@@ -107,7 +107,7 @@ async def test_a_chart_without_a_date_range_can_be_edited() -> None:
 
 async def test_an_already_excessive_date_range_does_not_block_other_edits() -> None:
     app = new_sandbox(count=10)
-    app.state.world.store._dashboards[11]["filters"] = YEAR  # noqa: SLF001 - what the web app may have stored
+    app.state.world.store._dashboards[11]["filters"] = YEAR  # noqa: SLF001 - as the web app may store it
     async with open_tools(app) as (context, _):
         for tool, arguments in (
             ("update_widget", {"widget_id": 203, "changes": {"filters": FAILED}}),

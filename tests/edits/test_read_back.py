@@ -132,7 +132,7 @@ ERRORS = b'{"created": [], "updated": [], "deleted": [], "errors": [{"id": 203, 
 async def test_a_partly_applied_edit_lists_its_parts_and_can_be_undone(has_answer: bool) -> None:  # noqa: FBT001 - a parameter
     app = new_sandbox(count=10)
     before, store = stored(app), app.state.world.store
-    old = dict(store._widgets[203])  # noqa: SLF001 - what the API did not carry out
+    old = dict(store._widgets[203])  # noqa: SLF001 - a change that the API did not apply
 
     def partly(sent: Sent) -> Any:
         if not sent.path.endswith("bulk_widgets/"):

@@ -52,7 +52,9 @@ class Editing(RuleBasedStateMachine):
         self.entered = start_blocking_portal()
         self.portal = self.entered.__enter__()
         self.app = new_sandbox(count=5)
-        self.app.state.world.store.report_daily(1, {"daily_report_dashboard_ids": []})  # no undo puts one back there
+        self.app.state.world.store.report_daily(
+            1, {"daily_report_dashboard_ids": []}
+        )  # undo does not restore entries of a report
         self.opened = self.portal.wrap_async_context_manager(open_tools(self.app))
         self.context, _ = self.opened.__enter__()
         self.before = content(self.app)

@@ -26,7 +26,9 @@ async def test_a_deleted_dashboard_is_restored_only_once() -> None:
 
 async def test_deleted_dashboards_of_equal_names_are_all_restored() -> None:
     app = new_sandbox(count=10)
-    app.state.world.store.report_daily(1, {"daily_report_dashboard_ids": []})  # no undo puts one back there
+    app.state.world.store.report_daily(
+        1, {"daily_report_dashboard_ids": []}
+    )  # undo does not restore entries of a report
     app.state.world.store.create_dashboard({"name": "Operations overview", "project": 1})
     before, undos = content(app), list[Json]()
     async with open_tools(app) as (context, _):

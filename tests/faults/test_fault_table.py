@@ -219,7 +219,7 @@ async def outcome_under_fault(app: FastAPI, url: str, kind: str, call: str, plac
         app.state.faults.clear()
     after = repr(content(app))
     if call in WRITES:
-        assert after in {before, done}, "nothing is applied twice or by halves"
+        assert after in {before, done}, "no edit is applied twice or in part"
     if outcome == "applied":
         assert after == done
     elif outcome == "not applied":

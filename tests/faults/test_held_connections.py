@@ -42,7 +42,7 @@ async def serving(**options: Any) -> AsyncGenerator[tuple[str, int]]:
             yield listening.getsockname()[:2]
             server.force_exit = server.should_exit = True
     for connection in [*server.server_state.connections]:
-        connection.transport.abort()  # a forced end leaves those open whose answer was under way
+        connection.transport.abort()  # a forced shutdown leaves connections with an unfinished answer open
     await anyio.lowlevel.checkpoint()
 
 
@@ -55,7 +55,7 @@ async def hold(way: Held, host: str, port: int, connections: AsyncExitStack) -> 
         for piece in pieces:
             await stream.send(piece)
     except anyio.BrokenResourceError:
-        return  # hung up on, to make room
+        return  # closed by the server to make room
     if way.leaves:
         await stream.aclose()
 

@@ -276,7 +276,7 @@ async def run(app: FastAPI, tool: str, calls: list[Json], *, edits: bool) -> Non
             errors.append((one, error))
     await tool_run.transport.aclose()
     assert not [text for _, text in errors if not 30 < len(text) < 1000 or "None" in text]
-    if not edits:  # what was written is compared with what comes back
+    if not edits:  # edits compare their writes with the answer
         assert [
             error for error in errors if not error[0].removal.everywhere and not is_required(error[0].field_paths[0])
         ] == []

@@ -248,7 +248,7 @@ async def test_concurrent_requests_read_project_metrics_once() -> None:
     async with limited_tools(shared_sandbox()) as (context, recorder):
         await ask(context, "get_widgets_data", dashboard_id=11)
     listed = Counter((sent.path, sent.query.get("project_id")) for sent in recorder.sent if "metrics" in sent.path)
-    assert listed["/test_framework/v2/metrics/", "1"] <= 2  # once here, and once where names are wanted
+    assert listed["/test_framework/v2/metrics/", "1"] <= 2  # once for this check, and once for names
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ async def test_undecodable_project_data_is_an_error_and_blocks_edits(body: str, 
         for tool, arguments in calls:
             with contextlib.suppress(DashboardsError):
                 await ask(context, tool, **arguments)
-    if path in {"/aiagents/", "/metrics/"} and body in UNDECODABLE:  # without these nothing may pass
+    if path in {"/aiagents/", "/metrics/"} and body in UNDECODABLE:  # without these lists no call succeeds
         assert content(app) == before
 
 

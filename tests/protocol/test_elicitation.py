@@ -168,7 +168,7 @@ async def answer_of(client: Client, tool: str, arguments: Json) -> Json:
 
 async def test_a_plan_does_not_bypass_a_declined_confirmation(era: Era) -> None:
     app, person = new_sandbox(), Person(DECLINED["declined"])
-    twin = {**app.state.world.store._widgets[206], "id": 207}  # noqa: SLF001 - a duplicate, which a ready fix deletes
+    twin = {**app.state.world.store._widgets[206], "id": 207}  # noqa: SLF001 - a duplicate that a suggested fix deletes
     app.state.world.store._widgets[207] = twin  # noqa: SLF001 - see above
     async with connected(app, era, person) as client:
         planned = (await answer_of(client, "preview_edit", DELETE))["plan_id"]
@@ -262,7 +262,7 @@ async def test_a_confirmation_is_valid_for_one_state_and_one_key() -> None:
         first = await tool.plan(context.for_one_call(), request)
         again = await tool.plan(context.for_one_call(), request)
         assert first.question(context) == again.question(context)
-        app.state.world.store._widgets[203]["updated_at"] = "2026-11-18T15:31:00Z"  # noqa: SLF001 - as if changed and put back
+        app.state.world.store._widgets[203]["updated_at"] = "2026-11-18T15:31:00Z"  # noqa: SLF001 - as if changed and reverted
         later = await tool.plan(context.for_one_call(), request)
         assert later.question(context) != first.question(context)
         stranger = replace(context, api=replace(context.api, key=SecretStr("another")))

@@ -153,7 +153,7 @@ def test_every_command_in_a_skill_succeeds(address: str, tmp_path: Path) -> None
         printed[arguments[0]] = result.stdout
         if target:
             (tmp_path / target).write_text(result.stdout, encoding="utf-8")
-        if arguments[0] == "export":  # the edit that the next step speaks of
+        if arguments[0] == "export":  # the edit that the next step refers to
             board = json.loads(result.stdout)
             board["widgets"] = board["widgets"][1:]
             (tmp_path / target).write_text(json.dumps(board), encoding="utf-8")

@@ -194,7 +194,7 @@ async def test_a_write_that_crashes_is_audited(tmp_path: Path) -> None:
 
     async def faulty(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "PATCH":
-            raise ZeroDivisionError  # as a fault of ours would
+            raise ZeroDivisionError  # like a bug of this server
         await app(scope, receive, send)
 
     async with connect(faulty, audit_log=str(file)) as client:
@@ -220,13 +220,13 @@ async def test_a_missing_audit_file_does_not_affect_the_receipt(
     assert "cannot be written: No such file or directory" in cause
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of a file's size on Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limit")
 @pytest.mark.parametrize("room", [0, 1, 100])
 async def test_a_full_disk_moves_audit_lines_to_the_log(
     room: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AUDIT, "propagate", True)
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource  # noqa: PLC0415 - missing on Windows
 
     file, (soft, hard) = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
     async with connect(new_sandbox(), audit_log=str(file)) as client:

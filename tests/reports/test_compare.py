@@ -84,7 +84,9 @@ async def test_the_agent_of_the_release_is_the_top_contributor() -> None:
     result = report["comparison"]
     assert result["verdict"] == "clear"
     explained = unlike["comparison"]["verdict"], unlike["comparison"]["explained_by"]
-    assert explained == ("clear", f"the step at {report['findings'][0]['at']}"), "though they cover different weekdays"
+    assert explained == ("clear", f"the step at {report['findings'][0]['at']}"), (
+        "although they cover different weekdays"
+    )
     split = result["contributors"]
     assert (split["top"][0]["group"], len(split["top"][0]["n"])) == ("Booking (33)", 2)
     assert split["rate_effect"] + split["mix_effect"] == pytest.approx(result["difference"], abs=1e-3)

@@ -49,7 +49,7 @@ async def test_group_changes_of_an_unsaved_widget_compare_window_halves() -> Non
         "2026-11-15T00:00Z to 2026-11-18T00:00Z against 2026-11-12T00:00Z to 2026-11-15T00:00Z"
     )
     assert (first["group"], first["baseline"], first["current"]) == ("billing question", counts[0][0], counts[1][0])
-    assert first["verdict"] == "possible", "the halves hold different weekdays"
+    assert first["verdict"] == "possible", "the halves contain different weekdays"
     assert "6 not significant" in text
 
 
@@ -102,7 +102,7 @@ async def test_groups_are_compared_at_the_step_of_their_chart() -> None:
     before, after = "2026-11-05T00:00Z to 2026-11-11T00:00Z", "2026-11-12T00:00Z to 2026-11-18T00:00Z"
     assert changes["against"] == f"{after} against {before}"
     assert changes["top"][0]["group"] == "Booking (33)"
-    assert "group_changes" not in week, "one day before the step says nothing of groups"
+    assert "group_changes" not in week, "one day before the step is too little to compare groups"
 
 
 def _bar(field: str, function: str, by: str | None = None) -> Json:
@@ -137,7 +137,7 @@ async def test_groups_with_unreadable_history_are_compared_with_a_note() -> None
             text, answer = await ask(context, "get_widgets_data", widget_ids=[204], **asked)
             assert answer["widgets"][0]["group_changes"]["not_significant"] >= 1
             assert "note: groups are compared without the days before, which could not be read: " in text
-            assert "not tested" not in text, "what is read of all groups is tested"
+            assert "not tested" not in text, "the totals of all groups are tested"
 
 
 async def test_group_charts_beyond_the_history_limit_are_counted() -> None:

@@ -197,7 +197,9 @@ async def test_a_day_with_a_clock_change_is_complete(zone: str, day: str) -> Non
 async def test_local_days_with_fractional_offsets_are_tested(zone: str, window: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE), time_zone=zone) as (context, _):
         theirs = await report_of(context, widget_ids=[203], by="local_day", window=window)
-    assert "not_tested" not in theirs, "no agent is missing: the window cuts an hour that the history holds whole"
+    assert "not_tested" not in theirs, (
+        "no agent is missing: the window only cuts an hour that is complete in the history"
+    )
     assert "findings" in theirs
 
 
@@ -208,7 +210,7 @@ async def test_groups_of_local_days_are_compared_over_the_stated_days() -> None:
     result = report["group_changes"]
     assert (
         result["against"] == "2026-11-12T08:00Z to 2026-11-18T08:00Z against 2026-11-05T08:00Z to 2026-11-11T08:00Z"
-    ), "the sides of the step, but for the day in which it may lie"
+    ), "both sides of the step, without the day on which it may have occurred"
     rows = {row["group"]: row for row in result["top"]}
     [(n, rate)] = sql(
         app,

@@ -194,6 +194,6 @@ async def test_missing_rows_are_reported_and_from_row_needs_a_table() -> None:
         text, _ = await ask(context, "preview_widget", widget=times, window="2d", table="csv")
         assert "no table, as the values of this chart are times" in text
         _, plain = await ask(context, "get_widgets_data", widget_ids=[202], window="7d", from_row=1, table="none")
-        assert "table" not in plain["widgets"][0], "what a strict client fills in"
+        assert "table" not in plain["widgets"][0], "as strict clients fill in optional arguments"
         with pytest.raises(InvalidArguments, match="give table too: text or csv"):
             await ask(context, "get_widgets_data", widget_ids=[202], from_row=2)

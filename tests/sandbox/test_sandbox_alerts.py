@@ -77,11 +77,11 @@ async def test_alerts_fire_on_calls_since_their_creation() -> None:
             (await http.get(f"{PATH}trigger_summary/", params={"project_id": 1, "hours": hours})).json()
             for hours in (9999, 168)
         ]
-        assert whole == week, "it tells of a week at most"
+        assert whole == week, "the summary covers at most a week"
         listed = {row["id"]: row["trigger_count"] for row in (await http.get(PATH)).json()}
         assert listed[701] > week["701"] > 0
-        assert listed[702] == 0, "it is off"
-        assert 0 < listed[703] < len(cold), "three of fifty, agent by agent"
+        assert listed[702] == 0, "this alert is off"
+        assert 0 < listed[703] < len(cold), "three of fifty calls, per agent"
         review = (await http.get(f"{PATH}review/", params={"project_id": 1, "hours": 168})).json()
         assert (review["total_fires"], len(review["timeline"])) == (sum(week.values()), 28)
         assert (await http.get(f"{PATH}trigger_summary/")).status_code == 400

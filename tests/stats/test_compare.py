@@ -364,16 +364,16 @@ def test_a_difference_explained_by_a_step_has_the_verdict_of_the_step(
 
 def test_a_step_between_or_early_in_the_windows_explains_the_difference() -> None:
     assert verdict_with([step(7, -0.06)]) == "clear"
-    assert verdict_with([step(8, -0.07)]) == "clear", "six of seven days of the baseline lie before it"
-    assert verdict_with([step(13, -0.06)]) == "possible", "on both sides nearly all days lie after it"
-    assert verdict_with([step(20, -0.06)]) == "possible", "all days do"
+    assert verdict_with([step(8, -0.07)]) == "clear", "six of seven days of the baseline precede it"
+    assert verdict_with([step(13, -0.06)]) == "possible", "nearly all days of both sides follow it"
+    assert verdict_with([step(20, -0.06)]) == "possible", "all days of both sides follow it"
 
 
 def test_a_step_of_other_direction_or_size_explains_nothing() -> None:
     assert verdict_with([step(6, 0.07)]) == "possible"
     assert verdict_with([step(6, -0.4)]) == "possible"
     assert verdict_with([step(6, -0.01)]) == "possible"
-    assert verdict_with([step(6, -0.07), step(3, 0.15)]) == "possible", "it came back"
+    assert verdict_with([step(6, -0.07), step(3, 0.15)]) == "possible", "the level returned"
 
 
 def test_trends_and_outages_only_strengthen_a_verdict() -> None:

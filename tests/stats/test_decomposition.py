@@ -222,7 +222,7 @@ def test_earlier_days_make_a_driver_clear_more_often() -> None:
         sum(driver_of(*sides).verdict == "clear" for sides in drawn)
         for drawn in (months, bad_days, [month[:2] for month in months])
     ]
-    assert min(clear[:2]) >= 26, "a bad day before the baseline does not hide the fall either"
+    assert min(clear[:2]) >= 26, "nor does a bad day before the baseline hide the fall"
     assert min(clear[:2]) >= clear[2] + 8
 
 

@@ -262,7 +262,7 @@ def test_a_custom_weekend_is_no_outlier() -> None:
         detect(days, days, clock=Clock(weekend=weekend)) for weekend in (frozenset({4, 5}), frozenset({5, 6}))
     )
     assert kinds(theirs) == []
-    assert not [finding for finding in ours.findings or [] if finding.kind == "outlier"], "it recurs, so it is a rhythm"
+    assert not [finding for finding in ours.findings or [] if finding.kind == "outlier"], "it recurs, so it is seasonal"
 
 
 def test_only_unusual_hours_without_calls_are_an_outage() -> None:

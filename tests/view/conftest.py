@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 from support import shared_sandbox
 from view.host import Host, chromium, host_of
 
-NO_BROWSER = "the chart view needs Chromium to be tested: apt-get install chromium, or put one on PATH as `chromium`"
+NO_BROWSER = "tests of the chart view need Chromium: apt-get install chromium, or put one on PATH as `chromium`"
 
 
 @pytest.fixture(scope="module")

@@ -54,5 +54,5 @@ async def test_only_pages_of_an_allowed_origin_can_list_tools(browser: Browser) 
             hidden = await answer_to_page(browser, other, server, KEY)
     assert read["status"] == 200
     assert {tool["name"] for tool in read["body"]["result"]["tools"]} >= {*BY_NAME}
-    assert (refused["status"], "error" in refused["body"]) == (403, True), "a page reads why it was refused"
-    assert hidden == {"error": "TypeError"}, "a page elsewhere reads nothing"
+    assert (refused["status"], "error" in refused["body"]) == (403, True), "an allowed page can read the error"
+    assert hidden == {"error": "TypeError"}, "a page of another origin reads nothing"

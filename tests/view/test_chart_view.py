@@ -97,7 +97,7 @@ async def test_axe_reports_no_serious_violation(case: Shown) -> None:
     await case.resize(768)
     await case.view.evaluate(OPEN_ALL)
     await case.view.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-    for theme, rules in (("light", ""), ("dark", "runOnly: ['color-contrast'], ")):  # what is dark differs in colours
+    for theme, rules in (("light", ""), ("dark", "runOnly: ['color-contrast'], ")):  # dark mode differs only in colors
         await case.change_theme(theme)
         options = f"{{ {rules}resultTypes: ['violations'] }}"
         await case.view.evaluate(SHORTEN)
@@ -356,7 +356,7 @@ async def test_a_comparison_shows_the_baseline_level(host: Host) -> None:
     ) as shown:
         bands = await shown.view.locator("rect.band").evaluate_all("nodes => nodes.map(node => node.getBBox().height)")
         text = await shown.text()
-    assert [height > 1 for height in bands] == [True], "not where groups are drawn"
+    assert [height > 1 for height in bands] == [True], "only in the chart without groups"
     assert "Success rate, per day, by agent" in text
     assert "agent.id" not in text
 

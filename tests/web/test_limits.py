@@ -38,7 +38,7 @@ from support import KEY, PLAIN_HTTP, TIMEOUT_S, Era, Json, now, run_cli, served,
 OLD_TOKEN, NEW_TOKEN = "a-token-of-the-old-months", "a-token-of-the-new-months"
 LIST: Json = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_dashboards", "arguments": {}}}
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "X-CEKURA-API-KEY": KEY}
-posix = pytest.mark.skipif(sys.platform == "win32", reason="workers are for POSIX")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="workers require POSIX")
 
 
 @asynccontextmanager
@@ -470,7 +470,7 @@ def refusal(address: str, *, own_key: bool = False, workers: int = 1) -> str:
     with pytest.raises(Stopped) as stopped:
         serve_http(
             Connection(settings(), key_per_request=not own_key), address, workers=workers, with_metrics=False,
-            loaded=lambda: pytest.fail("with these settings it would serve"),
+            loaded=lambda: pytest.fail("the server starts with these settings"),
         )  # fmt: skip
     return str(stopped.value)
 
