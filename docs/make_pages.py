@@ -17,7 +17,7 @@ from cekura_dashboards import TOOLS, Settings, Tool, ToolContext, call_tool, ope
 from cekura_dashboards.api.models import as_list, as_object
 from cekura_dashboards.arguments.schema import Schema, input_schemas
 from cekura_dashboards.reports.guide import guide
-from cekura_dashboards_mcp.protocol.tools import CORE
+from cekura_dashboards_mcp.protocol.profiles import CORE
 from cekura_sandbox import create_app
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
