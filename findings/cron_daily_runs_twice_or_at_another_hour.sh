@@ -3,9 +3,9 @@
 #
 # Guess before running: a daily run at 01:30 runs once on the day that has 01:30 twice. One at 02:30, an hour that the
 # spring day lacks, runs at 03:30 or not at all. All four agree about days of the month with days of the week.
-# Seen: croniter runs at 01:30 twice, so that a daily report is sent twice; the others once. The run at 02:30 is moved to
-# 03:00, by cron-parser to 03:30. "*/2" in the days of the month with a weekday beside means either for croniter, croner
-# and cron-parser, and both at once for cronsim, as in Vixie's cron: 18 runs in January, or 2.
+# Seen: croniter runs at 01:30 twice, so that a daily report is sent twice; the others once. The run at 02:30 is moved
+# to 03:00, by cron-parser to 03:30. "*/2" in the days of the month with a weekday beside means either for croniter,
+# croner and cron-parser, and both at once for cronsim, as in Vixie's cron: 18 runs in January, or 2.
 # Output seen (New York: runs of 1 November at 01:30; the run of 8 March for 02:30; runs of "0 0 */2 * 1" in January):
 #   croniter: 01:30 EDT and 01:30 EST; 03:00 EDT; 18
 #   cronsim: 01:30 EDT; 03:00 EDT; 2

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# hdrhistogram 0.10.8, beside hdr-histogram-js 3.0.1: the longest calls are left out of the percentiles without an error.
+# hdrhistogram 0.10.8, beside hdr-histogram-js 3.0.1: the longest calls are left out of percentiles without an error.
 #
 # Guess before running: a value above the limit of a histogram raises an error, or counts as the limit, and is in the
 # total. No guess was written for fractions; anybody would expect rounding.
-# Seen: Python's record_value returns False and counts nothing. With eight calls of a minute and two of three hours, in a
-# histogram of up to an hour, the total is 8 and percentile 99 is a minute. The JavaScript histogram throws, as guessed,
-# if it may not grow. Both cut fractions: 0.9, 1.9, 2.9 and 3.9 s have the mean 1.5 s, where it is 2.4 s; seconds have to
-# be recorded as milliseconds.
+# Seen: Python's record_value returns False and counts nothing. With eight calls of a minute and two of three hours, in
+# a histogram of up to an hour, the total is 8 and percentile 99 is a minute. The JavaScript histogram throws, as
+# guessed, if it may not grow. Both cut fractions: 0.9, 1.9, 2.9 and 3.9 s have the mean 1.5 s, where it is 2.4 s;
+# seconds have to be recorded as milliseconds.
 # Output seen:
 #   Python, three hours: False; total 8, p99 60 s
 #   Python, fractions: mean 1.5, median 1, largest 3
