@@ -1,1 +1,1 @@
-"""What the server costs, against the least that a server on the same SDK costs. ``python -m benchmarks`` measures."""
+"""The cost of the server, compared with a minimal server on the same SDK. ``python -m benchmarks`` measures it."""

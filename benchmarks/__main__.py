@@ -55,7 +55,7 @@ async def measure(runs: int, rounds: int, calls: int) -> str:
 @click.option("--calls", default=1600, show_default=True, help="Calls in each turn of throughput.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the figures into the README.")
 def main(runs: int, rounds: int, calls: int, *, write: bool) -> None:
-    """Compare this server with the least one on the same SDK, in one run."""
+    """Compare this server with a minimal one on the same SDK, in one run."""
     text = anyio.run(measure, runs, rounds, calls)
     click.echo(text)
     if write:

@@ -1,4 +1,4 @@
-"""How often an alert fires in months in which nothing happens, by preset and reading, beside this product's own tests.
+"""How often an alert fires in months without changes, by preset and reading, compared with this product's tests.
 
 ``python -m benchmarks.alerts`` draws the months and writes the table into ``docs/alerts.md``.
 """
@@ -28,12 +28,12 @@ READINGS = {
     "each call": Reading(limits="call"),
     "once until back inside": Reading(resets="inside"),
 }
-"""What the guide leaves open, as the columns of the table name it."""
+"""Choices where the guide is silent, by the names of the table's columns."""
 
 
 @dataclass(frozen=True)
 class Month:
-    """Scores that are drawn alike on every day of a month. ``calls``: a day, of one agent."""
+    """Scores with the same distribution on every day of a month. ``calls``: per day, of one agent."""
 
     name: str
     draw: Draw
@@ -61,7 +61,7 @@ def scores(rng: np.random.Generator, n: int) -> Floats:
 
 
 def in_runs(rng: np.random.Generator, n: int) -> Floats:
-    """Scores of 0 to 100, each like the one before by 0.5: callers come in waves."""
+    """Scores of 0 to 100 with an autocorrelation of 0.5: callers come in waves."""
     noise, level, values = rng.normal(0, 12 * np.sqrt(0.75), n), 0.0, np.empty(n)
     for place in range(n):
         level = 0.5 * level + noise[place]
@@ -84,7 +84,7 @@ MONTHS_DRAWN = [
 
 
 def own_words(month: Month, values: Floats) -> set[str]:
-    """The verdicts that the tests of this product give the daily means of the same scores."""
+    """The verdicts of this product's tests on the daily means of the same scores."""
     by_day = values.reshape(DAYS, -1)
     times = np.arange(DAYS, dtype=np.float64) * DAY
     counts = np.full(DAYS, float(month.calls))
@@ -94,7 +94,7 @@ def own_words(month: Month, values: Floats) -> set[str]:
 
 
 def row(month: Month, months: int) -> str:
-    """Firings a month by preset and reading, and the share of months of which the tests say anything."""
+    """Firings a month by preset and reading, and the share of months in which the tests report a change."""
     fired, words = np.zeros((len(PRESETS), len(READINGS))), list[set[str]]()
     for seed in range(FIRST_SEED, FIRST_SEED + months):
         values = month.draw(np.random.default_rng(seed), DAYS * month.calls)
@@ -122,7 +122,7 @@ def table(months: int) -> Iterator[str]:
 @click.option("--months", default=MONTHS, show_default=True, help="Months drawn for each row.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the table into docs/alerts.md.")
 def main(*, months: int, write: bool) -> None:
-    """Draw quiet months, and count what would have fired."""
+    """Simulate months without changes, and count the firings."""
     lines = [*table(months)]
     click.echo("\n".join(lines))
     if write:

@@ -1,4 +1,4 @@
-"""The least server: a tool that adds, and one that only makes the API requests that ours makes for one widget.
+"""A minimal server: a tool that adds, and one that only makes the API requests of ours for one widget.
 
 ``python -m benchmarks.bare [PORT]``: stdio, or HTTP on that port. ``UPSTREAM`` is the API's address.
 """
@@ -30,7 +30,7 @@ def client() -> Any:
 
 @server.tool()
 async def fetch() -> int:
-    """Ask the API for a widget, beside it for the dashboards, then for the widget's data, and throw all away."""
+    """Request a widget and concurrently the dashboards, then the widget's data, and discard everything."""
     async with anyio.create_task_group() as group:
         group.start_soon(client().get, "/dashboards/widgets/1/")
         group.start_soon(client().get, "/dashboards/dashboards/")

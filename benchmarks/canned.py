@@ -1,4 +1,4 @@
-"""An API in this process whose answers are given."""
+"""An API in this process with fixed responses."""
 
 import json
 from collections.abc import Callable

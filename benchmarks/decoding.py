@@ -1,4 +1,4 @@
-"""From the bytes of a line's data to the answer: time in this process, memory in one of its own."""
+"""From the bytes of a line's data to the answer: time in this process, memory in a separate one."""
 
 import subprocess
 import sys
@@ -57,7 +57,7 @@ def seconds(calls: int) -> float:
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process has held so far; 0 where the system does not tell."""
+    """The peak memory of this process so far; 0 if the system does not report it."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:

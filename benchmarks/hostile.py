@@ -1,4 +1,4 @@
-"""Hostile requests, and hostile answers of the API, to a server over HTTP while a client works and must be told right.
+"""Hostile requests and API responses to a server over HTTP, while a client works and must get right answers.
 
 ``python -m benchmarks.hostile``: 1,000 random and 100 directed requests; a test sends fewer. The server lets through
 less than usual, so that little does for an answer that is too large once it is unpacked.
@@ -38,7 +38,7 @@ COMPRESSED, TRICKLING = 13, 216
 """A dashboard and a widget, about which the API answers so; the client asks for neither."""
 AT_ONCE = 8
 HELD_EACH, TRICKLE_S = 4, 0.2
-"""Connections held in each way, and the pause between the pieces of what is sent on one."""
+"""Connections kept open in each way, and the pause between pieces sent on one."""
 PATIENCE_S = 30
 PAUSE_S = 0.2
 """Between two rounds of questions of a client that works beside the attack."""
@@ -59,7 +59,7 @@ VERSIONS = ["2026-07-28", "2025-11-25", "2024-11-05", "1999-01-01", ""]
 
 
 def questions() -> list[tuple[str, Json]]:
-    """What the client asks: of a day that is over, so that the right answer stays the same."""
+    """The client's questions, on a past day, so that the right answers do not change."""
     today = datetime.now(UTC).date()
     over = f"{today - 2 * DAY}/{today - DAY}"
     return [
@@ -84,7 +84,7 @@ def nested(depth: int) -> Any:
 
 
 def directed() -> list[bytes]:
-    """Bodies that are each made to hurt in one way."""
+    """Bodies that each attack in one way."""
     many = {f"argument {i}": i for i in range(30_000)}
     names = [f"name {i}" for i in range(60_000)]
     calls = [
@@ -114,7 +114,7 @@ def directed() -> list[bytes]:
 
 
 class Attacker:
-    """Sends one hostile request after another; whatever comes back is fine."""
+    """Sends hostile requests one after another, and ignores the responses."""
 
     def __init__(self, url: str, seed: int) -> None:
         self._url, self._chance = url, random.Random(seed)  # noqa: S311 - no secret

@@ -1,4 +1,4 @@
-"""A real client's calls to one server, so many at once.
+"""Concurrent calls of a real client to one server.
 
 ``python -m benchmarks.load PORT CALL AT_ONCE CALLS ERA`` prints calls a second.
 """

@@ -1,4 +1,4 @@
-"""Servers started as a user starts them, each in a process of its own."""
+"""Servers started as by a user, each in its own process."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ def running(
 
 
 def wait_for(port: int, limit_s: float = 20) -> None:
-    """Return once something listens there."""
+    """Wait until something listens there."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         try:
@@ -48,7 +48,7 @@ def wait_for(port: int, limit_s: float = 20) -> None:
 
 
 def cpu_s(process: subprocess.Popen[bytes]) -> float | None:
-    """Processor time that it and its children have used, where the system tells it through /proc."""
+    """Processor time of it and its children, if the system reports it through /proc."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         return None
@@ -60,7 +60,7 @@ def cpu_s(process: subprocess.Popen[bytes]) -> float | None:
 
 
 def memory_mib(pid: int) -> float | None:
-    """Resident memory, where the system tells it through /proc."""
+    """Resident memory, if the system reports it through /proc."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None

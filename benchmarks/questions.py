@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, and the call that a model makes of it."""
+    """A question, and the call that a model makes for it."""
 
     text: str
     tool: str

@@ -57,7 +57,7 @@ def serving(*about: str, workers: int = 1, delay_s: float = 0.0, limits: Mapping
 
 
 async def load(port: int, call: tuple[str, dict[str, Any]], at_once: int, calls: int, key: str) -> list[float]:
-    """Seconds of each call, so many clients at once, each with a connection of its own."""
+    """Seconds of each call, with concurrent clients on separate connections."""
     taken, tool = list[float](), call[0]
 
     async def one() -> None:
@@ -99,7 +99,7 @@ async def with_workers() -> list[str]:
 
 
 async def fairness() -> list[str]:
-    """A modest key's median call alone, and beside a greedy one with ten times as many clients; the API takes 0.2 s."""
+    """The median call of a key alone, and next to a key with ten times as many clients; the API takes 0.2 s."""
     with serving(delay_s=0.2) as served:
         await load(served.port, WIDGET, 4, 8, "warm")
         alone = statistics.median(await load(served.port, WIDGET, 4, 80, "modest"))

@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Size:
-    """An answer's cost beside that of the API's own JSON."""
+    """The cost of an answer and of the API's own JSON."""
 
     what: str
     characters: int

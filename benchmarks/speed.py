@@ -1,4 +1,4 @@
-"""Start, latency, throughput and memory, always beside the bare server in the same run."""
+"""Start, latency, throughput and memory, compared with the bare server in the same run."""
 
 import statistics
 import subprocess
@@ -129,7 +129,7 @@ async def _cpu(mine: _Served, least: _Served, calls: int) -> list[Row]:
 
 
 async def _latency(upstream: int, ours: int, bare: int, rounds: int) -> Row:
-    """What a call takes beyond the API requests that it makes, against a whole call of the bare server."""
+    """The time of a call without its API requests, compared with a whole call of the bare server."""
     mine, plain, least = list[float](), list[float](), list[float]()
     base = f"http://127.0.0.1:{upstream}/dashboards/widgets"
     async with httpx.AsyncClient() as http, client_of(ours) as us, client_of(bare) as them:
@@ -193,7 +193,7 @@ def client_of(port: int, era: Era = "auto") -> Client:
 async def _throughput(
     ours: int, bare: int, at_once: int, calls: int, of_bare: str, era: Era = "auto", call: str = "widget"
 ) -> Row:
-    """Calls a second with so many under way, in turn."""
+    """Calls a second at this concurrency, alternating the servers."""
     mine, least = list[float](), list[float]()
     for _ in range(TURNS):
         mine.append(await _rate(ours, call, at_once, calls, era))
@@ -210,7 +210,7 @@ async def _throughput(
 
 
 async def _rate(port: int, call: str, at_once: int, calls: int, era: Era = "auto") -> float:
-    """The load comes from processes of its own, one for each 8 at once, so that it is not what is measured."""
+    """The load comes from separate processes, one per 8 concurrent calls, so that it is not measured too."""
     workers = max(1, at_once // 16)
     command = [
         sys.executable,

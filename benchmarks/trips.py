@@ -1,4 +1,4 @@
-"""How many times, one after the other, a call goes to the API and back: what a user waits for.
+"""How many sequential round trips to the API a call makes: what a user waits for.
 
 ``python -m benchmarks.trips`` prints a row for every reading tool, with nothing kept from other calls and with names
 kept.
@@ -63,7 +63,7 @@ MOST_CHARACTERS = 60
 
 @dataclass
 class InRounds:
-    """Holds every answer back until nothing more is asked for, then lets all go at once: one round trip.
+    """Delays responses until no further request comes, then releases all at once: one round trip.
 
     ``text``: what the tool answered in the end.
     """

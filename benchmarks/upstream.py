@@ -1,4 +1,4 @@
-"""An API that answers at once: one widget of 30 buckets on one dashboard, and a preview of so many calls.
+"""An API that answers at once: one widget of 30 buckets on one dashboard, and a preview with many calls.
 
 ``python -m benchmarks.upstream PORT [CALLS [WIDGETS]]``; answers are held back for the seconds of ``DELAY_S``.
 """

@@ -1,4 +1,4 @@
-"""What is published beside the wheel: a bundle for Claude Desktop, an entry for the MCP registry, and plugins.
+"""Build what is published besides the wheel: a bundle for Claude Desktop, an entry for the MCP registry, and plugins.
 
 ``python deploy/package.py FOLDER`` writes ``cekura-dashboards-mcp.mcpb``, its ``manifest.json`` and ``server.json``
 there. ``python deploy/package.py plugins FOLDER`` writes the manifests of the plugins and their skills; those of the

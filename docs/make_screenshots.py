@@ -95,7 +95,7 @@ async def _chat(browser: Browser, connect: Callable[[], Connection]) -> None:
 
 
 def _sentence(result: CallToolResult) -> str:
-    """What a model says of the comparison of one chart."""
+    """A model's sentence about the comparison of one chart."""
     [report] = (result.structured_content or {})["widgets"]
     change, [group, *_] = report["comparison"], report["comparison"]["contributors"]["top"]
     before, after = change["baseline"]["value"], change["current"]["value"]

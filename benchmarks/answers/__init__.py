@@ -1,1 +1,1 @@
-"""How often a reader of an answer is right: planted calls, ten questions, four ways of handing over a chart."""
+"""How often a reader of an answer is right: simulated calls, ten questions, four ways to present a chart."""

@@ -27,7 +27,7 @@ SEEDS, MORE_SEEDS = 10, 40
 
 
 def table(cases: list[Case], found: dict[str, list[Said]], handed: list[Way]) -> list[str]:
-    """A row for each kind of question, a column for each way of handing over; in brackets the balanced accuracy."""
+    """A row for each kind of question, a column for each way to present a chart; in brackets the balanced accuracy."""
     rows = figures.header("", "asked", *found)
     sorted_out = {name: by_kind(said) for name, said in found.items()}
     for kind in KINDS:
@@ -69,7 +69,7 @@ async def measure(seeds: int, more: int) -> str:
 @click.option("--more", default=MORE_SEEDS, show_default=True, help="Seeds for the summary alone.")
 @click.option("--write/--no-write", default=True, show_default=True, help="Write the figures into the README.")
 def main(seeds: int, more: int, *, write: bool) -> None:
-    """How often a mechanical reader of an answer is right, and of a reader of raw rows."""
+    """Measure how often a mechanical reader of answers, and a reader of raw rows, is right."""
     text = anyio.run(measure, seeds, more)
     click.echo(text)
     if write:

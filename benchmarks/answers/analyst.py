@@ -1,4 +1,4 @@
-"""An analyst with a textbook: what NumPy and SciPy make of rows, independent of the code that is measured."""
+"""An analyst with a textbook: results of NumPy and SciPy from rows, independent of the measured code."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,7 @@ class Table:
         return float(self.value.sum() if self.chart.measure == "calls" else self.n.sum())
 
     def buckets(self, step: int, least: float = 0) -> dict[float, float]:
-        """The value of every full bucket that rests on at least so many calls."""
+        """The value of every complete bucket with at least this many calls."""
         place, found = self.time // step * step, dict[float, float]()
         for start in np.arange(self.start, self.end - step + 1, step):
             mine = place == start
@@ -89,7 +89,7 @@ def moved(course: Floats) -> float:
 
 
 def step(held: Table) -> float | None:
-    """Where two halves differ most, by Welch's t, corrected for the places tried."""
+    """The split with the largest difference by Welch's t, corrected for the places tried."""
     days = held.buckets(DAY)
     course, starts = np.array(list(days.values())), list(days)
     places = range(SHORTEST, len(course) - SHORTEST + 1)
@@ -113,7 +113,7 @@ def unusual(held: Table) -> float | None:
 
 
 def outage(held: Table) -> float | None:
-    """The first of the empty hours in which most calls are missing, if 15 or more are, by the same hour of all days."""
+    """The start of the empty hours with most missing calls, if 15 or more are missing by the same hour of all days."""
     if held.chart.kind != "line" and held.chart.step > HOUR:
         return None
     hours = np.arange(held.start, held.end - HOUR + 1, HOUR)
@@ -142,7 +142,7 @@ def changed(this: Floats, that: Floats) -> float:
 
 
 def driver(this: Groups, that: Groups) -> str:
-    """The group with the largest rate effect, or ``mix`` where shares of calls changed more; Kitagawa (1955)."""
+    """The group with the largest rate effect, or ``mix`` if shares of calls changed more; Kitagawa (1955)."""
     wholes = [sum(n for n, _ in side.values()) for side in (this, that)]
     rates, mixes = dict[str, float](), dict[str, float]()
     middle = sum(n * v / wholes[0] for n, v in this.values()) / 2 + sum(n * v / wholes[1] for n, v in that.values()) / 2

@@ -1,4 +1,4 @@
-"""What the tool answers about a planted chart, over an API that holds just that."""
+"""The tool's answers about a simulated chart, over an API with only that chart."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class Handed:
 
 
 def chart_of(plant: Planted, chart: Chart, config: Json) -> Json:
-    """What the API would chart of all calls of thirty days."""
+    """The chart of all calls of thirty days."""
     bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]
     start, end = (datetime.fromisoformat(part["value"]).timestamp() for part in bounds[:2])
     rows = rows_of(config, plant.held.between(start, end))
@@ -38,7 +38,7 @@ def chart_of(plant: Planted, chart: Chart, config: Json) -> Json:
 
 
 async def hand_over(plant: Planted, chart: Chart) -> Handed:
-    """Ask the tool for the chart, and once more in comparison if there is a time before."""
+    """Ask the tool for the chart, and for a comparison if there is an earlier time."""
     this = chart.rows(plant.this)
     that = chart.rows(plant.that) if plant.that is not None else []
     if plant.wrong_percentages and isinstance(this, list) and isinstance(that, list):
@@ -65,7 +65,7 @@ async def hand_over(plant: Planted, chart: Chart) -> Handed:
 
 
 def datum(config: Json, data_type: str, rows: Rows | Json) -> Json:
-    """An answer of the API about one chart."""
+    """The API's response for one chart."""
     kind, field = config["chart_type"], config.get("field") or ""
     about = {"display_name": field, "data_type": data_type}
     return {"widget_id": 1, "chart_type": kind, "field_name": field, "data": rows, "metadata": about}

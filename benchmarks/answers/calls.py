@@ -21,7 +21,7 @@ OFFICE_HOURS = np.array([0.2] * 8 + [8.0] * 10 + [0.2] * 6)
 
 @dataclass(frozen=True)
 class Setting:
-    """``size`` of what is planted, in units of a bucket's noise. ``alike``: the correlation of each day with the next.
+    """``size`` of the effect, in units of a bucket's noise. ``alike``: the correlation of each day with the next.
 
     ``weekly``: weekends lie lower by two units and have fewer calls.
     """
@@ -109,7 +109,7 @@ def is_weekend(day: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
 
 
 def draw(rng: np.random.Generator, setting: Setting, asked: Draw) -> Calls:
-    """Calls with levels, weekends and neighbouring days that are alike."""
+    """Calls with levels, weekends and autocorrelated days."""
     day = asked.start + DAY * np.arange(asked.days)
     weekend = is_weekend(day) & setting.weekly
     planted = (asked.value if asked.value is not None else np.zeros(asked.days)) + np.where(weekend, WEEKEND_VALUE, 0)

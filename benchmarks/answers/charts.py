@@ -1,4 +1,4 @@
-"""Charts of the planted calls, as the API would send them."""
+"""Charts of the simulated calls, as the API would send them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def _by_reason(calls: Calls) -> Rows:
 
 
 def rows_of(config: Json, calls: Calls) -> Rows | Json:
-    """What the API would hold for any chart that the tool may ask for beside the planted one."""
+    """The API's rows for the other charts that the tool may request."""
     kind: str = config["chart_type"]
     grouped: Json = config.get("group_by") or {}
     if kind != "bar":

@@ -1,4 +1,4 @@
-"""Seventeen plants: what is put into the calls, and so what is true of them."""
+"""Seventeen effects that are put into simulated calls, with the true answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ OFFICES = ("America/Los_Angeles", "Europe/Berlin", "Asia/Tokyo")
 
 @dataclass(frozen=True)
 class Planted:
-    """Calls with what is true of them.
+    """Calls with the true answers.
 
     ``moved``: 1, -1 or 0 for how the level of the values moves inside the window, ``moved_volume`` that of the calls.
     ``changed``: the same against the time before; ``changed_volume`` for the calls; None where chance decides.
@@ -72,7 +72,7 @@ class Planted:
 
     @property
     def held(self) -> Calls:
-        """All that the API holds."""
+        """All calls of the API."""
         calls = self.this if self.later is None else self.later.after(self.this)
         for earlier in (self.that, self.past):
             calls = calls if earlier is None else calls.after(earlier)

@@ -1,4 +1,4 @@
-"""Ten questions with their answers: from the plant, or computed from the calls with NumPy."""
+"""Ten questions with their answers: from the simulated effect, or computed from the calls with NumPy."""
 
 from dataclasses import dataclass
 

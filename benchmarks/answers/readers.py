@@ -1,4 +1,4 @@
-"""Mechanical readers: each knows the documented form of what it is handed, and nothing else."""
+"""Mechanical readers, each of which knows only the documented form of its input."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,7 +17,7 @@ LEVELS = ("step", "trend or step", "trend")
 
 
 class Reader(Protocol):
-    """Answers a question from what was handed over; None where it cannot tell."""
+    """Answers a question from its input; None if it cannot."""
 
     def answer(self, question: Question) -> Answer | None: ...
 

@@ -1,4 +1,4 @@
-"""Every plant, seed, chart and question, for each way of handing over: how often the reader is right."""
+"""Every effect, seed, chart and question, for each way to present a chart: how often the reader is right."""
 
 import json
 from collections import defaultdict
@@ -99,7 +99,7 @@ def balanced(said: list[Said]) -> float | None:
 
 
 def false_claims(said: list[Said]) -> tuple[int, int]:
-    """How many of the questions whose answer is no were answered with something else."""
+    """How many questions with the answer no got another answer."""
     null = [one for one in said if one.question.kind in YES_OR_NO and one.question.truth == NO]
     return sum(one.answer not in {NO, None} for one in null), len(null)
 

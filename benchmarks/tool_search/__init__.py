@@ -1,6 +1,6 @@
 """Whether clients that look tools up by words find the right one: by BM25 and by an embedding model.
 
-Clients that have many tools show a model none of them, and search names and descriptions for what it asks for.
+Clients with many tools show a model none of them, and search names and descriptions for its query.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from benchmarks.tool_search.others import OTHER_TOOLS
 from cekura_dashboards import TOOLS
 
 Rank = Callable[[str], Sequence[str]]
-"""From a question to the names of the tools, the best first."""
+"""Maps a question to the names of tools, best first."""
 AMONG = 5
 
 
@@ -27,7 +27,7 @@ def text_of(name: str, description: str) -> str:
 
 
 def by_words(tools: Mapping[str, str]) -> Rank:
-    """BM25 as the library has it by default: Lucene's form, English stop words, no stems."""
+    """BM25 with the library's defaults: Lucene's form, English stop words, no stemming."""
     library: Any = import_module("bm25s")
 
     def words(text: str) -> list[str]:

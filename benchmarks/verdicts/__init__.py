@@ -1,1 +1,1 @@
-"""How often what is said about numbers is true: planted series with nothing in them, and with something."""
+"""How often statements about numbers are true: simulated series without and with changes."""

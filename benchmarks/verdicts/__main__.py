@@ -1,4 +1,4 @@
-"""Print how often what is said is true: ``python -m benchmarks.verdicts [SEEDS]``.
+"""Print how often verdicts are true: ``python -m benchmarks.verdicts [SEEDS]``.
 
 Comparisons, drivers and single series, which are quick, are drawn from many times more seeds.
 """
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def show(head: str, missed: str, rows: Iterable[Any]) -> None:
-    """Print a table as its rows come, and how many of them hold."""
+    """Print the rows of a table as they come, and how many meet their aims."""
     print("\n".join(figures.header(*head.split(" | "))), flush=True)  # noqa: T201 - its output
     kept = list[bool]()
     for row in rows:

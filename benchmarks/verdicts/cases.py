@@ -1,4 +1,4 @@
-"""The cases: worlds in which nothing happened, and worlds in which something did."""
+"""The cases: worlds without changes, and worlds with one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ OTHER_ZONES = (("America/New_York", "UTC"), ("Europe/Berlin", "UTC"), ("UTC", "A
 
 
 def quiet() -> Iterator[World]:
-    """Nothing happened: whatever is found is false."""
+    """No change: every finding is false."""
     for measure in MEASURES:
         for length in (14, 21, HISTORY_DAYS):
             yield from _quiet_days(measure, length)

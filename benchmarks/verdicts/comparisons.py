@@ -1,4 +1,4 @@
-"""Comparisons of two sides whose truth is known: how often the interval holds it, and what is said where nothing is."""
+"""Comparisons with a known truth: how often the interval contains it, and the verdicts without a difference."""
 
 import math
 import statistics
@@ -108,7 +108,7 @@ class Case:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the sides are alike."""
+        """Whether the sides have the same distribution."""
         new, old = self.levels()
         return not self.change and new == old
 
@@ -160,7 +160,7 @@ def _sample(days: list[Day]) -> Sample:
 
 
 class Compared(NamedTuple):
-    """The shares of comparisons whose interval holds the truth, and that are called clear, or possible."""
+    """The shares of comparisons whose interval contains the truth, and of those called clear or possible."""
 
     case: Case
     held: float
@@ -393,7 +393,7 @@ def _of_unlike_days() -> Iterator[Case]:
 
 
 def _of_days_alike() -> Iterator[Case]:
-    """Weeks in which a day is like the one before it."""
+    """Weeks with autocorrelated days."""
     for alike in (0.3, 0.6):
         likeness = f"days alike {alike:g}"
         for change in (0.0, CHANGE_OF_RATES):

@@ -1,4 +1,4 @@
-"""Changes by group whose truth is known: which group is named, and whether one is where none or all moved."""
+"""Changes by group with a known truth: which group is named, and whether one is named if none or all changed."""
 
 import math
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Steps whose edits are known: how often the edit is named, and whether one is that lies elsewhere."""
+"""Steps with known edits: how often the edit is named, and whether edits at other times are."""
 
 import random
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,7 @@
-"""Metrics that are evaluated on other calls from some day on, while no call behaves otherwise.
+"""Metrics that are evaluated on other calls from some day on, although the calls do not change.
 
-The sample rate falls, or a trigger keeps only calls that pass more often. Nothing in the quality changes, so no
-``clear`` may be said of it; the change of the share of calls is to be reported.
+The sample rate falls, or a trigger keeps only calls that pass more often. The quality does not change, so no
+verdict may be ``clear``; the change of the share of calls must be reported.
 """
 
 from collections.abc import Iterable, Sequence

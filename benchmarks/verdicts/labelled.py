@@ -1,4 +1,4 @@
-"""Worlds whose cause is known: whether ``explain_change`` names exactly the groups whose calls changed."""
+"""Worlds with a known cause: whether ``explain_change`` names exactly the groups whose calls changed."""
 
 import random
 from collections.abc import Iterable, Iterator

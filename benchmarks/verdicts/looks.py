@@ -1,4 +1,4 @@
-"""A look every day: how many series of ninety looks tell a false ``clear``, and how late a real step is told."""
+"""Daily looks: how many series of ninety looks report a false ``clear``, and how late a real step is reported."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ SURVEY = Survey(Target(BAR, {}), (Widget(id=1, chart_type="bar"),), "")
 
 
 def shapes() -> Iterator[Month]:
-    """Twenty shapes of months in which nothing happens."""
+    """Twenty shapes of months without changes."""
     for measure in ("rate", "count", "mean", "p95", "score", "percent"):
         yield Month("nothing", measure)
         yield Month("nothing, weekends", measure, weekend=WEEKEND)
@@ -92,7 +92,7 @@ class LooksRow(NamedTuple):
 
 
 class DaysUntil(NamedTuple):
-    """How many days a step has lasted when a single look calls it clear, when a series tells it, and calls it clear."""
+    """The age of a step in days when a single look calls it clear, when a series reports it, and calls it clear."""
 
     single: float
     listed: float
@@ -108,7 +108,7 @@ def looks_row(case: Looks, seeds: Iterable[int]) -> LooksRow:
 
 
 def tells(month: Month, seed: int, looks: int = LOOKS) -> tuple[bool, bool]:
-    """Whether any of so many looks at nothing tells a clear change: each by itself, and as a series."""
+    """Whether any look without a change reports a clear one: as single looks, and as a series."""
     token, single, series = None, False, False
     for look in looks_at(replace(month, days=KNOWN_DAYS + looks - 1), seed):
         ranking, token = _next_look(look, token)
@@ -118,7 +118,7 @@ def tells(month: Month, seed: int, looks: int = LOOKS) -> tuple[bool, bool]:
 
 
 def days_until(case: Looks, seed: int) -> DaysUntil:
-    """Of one series; infinite for what is not told while the step lasts."""
+    """The days of one series; infinite if the step is not reported while it lasts."""
     days = KNOWN_DAYS + QUIET_LOOKS + MOST_LOOKS - 1
     moved = replace(case.month, days=days, moved=-case.step * _sd(case.month), days_moved=MOST_LOOKS)
     token, first = None, DaysUntil(math.inf, math.inf, math.inf)

@@ -1,4 +1,4 @@
-"""find_changes over many charts: whether it tells anything where nothing happened, and each change that is planted."""
+"""find_changes over many charts: whether it reports anything without changes, and each simulated change."""
 
 import math
 from collections.abc import Iterable

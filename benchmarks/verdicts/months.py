@@ -1,4 +1,4 @@
-"""Months of days, with a level that changed or without: how often a step or trend is clear, and is there.
+"""Months of days with a changed level or without: how often a step or trend is clear, or reported.
 
 170 calls a day on average by default, whose rates vary besides by a fifth of a binomial error.
 """

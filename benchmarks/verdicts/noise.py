@@ -1,4 +1,4 @@
-"""Noise with nothing in it, and with one thing planted: how often the tests of a single series are right."""
+"""Noise alone, and noise with one effect: how often the tests of a single series are right."""
 
 import math
 import random

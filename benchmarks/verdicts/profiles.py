@@ -1,4 +1,4 @@
-"""Four weeks of hours in which no hour and no weekday differs, or one does: what a profile says of them."""
+"""Four weeks of hours in which no hour or weekday differs, or one does: the verdicts of profiles."""
 
 import math
 from collections.abc import Iterable, Iterator

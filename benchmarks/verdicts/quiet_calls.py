@@ -1,4 +1,4 @@
-"""Whole answers about calls in which nothing happens: how often a tool says that something did."""
+"""Whole answers about calls without changes: how often a tool reports one."""
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ CASES = CHANGES, RHYTHM, GROUPS, PROFILES
 
 
 def quiet_worlds(seeds: Iterable[int], calls: int, key: str = KEY) -> Generator[FastAPI]:
-    """One world after the other in whose calls nothing changes, in one application: to make many takes long."""
+    """Worlds without changes, one after another in one application, because creating many takes long."""
     app = create_app(now=lambda: NOW, count=calls, key=key, quiet=True)
     world = app.state.world
     for seed in seeds:

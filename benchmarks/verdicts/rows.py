@@ -1,4 +1,4 @@
-"""What was said about each case, as shares."""
+"""The verdicts on each case, as shares."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from cekura_dashboards.stats.findings import Finding
 from cekura_dashboards.stats.timeline import DAY, Span
 
 CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
-"""The most that may be said where nothing happened."""
+"""The maximum shares without a change."""
 Most = tuple[float, float] | None
 QUIET: Most = (CLEAR, POSSIBLE)
 
 
 class VerdictShares(NamedTuple):
-    """The shares of answers that call a case ``clear``, or no more than ``possible``.
+    """The shares of answers that call a case ``clear``, or only ``possible``.
 
     ``most``: of both, where nothing happened; None where something did. ``aim``: the least share of ``clear``.
     """

@@ -1,4 +1,4 @@
-"""Charts of metrics with one truth in any encoding: how often the wrong reading is given alone.
+"""Charts of metrics with the same truth in every encoding: how often only a wrong reading is given.
 
 True and false, 0 and 1, 0 and 5, or percent; evaluated on 10, 30 or 100 % of the calls, or on half of them; as bars,
 lines and pies; exact, or with averages that the API rounds. And ratings of 0 to 5, also with 0 and 5 alone.

@@ -1,4 +1,4 @@
-"""Planted series: what an API would hold of 30 days of calls, in hours or days, with or without something in it."""
+"""Simulated series of 30 days of calls, by hours or days, with or without a change."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SPREAD_OF_DURATIONS = 0.8
 WEEKEND, NIGHT = 0.25, 0.03
 OPENS, CLOSES, SATURDAY = 8, 18, 5
 DAYS_ALIKE = {"count": 0.10, "rate": 0.02, "positive": 0.05}
-"""How much days differ by themselves, where they do, as a share or in points."""
+"""The standard deviation of daily levels, if they vary, as a share or in points."""
 
 
 SETTLES = {"p95": 200.0, "max": np.inf}
@@ -80,7 +80,7 @@ def times_of(world: World) -> Floats:
 
 
 def rhythm(world: World, times: Floats) -> Floats:
-    """How busy each bucket is, 1 for the busiest: weekends and nights hold few calls."""
+    """The relative load of each bucket, 1 for the busiest: weekends and nights have few calls."""
     if not world.office and world.monday == 1:
         return np.ones(len(times))
     busy = list[float]()
@@ -93,7 +93,7 @@ def rhythm(world: World, times: Floats) -> Floats:
 
 
 def days_own(world: World, times: Floats, rng: np.random.Generator, size: float) -> Floats:
-    """What each day differs by itself, a first-order autoregression; 0 where days do not."""
+    """The level of each day, a first-order autoregression; 0 if days do not vary."""
     if world.alike is None:
         return np.zeros(len(times))
     moments: list[float] = times.tolist()
