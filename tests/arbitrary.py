@@ -66,18 +66,18 @@ class Arbitrary:
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
     ) -> Response:
         del key, timeout_s, query
-        asked: Json = json.loads(body) if body else {}
+        arguments: Json = json.loads(body) if body else {}
         known = OPERATIONS[operation(method, path)]["responses"]
         status = next(status for status in known if status.startswith("2"))
         if known[status] is None:
             return Response(int(status), b"")
-        answer = self._likely(self._any(known[status], ""), path, asked)
+        answer = self._likely(self._any(known[status], ""), path, arguments)
         return Response(int(status), json.dumps(answer).encode(), "application/json")
 
     def _pick(self, items: list[Any]) -> Any:
         return self._chance.choice(items)
 
-    def _likely(self, answer: Any, path: str, asked: Json) -> Any:
+    def _likely(self, answer: Any, path: str, arguments: Json) -> Any:
         """``answer`` with ids and types that usually match the request, so that the client reads all of it."""
         number = re.search(r"/(-?[0-9]+)/", path)
         if is_object(answer) and number and self._chance.random() < 0.9:
@@ -94,9 +94,9 @@ class Arbitrary:
             if is_object(widget) and self._chance.random() < 0.7:
                 widget |= {"chart_type": self._pick(CHARTS), "field": self._pick(["success", "duration", "topic"])}
         if path.endswith("bulk_data/"):
-            answer["results"] = [self._chart(self._pick(CHARTS), number) for number in asked["widget_ids"]]
+            answer["results"] = [self._chart(self._pick(CHARTS), number) for number in arguments["widget_ids"]]
         if path.endswith("preview_data/"):
-            answer = self._chart(asked.get("chart_type"), 0)
+            answer = self._chart(arguments.get("chart_type"), 0)
         return answer
 
     def _chart(self, kind: Any, number: int) -> Json:

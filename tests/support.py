@@ -76,9 +76,9 @@ def separate_install(variable: str, needed: str) -> str:
 
     Without the variable the test is skipped, in CI it fails.
     """
-    place = os.environ.get(variable)
-    if place:
-        return place
+    path = os.environ.get(variable)
+    if path:
+        return path
     missing = f"install {needed} outside this project, and set {variable} to its path"
     if os.environ.get("CI"):
         pytest.fail(missing)
@@ -442,9 +442,9 @@ def content(app: FastAPI) -> list[Any]:
     store = app.state.world.store
     results = list[Any]()
     for row in store.dashboards():
-        whole = store.dashboard(row["id"])
-        widgets = [plain(widget) for widget in whole["widgets"]]
-        results.append([plain(whole), sorted(widgets, key=repr)])
+        dashboard = store.dashboard(row["id"])
+        widgets = [plain(widget) for widget in dashboard["widgets"]]
+        results.append([plain(dashboard), sorted(widgets, key=repr)])
     results += [[name, numbers] for name, numbers in store.daily_reports.items()]
     results += [[{name: alert[name] or None for name in ALERT_CONTENT}] for alert in store.alerts.list()]
     return sorted(results, key=repr)

@@ -46,11 +46,11 @@ def changed(board: Board, **fields: Any) -> Board:
 async def applied(context: ToolContext, board: Board, **where: Any) -> list[Json]:
     """The receipts after all steps, ending with the calls that undo them."""
     plan = await plan_board(context, board, **where)
-    done = await apply_board(context, plan)
-    assert done.failed is None
-    assert [receipt.structured["outcome"] for receipt in done.receipts] == ["applied"] * len(plan.steps)
-    assert not [receipt for receipt in done.receipts if "differences" in receipt.structured]
-    return done.calls_to_undo
+    result = await apply_board(context, plan)
+    assert result.failed is None
+    assert [receipt.structured["outcome"] for receipt in result.receipts] == ["applied"] * len(plan.steps)
+    assert not [receipt for receipt in result.receipts if "differences" in receipt.structured]
+    return result.calls_to_undo
 
 
 @pytest.mark.parametrize("number", [11, 12, 13])
@@ -119,16 +119,16 @@ async def test_every_kind_of_board_edit_can_be_applied_and_undone() -> None:
         assert (edits["create"], edits["delete"]) == ([PIE], [208])
         lines = [line for step in plan.steps for line in step.lines]
         assert 'update 202 "Calls per day": time_period: "day" → "hour"' in lines
-        done = await apply_board(context, plan)
-        assert done.failed is None
+        result = await apply_board(context, plan)
+        assert result.failed is None
         assert (await plan_board(context, edited)).steps == []
         again = await export_board(context, 11)
         assert [w for w in again.widgets if w["name"] != PIE["name"]] == widgets[:7]
-        undone = await undo_board(context, done.calls_to_undo)
+        undone = await undo_board(context, result.calls_to_undo)
         assert undone.failed is None
         assert content(app) == before
-        forth = await undo_board(context, undone.calls_to_undo)
-        assert forth.failed is None
+        redone = await undo_board(context, undone.calls_to_undo)
+        assert redone.failed is None
         assert (await export_board(context, 11)).to_text() == again.to_text()
 
 
@@ -268,12 +268,12 @@ async def test_concurrent_changes_since_the_plan_are_not_overwritten() -> None:
         edited = changed(board, filters=LAST_3_DAYS, widgets=[*board.widgets[1:], PIE])
         plan = await plan_board(context, edited)
         force(app, 201, name="Mine")
-        done = await apply_board(context, plan)
-        assert [receipt.structured["outcome"] for receipt in done.receipts] == ["applied"]
-        assert done.failed is not None
-        assert "Plan again" in done.failed
+        result = await apply_board(context, plan)
+        assert [receipt.structured["outcome"] for receipt in result.receipts] == ["applied"]
+        assert result.failed is not None
+        assert "Plan again" in result.failed
         assert len(recorder.writes()) == 1
-        assert (await undo_board(context, done.calls_to_undo)).failed is None
+        assert (await undo_board(context, result.calls_to_undo)).failed is None
 
 
 async def test_a_failed_step_keeps_the_receipts_of_earlier_steps() -> None:
@@ -283,11 +283,11 @@ async def test_a_failed_step_keeps_the_receipts_of_earlier_steps() -> None:
         board = await export_board(context, 11)
         plan = await plan_board(context, changed(board, filters=LAST_3_DAYS, widgets=board.widgets[1:]))
         recorder.fault = on_write("bulk_widgets/", Response(400, b'{"detail": "Locked."}'))
-        done = await apply_board(context, plan)
-        assert len(done.receipts) == 1
-        assert done.failed is not None
+        result = await apply_board(context, plan)
+        assert len(result.receipts) == 1
+        assert result.failed is not None
         recorder.fault = None
-        assert (await undo_board(context, done.calls_to_undo)).failed is None
+        assert (await undo_board(context, result.calls_to_undo)).failed is None
     assert content(app) == before
 
 
@@ -312,8 +312,8 @@ async def test_read_only_mode_rejects_apply_and_undo() -> None:
 )
 async def test_undo_rejects_calls_other_than_an_undo(call: Json) -> None:
     async with open_tools(new_sandbox()) as (context, recorder):
-        done = await undo_board(context, [call])
-        assert done.failed == "This is not an undo call from a receipt."
+        result = await undo_board(context, [call])
+        assert result.failed == "This is not an undo call from a receipt."
         assert recorder.sent == []
 
 

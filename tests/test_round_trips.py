@@ -25,11 +25,15 @@ async def counted(tool: str, arguments: Json, memory: Memory | None = None) -> I
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("tool", "arguments", "most"), TRIPS, ids=[f"{i}-{case[0]}" for i, case in enumerate(TRIPS)])
-async def test_calls_take_few_round_trips_without_duplicate_requests(tool: str, arguments: Json, most: int) -> None:
+@pytest.mark.parametrize(
+    ("tool", "arguments", "max_trips"), TRIPS, ids=[f"{i}-{case[0]}" for i, case in enumerate(TRIPS)]
+)
+async def test_calls_take_few_round_trips_without_duplicate_requests(
+    tool: str, arguments: Json, max_trips: int
+) -> None:
     result = await counted(tool, arguments)
     assert [text for text, count in Counter(result.sent).items() if count > 1] == []
-    assert result.trips <= most, result.sent
+    assert result.trips <= max_trips, result.sent
 
 
 WRITES: list[tuple[str, Json]] = [

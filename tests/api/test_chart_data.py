@@ -156,6 +156,6 @@ def test_large_data_is_decoded_completely_in_pieces(joint: str) -> None:
     envelope = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data}}}'.encode())
     result = decode(envelope, chart_type="line", group_by=None).rows
     assert [row.id for row in result] == list(range(60_000))
-    whole = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data[:-1]}, 5]}}'.encode())
+    line_chart = ChartEnvelope.decode(f'{{"chart_type": "line", "data": {data[:-1]}, 5]}}'.encode())
     with pytest.raises(UnreadableAnswer):
-        decode(whole, chart_type="line", group_by=None)
+        decode(line_chart, chart_type="line", group_by=None)

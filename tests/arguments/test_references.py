@@ -101,14 +101,14 @@ async def test_suggested_arguments_are_accepted_verbatim(era: Era) -> None:
         refused = await client.call_tool("preview_widget", {"widget": {"chart_type": "pie", "field": "sentiment"}})
         assert refused.is_error
         offered = json.loads(text_of(refused).partition("drawn as pie): ")[2].removesuffix("."))
-        done = await client.call_tool("preview_widget", {"widget": {"chart_type": "pie", **offered}})
-        assert not done.is_error
+        result = await client.call_tool("preview_widget", {"widget": {"chart_type": "pie", **offered}})
+        assert not result.is_error
         share = {"widget": COUNT, "dashboard_id": 11, "share_where": {"field": "csat", "op": "gte", "value": 4}}
         refused = await client.call_tool("preview_widget", share)
         condition = json.loads(text_of(refused).partition("(numeric): ")[2].removesuffix("."))
         assert condition == metric_condition(502, "gte", 4)
-        done = await client.call_tool("preview_widget", {**share, "share_where": condition})
-    assert not done.is_error
+        result = await client.call_tool("preview_widget", {**share, "share_where": condition})
+    assert not result.is_error
 
 
 METRIC_FILTERS: list[tuple[Json, Json]] = [

@@ -138,12 +138,12 @@ async def test_a_suggested_trend_uses_the_preset_multiplier_amid_changes() -> No
 async def test_quieter_settings_are_suggested_only_for_noisy_alerts() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
         arguments = {"metric": 505, "project_id": 1, "kind": "threshold", "operator": "gt"}
-        text, loud = await ask(context, PREVIEW, **arguments, value=0, window_size=2)
-        assert loud["replay"]["none_quieter"] is True
+        text, firing = await ask(context, PREVIEW, **arguments, value=0, window_size=2)
+        assert firing["replay"]["none_quieter"] is True
         assert "no setting of this kind would have fired at most once a month without a change" in text
-        _, calm = await ask(context, PREVIEW, **arguments, value=1000)
-        assert calm["replay"]["result"]["fired"] == 0
-        assert not {"quieter", "none_quieter", "shorter", "days", "calls"} & {*calm["replay"]}
+        _, silent = await ask(context, PREVIEW, **arguments, value=1000)
+        assert silent["replay"]["result"]["fired"] == 0
+        assert not {"quieter", "none_quieter", "shorter", "days", "calls"} & {*silent["replay"]}
 
 
 async def test_the_text_of_an_alert_preview_matches_the_golden_file(golden: Callable[[str, str], None]) -> None:

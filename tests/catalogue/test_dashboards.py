@@ -181,11 +181,11 @@ async def test_older_undo_calls_work_for_widgets_restored_under_new_ids() -> Non
         deleted = await apply_edit(context, "delete_dashboard", {"dashboard_id": 13})
         undone = await undo(context, deleted)
         assert undone["restored"][0].startswith(f"dashboard 13 = {undone['dashboard_id']} #")
-        back_too = await undo(context, edited, *undone["restored"])
-        assert back_too["restored"][0].startswith("widget 218 = ")
+        undone_again = await undo(context, edited, *undone["restored"])
+        assert undone_again["restored"][0].startswith("widget 218 = ")
         with pytest.raises(errors.NotFound):
             await undo(context, renamed)
-        await undo(context, renamed, *undone["restored"], *back_too["restored"])
+        await undo(context, renamed, *undone["restored"], *undone_again["restored"])
     assert content(app) == before
 
 

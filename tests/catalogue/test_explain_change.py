@@ -32,11 +32,11 @@ async def test_unexplainable_requests_are_rejected_with_a_valid_alternative(argu
 async def test_windows_read_with_different_scopes_are_not_tested(*, history: bool) -> None:
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=LARGE), history=history) as (context, recorder):
-        _, whole = await ask(context, "explain_change", widget_id=202, by=["agent.id"])
+        _, complete = await ask(context, "explain_change", widget_id=202, by=["agent.id"])
         listed = Response(200, json.dumps(agents).encode())
         recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
         _, fewer = await ask(context, "explain_change", widget_id=202, by=["agent.id"])
-    assert "not_tested" not in whole["comparison"]
+    assert "not_tested" not in complete["comparison"]
     assert "agents that are no longer listed" in fewer["comparison"]["not_tested"]
     assert fewer["comparison"]["verdict"] == "not tested"
 

@@ -118,10 +118,10 @@ async def test_values_are_counted_over_thirty_days() -> None:
     app = shared_sandbox()
     async with open_tools(app) as (context, _):
         _, answer = await ask(context, "look_up", kind="values", field="topic", project_id=1)
-    truth = dict(
+    expected = dict(
         sql(app, "SELECT topic, count(*) FROM calls WHERE project = 1 AND ts >= '2026-10-19 15:35' GROUP BY 1")
     )
-    assert dict(answer["rows"]) == truth
+    assert dict(answer["rows"]) == expected
     assert not any("projects" in text for text in answer["notes"])
 
 

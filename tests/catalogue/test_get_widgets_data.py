@@ -135,13 +135,13 @@ async def test_rates_keep_the_unit_of_the_api(rates: Any, unit: str, scale: int)
         report = await report_of(context, widget_ids=[203])
         stat = await report_of(context, widget_ids=[201])
         pie = await report_of(context, widget_ids=[218])
-    [(truth, n)] = sql(
+    [(expected, n)] = sql(
         app, "SELECT avg(success::INT), count(success) FROM calls WHERE project = 1 AND ts >= '2026-11-11'"
     )
     assert (report["unit"], report["n"]) == (unit, n)
-    assert report["facts"]["overall"] == pytest.approx(truth * scale, rel=1e-3)
+    assert report["facts"]["overall"] == pytest.approx(expected * scale, rel=1e-3)
     low, high = report["facts"]["ci95"]
-    assert low < truth * scale < high
+    assert low < expected * scale < high
     assert "times without an offset are read as UTC" in report["notes"]
     assert stat["facts"]["units"]["success_rate"] == unit
     assert {row[0] for row in pie["facts"]["top"]} == {"true", "false", None}
@@ -240,10 +240,10 @@ async def test_reports_state_all_filters_with_names() -> None:
 async def test_only_the_window_is_tested_if_history_is_off_or_unreadable() -> None:
     async with open_tools(shared_sandbox(count=60_000), history=False) as (context, recorder):
         alone = await report_of(context, widget_ids=[203])
-        asked = len(recorder.sent)
+        requests_before = len(recorder.sent)
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
         tested = await report_of(context, widget_ids=[203])
-        assert len(recorder.sent) > asked
+        assert len(recorder.sent) > requests_before
         recorder.fault = on_write("preview_data/", Response(500, b"no"))
         unread = await report_of(context, widget_ids=[203])
     assert "fewer than 8" in alone["not_tested"][0]

@@ -32,11 +32,11 @@ CHARTS: list[tuple[Json, str]] = [
 
 @pytest.mark.parametrize(("arguments", "where"), CHARTS, ids=[str(a) for a, _ in CHARTS])
 async def test_list_calls_counts_the_calls_of_a_chart_and_shows_the_newest(arguments: Json, where: str) -> None:
-    truth = sql(shared_sandbox(), f"SELECT id FROM calls WHERE {where} ORDER BY ts DESC, id DESC")
+    rows = sql(shared_sandbox(), f"SELECT id FROM calls WHERE {where} ORDER BY ts DESC, id DESC")
     async with open_tools(shared_sandbox()) as (context, recorder):
         text, answer = await ask(context, "list_calls", **arguments, limit=3)
-    assert answer["total"] == len(truth)
-    assert [call["id"] for call in answer["calls"]] == [number for (number,) in truth[:3]]
+    assert answer["total"] == len(rows)
+    assert [call["id"] for call in answer["calls"]] == [number for (number,) in rows[:3]]
     assert all(call["link"] in text for call in answer["calls"])
     assert "Hello, this is" not in json.dumps(answer)
     [logs] = [sent for sent in recorder.sent if "page_size" in sent.query and "call" in sent.path]
@@ -153,19 +153,19 @@ async def test_transcript_search_quotes_matches_in_the_requested_order() -> None
 )  # fmt: skip
 async def test_pages_of_every_sort_order_are_consecutive(sort: str, order: str) -> None:
     app = shared_sandbox()
-    truth = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} ORDER BY {order}")]
+    expected = [n for (n,) in sql(app, f"SELECT id FROM calls WHERE {LONG_CALLS} ORDER BY {order}")]
     observed = list[int]()
     async with open_tools(app) as (context, _):
         for page in (1, 2, 3):
             _, answer = await ask(context, "list_calls", **LONG, sort=sort, limit=4, page=page)
             observed += [call["id"] for call in answer["calls"]]
-            assert answer["total"] == len(truth)
-    assert observed == truth[:12]
+            assert answer["total"] == len(expected)
+    assert observed == expected[:12]
 
 
 async def test_calls_can_be_sorted_by_a_metric_and_show_its_value() -> None:
     app = shared_sandbox()
-    truth = sql(
+    rows = sql(
         app,
         "SELECT e.call_id, e.number FROM evaluations e JOIN calls c ON c.id = e.call_id WHERE e.metric_id = 502 AND "
         "c.agent_id = 33 AND c.ts >= '2026-11-04' ORDER BY e.number, e.call_id LIMIT 5",
@@ -175,7 +175,7 @@ async def test_calls_can_be_sorted_by_a_metric_and_show_its_value() -> None:
         named, shown = await ask(
             context, "list_calls", project_id=1, metric="Customer satisfaction", sort="highest", limit=3, window="7d"
         )
-    assert [(call["id"], call["value"]) for call in answer["calls"]] == [(n, round(v)) for n, v in truth]
+    assert [(call["id"], call["value"]) for call in answer["calls"]] == [(n, round(v)) for n, v in rows]
     assert "id | time | agent | duration | outcome | ended | topic | value | link" in text
     assert 'value: metric 502 "Customer satisfaction"' in text
     assert [call["value"] for call in shown["calls"]] == [5, 5, 5]

@@ -49,12 +49,12 @@ async def test_the_second_of_two_concurrent_plans_is_rejected() -> None:
     app = new_sandbox(count=10)
     async with open_tools(app) as (first, _), open_tools(app) as (second, _):
         mine = {"dashboard_id": 11, "update": [{"id": 203, "name": "First"}]}
-        theirs = {"dashboard_id": 11, "update": [{"id": 203, "name": "Second"}]}
+        other_edit = {"dashboard_id": 11, "update": [{"id": 203, "name": "Second"}]}
         _, plan_1 = await ask(first, "preview_edit", **mine)
-        _, plan_2 = await ask(second, "preview_edit", **theirs)
+        _, plan_2 = await ask(second, "preview_edit", **other_edit)
         await ask(first, "bulk_edit_dashboard", **mine, plan_id=plan_1["plan_id"])
         with pytest.raises(errors.PlanRefused, match='widget 203 changed: name is now "First"'):
-            await ask(second, "bulk_edit_dashboard", **theirs, plan_id=plan_2["plan_id"])
+            await ask(second, "bulk_edit_dashboard", **other_edit, plan_id=plan_2["plan_id"])
     assert app.state.world.store.widget(203)["name"] == "First"
 
 

@@ -29,8 +29,8 @@ def readings(request: pytest.FixtureRequest) -> ApiVariant:
 
 
 def count(readings: ApiVariant, where: str) -> int:
-    [(found,)] = sql(shared_sandbox(readings), f"SELECT count(*) FROM calls WHERE {where}")
-    return int(found)
+    [(number,)] = sql(shared_sandbox(readings), f"SELECT count(*) FROM calls WHERE {where}")
+    return int(number)
 
 
 @pytest.mark.no_cover
@@ -38,9 +38,9 @@ async def test_saved_data_is_read_in_one_request_without_an_override(readings: A
     async with open_tools(shared_sandbox(readings), history=False) as (context, recorder):
         _, answer = await ask(context, "get_widgets_data", dashboard_id=12)
         requests = [sent for sent in recorder.sent if sent.path.endswith("data/")]
-    saved, whole, counted = requests
+    saved, monthly, counted = requests
     assert (saved.path, list(saved.body)) == ("/dashboards/widgets/bulk_data/", ["widget_ids"])
-    assert (whole.path, whole.body["time_period"]) == (counted.path, "month"), "for the percentile of all calls"
+    assert (monthly.path, monthly.body["time_period"]) == (counted.path, "month"), "for the percentile of all calls"
     assert (counted.path, counted.body["field"]) == ("/dashboards/widgets/preview_data/", "agent_id"), (
         "for the evaluated share of its metrics"
     )

@@ -490,15 +490,15 @@ def truths(draw: st.DrawFn) -> Truth:
 
 
 @given(truths())
-def test_the_true_pass_score_is_always_among_those_reported(truth: Truth) -> None:
-    values, result = read_values(truth.chart())
+def test_the_true_pass_score_is_always_among_those_reported(generated: Truth) -> None:
+    values, result = read_values(generated.chart())
     if result.passing is None:
-        assert not any(passed for passed, _ in truth.days)
+        assert not any(passed for passed, _ in generated.days)
         return
     scores = [float(score) for score in str(result.passing).partition(":")[0].removeprefix("pass = ").split(" or ")]
-    assert truth.score in scores
+    assert generated.score in scores
     if len(scores) == 1:
         assert result.chart
         weights = [row.sample_count for row in result.chart.rows]
         mean = sum(value * n for value, n in zip(values, weights, strict=True)) / sum(weights)
-        assert truth.counts_all or mean == pytest.approx(truth.rate, abs=0.01)
+        assert generated.counts_all or mean == pytest.approx(generated.rate, abs=0.01)

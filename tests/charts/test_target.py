@@ -291,19 +291,19 @@ SUGGESTION = re.compile(r"\((\d+d)\)|use window (\d+d)|use (previous_period)")
 @pytest.mark.parametrize("how", ["previous_period", "previous_week"])
 @pytest.mark.parametrize("text", ["10d", "15d", "16d", "22d", "30d", "last_week", "2d"])
 def test_suggestions_of_rejected_comparisons_are_valid(text: str, how: str, now: datetime, zone: str) -> None:
-    place = ZoneInfo(zone)
-    window = resolve(text, now, place)
+    time_zone = ZoneInfo(zone)
+    window = resolve(text, now, time_zone)
     try:
-        other_window(window, how, now, place)
+        other_window(window, how, now, time_zone)
     except NoTimeBefore as error:
         [offers] = SUGGESTION.findall(str(error))
         [offer] = filter(None, offers)
     else:
         return
     if offer == "previous_period":
-        other_window(window, offer, now, place)
+        other_window(window, offer, now, time_zone)
     else:
-        other_window(resolve(offer, now, place), how, now, place)
+        other_window(resolve(offer, now, time_zone), how, now, time_zone)
 
 
 WEEK = Window(NOW - timedelta(days=7), NOW, "asked")
@@ -329,12 +329,12 @@ def test_windows_of_one_chart_share_buckets_and_keep_group_names() -> None:
     days = [NOW.replace(hour=0, minute=0) - timedelta(days=days) for days in (6, 2, 1)]
     chart = Chart("bar", rows=[BarRow(f"{day:%Y-%m-%dT%H:%M:%SZ}", 1.5, 4, "7") for day in days], grouped=True)
     config = WidgetConfig.model_validate({"chart_type": "bar", "time_period": "day", "aggregation_function": "avg"})
-    whole = ChartReading(Target(config, {}), WEEK, chart)
-    part = replace(whole, window=replace(WEEK, start=NOW - timedelta(days=2)))
-    rows, fewer = bar_rows(whole, chart, {}), bar_rows(part, chart, {})
+    reading = ChartReading(Target(config, {}), WEEK, chart)
+    part = replace(reading, window=replace(WEEK, start=NOW - timedelta(days=2)))
+    rows, fewer = bar_rows(reading, chart, {}), bar_rows(part, chart, {})
     assert [len(rows.buckets), rows.outside, len(fewer.buckets), fewer.outside] == [3, 0, 2, 1]
     assert all(mine is theirs for mine, theirs in zip(fewer.buckets, rows.buckets[1:], strict=True))
-    named = bar_rows(whole, chart, {"7": "Booking"})
+    named = bar_rows(reading, chart, {"7": "Booking"})
     assert {bucket.group for bucket in named.buckets} == {"Booking (7)"}
     assert {bucket.group for bucket in rows.buckets} == {"7"}
 
@@ -347,6 +347,6 @@ def test_a_partial_day_is_compared_with_the_same_hours() -> None:
         datetime(2026, 11, 17, 15, 30, tzinfo=UTC),
     )
     assert "cut to the same hour, as the window is under way" in other.notes
-    whole = other_window(resolve("yesterday", now, BERLIN), "today", now, BERLIN)
-    assert whole.end == now
-    assert any("the baseline is under way" in note for note in whole.notes)
+    day = other_window(resolve("yesterday", now, BERLIN), "today", now, BERLIN)
+    assert day.end == now
+    assert any("the baseline is under way" in note for note in day.notes)

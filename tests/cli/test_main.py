@@ -80,8 +80,8 @@ def test_call_prints_the_answer_of_one_tool() -> None:
     result = run_cli("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith('dashboard 11 "Operations overview"')
-    whole = json.loads(run_cli("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
-    assert whole["structuredContent"]["rows"] == [
+    answer = json.loads(run_cli("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
+    assert answer["structuredContent"]["rows"] == [
         [1, "Northside Clinics", "UTC", 1.0],
         [2, "Harbour Telecom", "UTC", 1.0],
     ]
@@ -246,9 +246,9 @@ def run_on_terminal(*arguments: str, **settings: str) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_output_is_coloured_on_a_terminal_unless_disabled(tmp_path: Path) -> None:
-    seen = run_on_terminal("doctor", HOME=str(tmp_path))
-    assert "\x1b[32mok  \x1b[0m settings" in seen
-    assert "\x1b[31mFAIL\x1b[0m key" in seen
+    output = run_on_terminal("doctor", HOME=str(tmp_path))
+    assert "\x1b[32mok  \x1b[0m settings" in output
+    assert "\x1b[31mFAIL\x1b[0m key" in output
     plain = run_on_terminal("doctor", HOME=str(tmp_path), NO_COLOR="1")
     assert "\x1b" not in plain
     assert "ok   settings" in plain
@@ -260,12 +260,12 @@ class Terminal(StringIO):
 
 
 def test_progress_is_shown_only_on_a_terminal() -> None:
-    with waiting("Reading", seen := Terminal(), after_s=0) as timer:
+    with waiting("Reading", terminal := Terminal(), after_s=0) as timer:
         timer.join(10)
-    assert seen.getvalue() == "Reading …\n"
-    with waiting("Reading", seen := Terminal(), after_s=60) as timer:
+    assert terminal.getvalue() == "Reading …\n"
+    with waiting("Reading", terminal := Terminal(), after_s=60) as timer:
         assert timer.is_alive()
-    assert seen.getvalue() == ""
+    assert terminal.getvalue() == ""
     with waiting("Reading", piped := StringIO(), after_s=0) as timer:
         assert not timer.is_alive()
     assert piped.getvalue() == ""

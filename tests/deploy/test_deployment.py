@@ -87,10 +87,10 @@ def test_the_kustomization_lists_every_manifest_and_the_version() -> None:
 
 
 def test_deployments_use_existing_settings() -> None:
-    whole = "".join(
+    text = "".join(
         path.read_text(encoding="utf-8") for path in (DEPLOY / "compose.yaml", *(DEPLOY / "kubernetes").iterdir())
     )
-    names = {name.lower() for name in re.findall(r"CEKURA_(\w+)", whole)}
+    names = {name.lower() for name in re.findall(r"CEKURA_(\w+)", text)}
     assert names
     assert names <= {*Settings.model_fields, *ServerSettings.model_fields}
 
@@ -99,13 +99,13 @@ def test_the_grafana_dashboard_uses_existing_metrics() -> None:
     source = Path(calls.__file__).read_text(encoding="utf-8")
     counters = {name.replace(".", "_") + "_total" for name in re.findall(r'create_counter\("([\w.]+)"', source)}
     result: Json = json.loads(text_of_file("grafana.json"))
-    asked = {
+    queried = {
         name
         for panel in result["panels"]
         for target in panel["targets"]
         for name in re.findall(r"cekura_\w+", target["expr"])
     }
-    assert asked == counters | {"cekura_tool_duration_seconds_bucket"}
+    assert queried == counters | {"cekura_tool_duration_seconds_bucket"}
 
 
 def free_port() -> int:

@@ -70,8 +70,8 @@ def test_the_bundle_contains_the_project_and_marks_the_key_as_secret(made: Path)
     assert {manifest["server"]["entry_point"], "pyproject.toml", "tools/cekura_dashboards/__init__.py"} <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "."))]
     environment = manifest["server"]["mcp_config"]["env"]
-    asked = {name for text in environment.values() for name in re.findall(r"\$\{user_config\.(\w+)\}", text)}
-    assert asked == {*manifest["user_config"]}
+    requested = {name for text in environment.values() for name in re.findall(r"\$\{user_config\.(\w+)\}", text)}
+    assert requested == {*manifest["user_config"]}
     assert {name.removeprefix("CEKURA_").lower() for name in environment} <= {*Settings.model_fields}
 
 

@@ -57,11 +57,13 @@ async def test_filters_that_break_charts_are_rejected_with_working_ones(
 
 async def test_the_suggested_date_range_is_the_previous_one() -> None:
     async with open_tools(new_sandbox(count=10)) as (context, _):
-        _, whole = await ask(context, "get_dashboard", dashboard_id=11)
-        assert whole["filters"]["value"] == "today-7d"
+        _, dashboard = await ask(context, "get_dashboard", dashboard_id=11)
+        assert dashboard["filters"]["value"] == "today-7d"
         with pytest.raises(errors.InvalidArguments, match='"value": "today-7d"'):
             await ask(context, "update_dashboard", dashboard_id=11, filters=FAILED)
-        _, receipt = await ask(context, "update_dashboard", dashboard_id=11, filters=all_of(whole["filters"], FAILED))
+        _, receipt = await ask(
+            context, "update_dashboard", dashboard_id=11, filters=all_of(dashboard["filters"], FAILED)
+        )
         assert receipt["outcome"] == "applied"
         assert "warnings" not in receipt
 

@@ -298,8 +298,8 @@ async def test_a_malformed_widget_hides_no_other_widget(problem: str) -> None:
 
 async def test_a_malformed_dashboard_filter_is_reported_and_blocks_numbers() -> None:
     def odd(sent: Sent) -> Response | None:
-        whole = {"id": 11, "project": 1, "filters": [1], "widgets": [], "name": "Odd"}
-        return Response(200, json.dumps(whole).encode()) if sent.path.endswith("/11/") else None
+        dashboard = {"id": 11, "project": 1, "filters": [1], "widgets": [], "name": "Odd"}
+        return Response(200, json.dumps(dashboard).encode()) if sent.path.endswith("/11/") else None
 
     async with open_tools(new_sandbox()) as (context, recorder):
         recorder.fault = odd

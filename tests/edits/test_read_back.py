@@ -154,8 +154,8 @@ async def test_a_partly_applied_edit_lists_its_parts_and_can_be_undone(has_answe
         text, receipt = await ask(context, "bulk_edit_dashboard", **edit, plan_id=plan["plan_id"])
         assert receipt["outcome"] == "partly_applied"
         assert text.startswith("Partly done.")
-        done = [(change["op"], change.get("name")) for change in receipt["changes"]]
-        assert done == [("create", "Second"), ("update", "y"), ("delete", "Why calls end")]
+        changes = [(change["op"], change.get("name")) for change in receipt["changes"]]
+        assert changes == [("create", "Second"), ("update", "y"), ("delete", "Why calls end")]
         outcome = "not applied" if has_answer else "unknown"
         assert receipt["not_applied"][:2] == ["create 1: unknown", f"update of widget 203: {outcome}"]
         if has_answer:

@@ -178,9 +178,9 @@ class Editing(RuleBasedStateMachine):
             while self.done:
                 self.undo_the_last()
             store = self.app.state.world.store
-            theirs = [w["id"] for w in store.widgets() if str(w["name"]).startswith(COLLEAGUES_WIDGET)]
-            assert len(theirs) == self.others
-            for number in theirs:
+            colleague_ids = [w["id"] for w in store.widgets() if str(w["name"]).startswith(COLLEAGUES_WIDGET)]
+            assert len(colleague_ids) == self.others
+            for number in colleague_ids:
                 store.delete_widget(number)
             assert content(self.app) == self.before
         finally:

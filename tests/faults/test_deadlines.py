@@ -58,8 +58,8 @@ async def test_a_call_ends_within_a_second_of_its_deadline_without_repeats(
     async with served(app) as url, open_tools_at(url, timeout_s=1) as (context, _):
         with anyio.fail_after(2), pytest.raises(errors.DeadlinePassed, match="No response within 1 seconds"):
             await ask(context, tool, **arguments)
-    asked = app.state.faults.log
-    assert len(asked) == len({*asked}) > 0
+    log = app.state.faults.log
+    assert len(log) == len({*log}) > 0
 
 
 async def test_one_deadline_covers_all_requests_of_a_call() -> None:
@@ -158,7 +158,7 @@ async def test_health_checks_are_answered_while_a_large_answer_is_processed() ->
     app.state.world.generate()
     connection = Connection(settings(), key_per_request=False, app_factory=lambda: app, now=now)
     answers = list[int]()
-    done = anyio.Event()
+    finished = anyio.Event()
     async with served(http_app(connection)) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
 
         async def large() -> None:
@@ -168,11 +168,11 @@ async def test_health_checks_are_answered_while_a_large_answer_is_processed() ->
                 )
                 assert result.structured_content is not None
                 assert result.structured_content["report"]["n"] > 99_000
-            done.set()
+            finished.set()
 
         async with anyio.create_task_group() as group:
             group.start_soon(large)
-            while not done.is_set():
+            while not finished.is_set():
                 answers.append((await http.get(f"{url}/healthz")).status_code)
     assert set(answers) == {200}
     assert len(answers) > 10

@@ -112,7 +112,7 @@ async def test_reading_tools_answer_correctly_or_report_every_fault(
     tool, arguments = CALLS[call]
     outcomes = dict[str, list[str]]()
     async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
-        truth = await ask(context, tool, **arguments)
+        complete = await ask(context, tool, **arguments)
         for kind, lasting in product(KINDS, (False, True)):
             app.state.faults.clear()
             once = {"times": 1, "path": FAILS_ONCE.get(call, "")}
@@ -125,10 +125,10 @@ async def test_reading_tools_answer_correctly_or_report_every_fault(
                 assert lasting or kind not in RECOVERED_BY_RETRY
                 assert_honest(str(observed))
                 outcome = type(observed).__name__
-            elif observed == truth:
+            elif observed == complete:
                 outcome = "right"
             else:
-                assert is_incomplete(observed[1], truth[1])
+                assert is_incomplete(observed[1], complete[1])
                 outcome = "incomplete, and says so"
             outcomes.setdefault(kind, []).append(outcome)
             assert len(app.state.faults.log) < 40
@@ -136,9 +136,9 @@ async def test_reading_tools_answer_correctly_or_report_every_fault(
     golden(f"faults-{call}.txt", as_table(["fault", "once", "lasting"], outcomes))
 
 
-def is_incomplete(answer: Json, truth: Json) -> bool:
+def is_incomplete(answer: Json, complete: Json) -> bool:
     """Whether only this answer states that some of it could not be read or tested."""
-    return reports_gaps(answer) and not reports_gaps(truth)
+    return reports_gaps(answer) and not reports_gaps(complete)
 
 
 def reports_gaps(answer: Json) -> bool:
@@ -193,7 +193,8 @@ async def test_writing_tools_report_what_was_stored_after_every_fault(
     app = new_sandbox(count=10)
     async with served(app) as url:
         outcomes = {
-            kind: [await outcome_under_fault(app, url, kind, call, place) for place in PLACES] for kind in KINDS
+            kind: [await outcome_under_fault(app, url, kind, call, hit_request) for hit_request in PLACES]
+            for kind in KINDS
         }
     if call in WRITES:
         assert {kind: outcomes[kind][PLACES.index("write")] for kind in OUTCOMES} == OUTCOMES

@@ -152,12 +152,12 @@ class FieldRemover:
         self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
     ) -> Response:
         operation = f"{method} {re.sub(r'/[0-9]+/', '/{id}/', path)}"
-        asked = f"{method} {path} {query} {body!r}"
-        answer = (self.remembered or {}).get(asked)
+        cache_key = f"{method} {path} {query} {body!r}"
+        answer = (self.remembered or {}).get(cache_key)
         if answer is None:
             answer = await self.inner.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
             if self.remembered is not None:
-                self.remembered[asked] = answer
+                self.remembered[cache_key] = answer
         if not answer.body or answer.status >= 300:
             return answer
         if not self.fields:

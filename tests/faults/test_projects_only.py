@@ -129,12 +129,12 @@ def calls_with_other_project(agent: int, metric: int) -> list[tuple[str, Json]]:
         ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [OTHER_DASHBOARD]}),
         ("copy_widgets", {"widget_ids": [203], "dashboard_ids": [OTHER_DASHBOARD], "move": True}),
     ]  # fmt: skip
-    theirs: Json = {
+    other_body: Json = {
         "dashboard_id": OTHER_DASHBOARD, "dashboard_ids": [OTHER_DASHBOARD], "widget_id": OTHER_WIDGET,
         "widget_ids": [OTHER_WIDGET], "project_id": OTHER, "agent_id": agent, "metric": metric,
     }  # fmt: skip
     attempted = [tool for tool, _ in calls]
-    others = [sample_calls(attempted, writes=writes, values=SAMPLE_ARGUMENTS | theirs) for writes in (False, True)]
+    others = [sample_calls(attempted, writes=writes, values=SAMPLE_ARGUMENTS | other_body) for writes in (False, True)]
     return [*calls, *others[0], *others[1]]
 
 
@@ -454,9 +454,9 @@ async def test_resources_and_completions_are_limited_to_allowed_projects(era: Er
         with pytest.raises(MCPError, match="No dashboard 13"):
             await client.read_resource("cekura://dashboards/13")
         reference = PromptReference(type="ref/prompt", name="weekly_review")
-        for argument, theirs in ("dashboard", "Telecom quality"), ("agent", "Number porting"):
+        for argument, name in ("dashboard", "Telecom quality"), ("agent", "Number porting"):
             result = await client.complete(reference, {"name": argument, "value": ""})
-            assert theirs not in result.completion.values
+            assert name not in result.completion.values
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ def test_contradictory_project_settings_are_reported_by_name(
 async def test_alerts_and_daily_reports_of_other_projects_are_protected() -> None:
     app = new_sandbox(count=300)
     store = app.state.world.store
-    theirs = store.alerts.create(
+    other_alert = store.alerts.create(
         {"name": "Theirs", "project": OTHER, "source_type": "metric", "source_id": 506, "preset": "balanced",
          "source": {"sub_type": "significant_change"}}
     )["id"]  # fmt: skip
@@ -486,9 +486,9 @@ async def test_alerts_and_daily_reports_of_other_projects_are_protected() -> Non
         assert "Latency trend" in listed
         assert "Theirs" not in listed
         for tool, arguments in (
-            ("preview_alert", {"alert_id": theirs}),
-            ("save_alert", {"alert_id": theirs, "action": "off"}),
-            ("save_alert", {"alert_id": theirs, "action": "delete"}),
+            ("preview_alert", {"alert_id": other_alert}),
+            ("save_alert", {"alert_id": other_alert, "action": "off"}),
+            ("save_alert", {"alert_id": other_alert, "action": "delete"}),
             ("save_alert", {"metric": 506, "project_id": OTHER, "kind": "trend"}),
             ("update_dashboard", {"dashboard_id": OTHER_DASHBOARD, "daily_report": "add"}),
         ):

@@ -55,9 +55,11 @@ def figures(answer: Json, *, tested: bool) -> Any:
 class Worker:
     """Reads shared dashboards and edits its own one, and checks each outcome against what is stored."""
 
-    def __init__(self, app: FastAPI, context: ToolContext, truth: list[Any], number: int, counts: Counter[str]) -> None:
+    def __init__(
+        self, app: FastAPI, context: ToolContext, expected: list[Any], number: int, counts: Counter[str]
+    ) -> None:
         self.store = app.state.world.store
-        self.context, self.truth, self.counts = context, truth, counts
+        self.context, self.expected, self.counts = context, expected, counts
         self.random = random.Random(number)  # noqa: S311 - no secret
         self.dashboard: int = self.store.create_dashboard({"name": f"Worker {number}", "project": 1})["id"]
         self.widget: int = self.store.create_widget({**PIE, "name": "start", "dashboard": self.dashboard})["id"]
@@ -87,11 +89,11 @@ class Worker:
             return
         if "could not be read" in answer[0]:
             tested = "could not be read" not in str(answer)
-            truth = figures(self.truth[place][1], tested=tested)
-            assert figures(answer[1], tested=tested) == truth, "a wrong answer"
+            expected = figures(self.expected[place][1], tested=tested)
+            assert figures(answer[1], tested=tested) == expected, "a wrong answer"
             self.counts["right, names missing and told"] += 1
             return
-        text, facts = self.truth[place]
+        text, facts = self.expected[place]
         if answer[1].get("charts_unread"):
             text, facts = (
                 text.replace("no chart shows", "none of the charts checked shows"),
@@ -176,8 +178,8 @@ async def test_mixed_faults_cause_no_wrong_answer_and_no_duplicate_write() -> No
         transport = HttpTransport(url, max_body_bytes=2**20)
         client = CekuraClient(transport=transport, key=SecretStr(KEY), now=now, sleep=no_wait)
         context = ToolContext(client, settings(), now)
-        truth = [await ask(context, tool, **arguments) for tool, arguments in READS]
-        workers = [Worker(app, context, truth, number, counts) for number in range(WORKERS)]
+        expected = [await ask(context, tool, **arguments) for tool, arguments in READS]
+        workers = [Worker(app, context, expected, number, counts) for number in range(WORKERS)]
         app.state.faults.add(*mixed_faults())
         quarter = scaled_examples(600) // 4 // WORKERS
         sizes = list[int]()

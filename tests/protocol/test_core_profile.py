@@ -63,11 +63,13 @@ async def test_core_tools_answer_every_question_and_name_only_core_tools(questio
 @pytest.mark.parametrize(("tool", "arguments"), EDITS)
 async def test_edits_and_undos_need_only_core_tools(tool: str, arguments: Json, era: Era) -> None:
     async with connect(new_sandbox(count=10), era, tools="core") as client:
-        done: Json = (await client.call_tool(tool, arguments)).structured_content or {}
-        if done["outcome"] == "needs_plan":
-            done = (await client.call_tool(tool, {**arguments, "plan_id": done["plan_id"]})).structured_content or {}
-        assert {*calls_in(done)} == {tool}
-        undone = await client.call_tool(done["undo"]["tool"], done["undo"]["arguments"])
+        receipt: Json = (await client.call_tool(tool, arguments)).structured_content or {}
+        if receipt["outcome"] == "needs_plan":
+            receipt = (
+                await client.call_tool(tool, {**arguments, "plan_id": receipt["plan_id"]})
+            ).structured_content or {}
+        assert {*calls_in(receipt)} == {tool}
+        undone = await client.call_tool(receipt["undo"]["tool"], receipt["undo"]["arguments"])
     assert (undone.structured_content or {})["outcome"] == "applied"
 
 
@@ -89,5 +91,5 @@ async def test_tools_outside_the_core_profile_are_rejected_and_never_named(era: 
     assert refused.is_error
     assert "may not use create_dashboard" in text_of(refused)
     assert "No dashboard 99" in text_of(unknown)
-    whole = json.dumps(texts) + text_of(unknown)
-    assert not [name for name in ABSENT if name in whole]
+    text = json.dumps(texts) + text_of(unknown)
+    assert not [name for name in ABSENT if name in text]

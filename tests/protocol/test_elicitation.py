@@ -115,9 +115,9 @@ async def test_an_unanswered_confirmation_falls_back_to_a_plan(answer: str, era:
             assert refused.structured_content["outcome"] == "needs_plan"
             planned = refused.structured_content["plan_id"]
         assert "Topics" in names(app)
-        done = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": planned})
-    assert not done.is_error
-    assert NOT_ASKED in text_of(done)
+        result = await client.call_tool("bulk_edit_dashboard", {**DELETE, "plan_id": planned})
+    assert not result.is_error
+    assert NOT_ASKED in text_of(result)
     assert "Topics" not in names(app)
 
 
@@ -188,9 +188,9 @@ async def test_confirm_writes_asks_about_plans_but_not_about_undos(era: Era) -> 
     async with connected(app, era, person, confirm="writes") as client:
         planned = (await answer_of(client, "preview_edit", {"dashboard_id": 11, "create": [PIE]}))["plan_id"]
         arguments = {"dashboard_id": 11, "create": [PIE], "plan_id": planned}
-        done = await answer_of(client, "bulk_edit_dashboard", arguments)
+        receipt = await answer_of(client, "bulk_edit_dashboard", arguments)
         assert len(person.questions) == 1
-        undone = await answer_of(client, done["undo"]["tool"], done["undo"]["arguments"])
+        undone = await answer_of(client, receipt["undo"]["tool"], receipt["undo"]["arguments"])
         assert undone["outcome"] == "applied"
         assert len(person.questions) == 1
         again = await answer_of(client, undone["undo"]["tool"], undone["undo"]["arguments"])
@@ -220,9 +220,9 @@ async def test_edits_without_deletes_are_confirmed_only_with_confirm_writes(era:
         assert refused is not None
         assert refused["outcome"] == "needs_plan"
         arguments = {"widget_id": 203, "clear": ["metadata"], "plan_id": refused["plan_id"]}
-        done = (await client.call_tool("update_widget", arguments)).structured_content
-        assert done is not None
-        assert done["outcome"] == "applied"
+        receipt = (await client.call_tool("update_widget", arguments)).structured_content
+        assert receipt is not None
+        assert receipt["outcome"] == "applied"
 
 
 async def test_confirm_never_asks_no_user_but_a_delete_needs_a_plan(era: Era) -> None:

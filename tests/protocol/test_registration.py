@@ -51,8 +51,8 @@ async def test_read_only_mode_names_only_the_tools_that_it_offers(era: Era) -> N
             result = await client.call_tool(tool, arguments)
             texts += [text_of(result), result.structured_content]
         assert len(client.instructions or "") > 300
-    whole = json.dumps(texts)
-    assert not [name for name in absent if name in whole]
+    text = json.dumps(texts)
+    assert not [name for name in absent if name in text]
 
 
 async def test_tool_descriptions_are_complete_if_writing_is_allowed(era: Era) -> None:

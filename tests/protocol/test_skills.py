@@ -242,12 +242,12 @@ async def test_the_skills_extension_follows_the_tools_of_each_client(client_name
     async with connect(shared_sandbox(), "auto", client_name, tools="by-client") as client:
         listed = await list_skills(client)
         for address in served:
-            asked = GetSkill(params=GetSkillParams(uri=address))
-            assert (await client.session.send_request(asked, GetSkillResult)).skill.uri == address
+            request = GetSkill(params=GetSkillParams(uri=address))
+            assert (await client.session.send_request(request, GetSkillResult)).skill.uri == address
         for name in absent:
-            asked = GetSkill(params=GetSkillParams(uri=f"skill://{name}/SKILL.md"))
+            request = GetSkill(params=GetSkillParams(uri=f"skill://{name}/SKILL.md"))
             with pytest.raises(MCPError, match="No skill"):
-                await client.session.send_request(asked, GetSkillResult)
+                await client.session.send_request(request, GetSkillResult)
     assert [entry.uri for entry in listed.skills] == served
     assert listed.cache_scope == "private"
 

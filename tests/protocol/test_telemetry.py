@@ -75,8 +75,8 @@ async def test_each_call_is_logged_in_one_line_without_key_or_content(lines: Any
     assert read["points"] > 100
     assert read["characters"] == len(text_of(first))
     assert (missed["tool"], missed["outcome"]) == ("get_dashboard", "NotFound")
-    whole = json.dumps([read, missed])
-    assert not [word for word in (KEY, "Operations", "Booking", "success") if word in whole]
+    text = json.dumps([read, missed])
+    assert not [word for word in (KEY, "Operations", "Booking", "success") if word in text]
 
 
 async def test_errors_beyond_the_control_of_the_caller_carry_the_request_id(lines: Any) -> None:
@@ -185,8 +185,8 @@ async def test_every_write_is_audited_with_caller_changes_and_states(tmp_path: P
     assert edited["before"] != edited["after"]
     assert undone["plan_id"] == undo["arguments"]["plan_id"]
     assert (refused["outcome"], failed["outcome"]) == ("needs_plan", "NotFound")
-    whole = file.read_text(encoding="utf-8")
-    assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in whole]
+    text = file.read_text(encoding="utf-8")
+    assert not [word for word in (KEY, "Mine", "Success rate", "Topics") if word in text]
 
 
 async def test_a_write_that_crashes_is_audited(tmp_path: Path) -> None:

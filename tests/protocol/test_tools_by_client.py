@@ -64,10 +64,10 @@ async def test_listed_clients_get_the_core_profile(name: str, era: Era) -> None:
 
 @pytest.mark.parametrize("name", [OTHER_CLIENT, "mcp", "", "localai", "LocalAI-assistant"])
 async def test_other_clients_get_all_tools(name: str, era: Era) -> None:
-    async with connect_as(name, era) as client, connect(shared_sandbox(), era) as whole:
+    async with connect_as(name, era) as client, connect(shared_sandbox(), era) as unlimited:
         for listed in ("list_tools", "list_prompts", "list_resources", "list_resource_templates"):
-            assert await getattr(client, listed)() == await getattr(whole, listed)()
-        assert await client.read_resource("cekura://guide") == await whole.read_resource("cekura://guide")
+            assert await getattr(client, listed)() == await getattr(unlimited, listed)()
+        assert await client.read_resource("cekura://guide") == await unlimited.read_resource("cekura://guide")
         assert await listed_to(client) == {*BY_NAME}
         assert not (await client.call_tool("look_up", {"kind": "agents"})).is_error
 
@@ -110,8 +110,8 @@ async def test_answers_to_listed_clients_name_no_missing_tools(question: Questio
 async def test_listed_clients_can_edit_and_undo(era: Era) -> None:
     async with connect_as(LISTED_CLIENT, era, new_sandbox(count=10)) as client:
         edit = {"dashboard_id": 11, "date_range": "30d", "name": "New"}
-        done: Json = (await client.call_tool("update_dashboard", edit)).structured_content or {}
-        undone = await client.call_tool(done["undo"]["tool"], done["undo"]["arguments"])
+        receipt: Json = (await client.call_tool("update_dashboard", edit)).structured_content or {}
+        undone = await client.call_tool(receipt["undo"]["tool"], receipt["undo"]["arguments"])
     assert (undone.structured_content or {})["outcome"] == "applied"
 
 

@@ -62,14 +62,14 @@ few_examples = settings(max_examples=scaled_examples(25))
 
 def fault_with(sides: list[Any], data_type: str) -> Callable[[Sent], Response | None]:
     """Answers every chart with the given sides in turn."""
-    asked = 0
+    count = 0
 
     def fake(sent: Sent) -> Response | None:
-        nonlocal asked
+        nonlocal count
         if not sent.path.endswith("_data/"):
             return None
-        asked += 1
-        shown: Json = {"data": sides[asked % len(sides)], "metadata": {"data_type": data_type}}
+        count += 1
+        shown: Json = {"data": sides[count % len(sides)], "metadata": {"data_type": data_type}}
         if sent.path.endswith("preview_data/"):
             return Response(200, json.dumps(shown).encode())
         results: list[Json] = [{"widget_id": number, **shown} for number in sent.body["widget_ids"]]

@@ -185,11 +185,11 @@ async def test_windows_read_with_different_scopes_are_not_tested() -> None:
     """With an agent that is no longer listed, reads limited to the agents of the project lack its calls."""
     agents = {"count": 1, "next": None, "results": [{"id": 31, "name": "Reception", "project": 1}]}
     async with open_tools(shared_sandbox(count=60_000)) as (context, recorder):
-        whole = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
+        reports = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
         listed = Response(200, json.dumps(agents).encode())
         recorder.fault = lambda sent: listed if sent.path.endswith("aiagents/") else None
         fewer = [await report_of(context, widget_ids=[number], compare_to="previous_period") for number in (202, 205)]
-    for before, after in zip(whole, fewer, strict=True):
+    for before, after in zip(reports, fewer, strict=True):
         assert (after["n"], after["facts"]) == (before["n"], before["facts"])
         assert "agents that are no longer listed" in after["comparison"]["not_tested"]
         assert after["comparison"]["verdict"] == "not tested"
@@ -197,7 +197,7 @@ async def test_windows_read_with_different_scopes_are_not_tested() -> None:
     assert "agents that are no longer listed" in fewer[0]["not_tested"][0]
     assert "findings" not in fewer[0]
     assert {row["verdict"] for row in fewer[1]["comparison"]["shares"]["top"]} == {"not tested"}
-    assert "not tested" not in {row["verdict"] for row in whole[1]["comparison"]["shares"]["top"]}
+    assert "not tested" not in {row["verdict"] for row in reports[1]["comparison"]["shares"]["top"]}
 
 
 async def test_stat_figures_read_with_different_scopes_are_not_tested() -> None:
@@ -248,8 +248,8 @@ async def test_daily_variation_is_estimated_from_whole_days_before_the_window(
     app = shared_sandbox(count=60_000)
     async with open_tools(app) as (context, _):
         zone = context.settings.zone
-        asked = resolve_targets([saved(await context.lookups.widget(widget))], window, None, now(), zone)
-        [sides], _ = await read_compared(context, compared_targets(asked, "previous_period", None, now(), zone))
+        targets = resolve_targets([saved(await context.lookups.widget(widget))], window, None, now(), zone)
+        [sides], _ = await read_compared(context, compared_targets(targets, "previous_period", None, now(), zone))
     assert sides.current.chart
     side = measure_of(sides.current, sides.current.chart, {}, sides.daily_bars[0]).sample
     result = days_before(sides.current, side, sides.history, sides.daily_bars[0], {})

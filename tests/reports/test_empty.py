@@ -87,8 +87,8 @@ async def test_an_empty_chart_distinguishes_no_calls_from_no_values() -> None:
     app = shared_sandbox()
 
     def no_rows(sent: Sent) -> Response | None:
-        asked = sent.path.endswith("preview_data/") and sent.body["chart_type"] == "line"
-        return Response(200, b'{"chart_type": "line", "data": []}') if asked else None
+        is_line_preview = sent.path.endswith("preview_data/") and sent.body["chart_type"] == "line"
+        return Response(200, b'{"chart_type": "line", "data": []}') if is_line_preview else None
 
     async with open_tools(app) as (context, recorder):
         report = await report_of(context, widget_ids=[203], window="2026-11-18T15:28:00Z/2026-11-18T15:29:00Z")

@@ -133,8 +133,8 @@ async def test_groups_with_unreadable_history_are_compared_with_a_note() -> None
 
     async with open_tools(shared_sandbox()) as (context, recorder):
         recorder.fault = fails_by_group
-        for asked in ({"window": "2026-11-11/2026-11-17", "compare_to": "previous_week"}, {"window": "14d"}):
-            text, answer = await ask(context, "get_widgets_data", widget_ids=[204], **asked)
+        for arguments in ({"window": "2026-11-11/2026-11-17", "compare_to": "previous_week"}, {"window": "14d"}):
+            text, answer = await ask(context, "get_widgets_data", widget_ids=[204], **arguments)
             assert answer["widgets"][0]["group_changes"]["not_significant"] >= 1
             assert "note: groups are compared without the days before, which could not be read: " in text
             assert "not tested" not in text, "the totals of all groups are tested"

@@ -18,8 +18,8 @@ PROJECT_WEEK = "project = 1 AND ts >= '2026-11-11'"
 
 
 def count(where: str, *, of: str = "*") -> int:
-    [(found,)] = sql(shared_sandbox(), f"SELECT count({of}) FROM calls WHERE {PROJECT_WEEK} AND {where}")
-    return int(found)
+    [(number,)] = sql(shared_sandbox(), f"SELECT count({of}) FROM calls WHERE {PROJECT_WEEK} AND {where}")
+    return int(number)
 
 
 def all_of(*conditions: Json) -> Json:

@@ -106,10 +106,10 @@ async def test_local_days_start_at_local_midnight_for_every_api_variant() -> Non
 
 async def test_yesterday_by_local_day_is_the_local_day() -> None:
     async with open_tools(shared_sandbox()) as (context, _):
-        theirs = await report_of(context, widget_ids=[202], by="local day", window="yesterday", time_zone="Tokyo")
-    assert theirs["window"] == {"from": "2026-11-17T15:00Z", "to": "2026-11-18T15:00Z", "source": "asked"}
-    assert len(theirs["series"]["value"]) == 1
-    assert theirs["series"]["value"][0] == theirs["n"]
+        local = await report_of(context, widget_ids=[202], by="local day", window="yesterday", time_zone="Tokyo")
+    assert local["window"] == {"from": "2026-11-17T15:00Z", "to": "2026-11-18T15:00Z", "source": "asked"}
+    assert len(local["series"]["value"]) == 1
+    assert local["series"]["value"][0] == local["n"]
 
 
 INVALID: list[tuple[Json, str]] = [
@@ -169,13 +169,13 @@ def test_success_without_seasonality_rarely_gets_a_clear_profile() -> None:
 async def test_local_windows_count_every_call_across_clock_changes(zone: str, window: str, days: int) -> None:
     app = shared_sandbox(count=LARGE)
     async with open_tools(app, time_zone=zone) as (context, _):
-        theirs = await report_of(context, widget_ids=[202], by="local_day", window=window)
+        local = await report_of(context, widget_ids=[202], by="local_day", window=window)
         utc = await report_of(context, widget_ids=[202], window=window)
-    start, end = (theirs["window"][edge].replace("T", " ").rstrip("Z") for edge in ("from", "to"))
-    [(truth,)] = sql(app, f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '{start}' AND ts < '{end}'")
-    assert theirs["n"] == utc["n"] == truth
-    assert len(theirs["series"]["value"]) == days
-    odd = any("up to half an hour off" in note for note in theirs["notes"])
+    start, end = (local["window"][edge].replace("T", " ").rstrip("Z") for edge in ("from", "to"))
+    [(expected,)] = sql(app, f"SELECT count(*) FROM calls WHERE project = 1 AND ts >= '{start}' AND ts < '{end}'")
+    assert local["n"] == utc["n"] == expected
+    assert len(local["series"]["value"]) == days
+    odd = any("up to half an hour off" in note for note in local["notes"])
     assert odd is (zone in {"Asia/Kolkata", "Asia/Kathmandu"})
 
 
@@ -196,11 +196,11 @@ async def test_a_day_with_a_clock_change_is_complete(zone: str, day: str) -> Non
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham"])
 async def test_local_days_with_fractional_offsets_are_tested(zone: str, window: str) -> None:
     async with open_tools(shared_sandbox(count=LARGE), time_zone=zone) as (context, _):
-        theirs = await report_of(context, widget_ids=[203], by="local_day", window=window)
-    assert "not_tested" not in theirs, (
+        local = await report_of(context, widget_ids=[203], by="local_day", window=window)
+    assert "not_tested" not in local, (
         "no agent is missing: the window only cuts an hour that is complete in the history"
     )
-    assert "findings" in theirs
+    assert "findings" in local
 
 
 async def test_groups_of_local_days_are_compared_over_the_stated_days() -> None:

@@ -87,10 +87,10 @@ async def test_a_long_table_is_paged_and_each_page_names_the_next_row() -> None:
                 break
             first = int(re.findall(rf"rows {first} to \d+ of {table['total_rows']}; from_row (\d+) continues", text)[0])
             assert first == len(rows) + 1
-        whole = (await ask(context, "preview_widget", widget=widget, dashboard_id=11, window="7d"))[1]["report"]
+        report = (await ask(context, "preview_widget", widget=widget, dashboard_id=11, window="7d"))[1]["report"]
     assert pages > 2
     assert len({(hour, topic) for hour, topic, *_ in rows}) == len(rows) == 169 * len({row[1] for row in rows})
-    assert sum(row[2] for row in rows) == whole["n"]
+    assert sum(row[2] for row in rows) == report["n"]
     assert all(isinstance(row[2], int) for row in rows)
     assert {row[0] for row in rows if row[3] == "yes"} == {rows[0][0], rows[-1][0]}
 

@@ -195,11 +195,11 @@ def test_disabling_outliers_keeps_steps_and_outages(level: float) -> None:
     counts = rng.poisson(np.where(times < MONDAY + 14 * DAY, 40.0, 40.0 * level)).astype(float)
     counts[100:106], counts[200] = 0.0, 200.0
     calls = TimeSeries(times, counts, counts, HOUR, "count")
-    whole, part = (detect(calls, calls, outliers=outliers) for outliers in (True, False))
-    assert part.findings == [item for item in whole.findings or [] if not isinstance(item, Unusual)]
+    full, part = (detect(calls, calls, outliers=outliers) for outliers in (True, False))
+    assert part.findings == [item for item in full.findings or [] if not isinstance(item, Unusual)]
     assert [type(item) for item in part.findings or []] == ([Step, Gap] if level < 1 else [Gap])
-    assert part.changes == whole.changes
-    assert any(isinstance(item, Unusual) for item in whole.findings or [])
+    assert part.changes == full.changes
+    assert any(isinstance(item, Unusual) for item in full.findings or [])
 
 
 def test_a_single_extreme_bucket_is_an_outlier() -> None:

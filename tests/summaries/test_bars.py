@@ -65,9 +65,9 @@ def test_partial_buckets_are_marked_at_both_ends() -> None:
     series = summary(days(1, 1, 1), Span(START + 1, START + 3 * DAY - 1)).series
     assert series is not None
     assert series.partial == [0, 2]
-    whole = summary(days(1, 1, 1), Span(START, START + 3 * DAY)).series
-    assert whole is not None
-    assert whole.partial is None
+    complete = summary(days(1, 1, 1), Span(START, START + 3 * DAY)).series
+    assert complete is not None
+    assert complete.partial is None
 
 
 def test_a_missing_day_is_zero_for_a_count_and_missing_for_a_mean() -> None:

@@ -27,8 +27,8 @@ def calls_of(points: Sequence[Point]) -> CallValues:
     return CallValues.of(times, values, lambda i: some[i].id, nulls=len(points) - len(some), groups=groups)
 
 
-def drawn(points: list[Point], *, boolean: bool = False, most: int = 24) -> Summary:
-    return line(calls_of(points), ONE_DAY, unit="s", boolean=boolean, points=most)
+def drawn(points: list[Point], *, boolean: bool = False, max_points: int = 24) -> Summary:
+    return line(calls_of(points), ONE_DAY, unit="s", boolean=boolean, points=max_points)
 
 
 def facts_of(summary: Summary) -> Json:

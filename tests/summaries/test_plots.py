@@ -33,8 +33,8 @@ def test_means_are_missing_for_empty_buckets_and_partial_ones_marked() -> None:
 
 def test_groups_are_plotted_after_the_total_largest_first() -> None:
     rows = [day(i, 1.0 if name == "b" else 0.0, 30 if name == "b" else 10, name) for i in range(3) for name in "abc"]
-    whole, *groups = bar_plot_series("avg", "day", rows, WEEK, by_group=True)
-    assert (whole.role, whole.value[:3]) == ("current", [0.6, 0.6, 0.6])
+    total, *groups = bar_plot_series("avg", "day", rows, WEEK, by_group=True)
+    assert (total.role, total.value[:3]) == ("current", [0.6, 0.6, 0.6])
     assert [(course.role, course.label) for course in groups] == [("group", "b"), ("group", "a"), ("group", "c")]
 
 
@@ -63,15 +63,15 @@ def test_empty_data_yields_no_series() -> None:
 
 
 @given(st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=400), st.integers(2, 60))
-def test_a_thinned_series_keeps_extremes_and_positions(values: list[int | None], most: int) -> None:
+def test_a_thinned_series_keeps_extremes_and_positions(values: list[int | None], max_points: int) -> None:
     sizes: list[int | None] = [1] * len(values)
     whole = PlotSeries(role="current", start="2026-11-01", step_s=DAY, value=[*values], n=sizes)
-    thin = whole.thin(most)
-    if len(values) <= most:
+    thin = whole.thin(max_points)
+    if len(values) <= max_points:
         assert thin == whole
         return
     known = [value for value in values if value is not None]
-    assert len(thin.value) <= most + 1
+    assert len(thin.value) <= max_points + 1
     if known:
         assert {min(known), max(known)} <= {*thin.value}
     assert thin.at is not None
@@ -79,8 +79,8 @@ def test_a_thinned_series_keeps_extremes_and_positions(values: list[int | None],
     assert thin.at == sorted(thin.at)
 
 
-@pytest.mark.parametrize("most", [2, 10])
-def test_a_thinned_series_marks_partial_buckets(most: int) -> None:
+@pytest.mark.parametrize("max_points", [2, 10])
+def test_a_thinned_series_marks_partial_buckets(max_points: int) -> None:
     whole = PlotSeries(role="current", start="2026-11-01", step_s=DAY, value=[*range(40)], partial=[0, 39])
-    thin = whole.thin(most)
+    thin = whole.thin(max_points)
     assert thin.partial == [0, len(thin.value) - 1]

@@ -101,7 +101,7 @@ class Shown:
     async def messages_to_host(self, method: str) -> list[Json]:
         """The params of the messages with this method that the view sent to its host; waits for the first."""
         with anyio.fail_after(TIMEOUT_S):
-            seen: list[Json] = await self.page.evaluate(
+            messages: list[Json] = await self.page.evaluate(
                 """method => new Promise(done => {
                   const look = () => {
                     const found = window.seen.filter(message => message.method === method)
@@ -112,7 +112,7 @@ class Shown:
                 })""",
                 method,
             )
-        return [message.get("params") or {} for message in seen]
+        return [message.get("params") or {} for message in messages]
 
     async def wait_for(self, condition: str) -> None:
         """Wait until this expression is true in the view: evaluated when the document or its size changes, without eval."""

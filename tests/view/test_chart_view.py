@@ -158,8 +158,8 @@ async def test_views_of_metrics_show_the_evaluated_share_and_its_changes(
 @pytest.mark.parametrize("strip", [("_meta",), ("structuredContent",), ("_meta", "structuredContent")])
 async def test_data_stripped_by_the_host_is_requested_again(host: Host, strip: tuple[str, ...]) -> None:
     tool, arguments = CASES["dashboard"]
-    async with host.show(tool, arguments) as whole, host.show(tool, arguments, strip=strip) as shown:
-        assert await shown.text() == await whole.text()
+    async with host.show(tool, arguments) as complete, host.show(tool, arguments, strip=strip) as shown:
+        assert await shown.text() == await complete.text()
         again = ("chart_data", {"tool": tool, "arguments": arguments})
         assert shown.calls == ([again] if "_meta" in strip else [])
 

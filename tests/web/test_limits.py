@@ -206,12 +206,12 @@ def active_calls(limit: ConcurrencyLimit) -> int:
 
 @pytest.mark.anyio
 async def test_a_key_is_limited_to_its_share_while_others_are_active() -> None:
-    gate, done = GatedApi(), list[str]()
+    gate, finished = GatedApi(), list[str]()
     limit = ConcurrencyLimit(gate.app, 100, 50)
 
     async def ask(key: str) -> None:
         await Caller(key).ask(limit)
-        done.append(key)
+        finished.append(key)
 
     async with anyio.create_task_group() as group:
         for key in ["modest", *["greedy"] * 20]:
@@ -223,7 +223,7 @@ async def test_a_key_is_limited_to_its_share_while_others_are_active() -> None:
         await anyio.wait_all_tasks_blocked()
         assert gate.arrived.empty()
         gate.opened.set()
-    assert Counter(done) == {"greedy": 20, "modest": 1 + SHARE}
+    assert Counter(finished) == {"greedy": 20, "modest": 1 + SHARE}
     assert active_calls(limit) == 0
     assert not vars(limit)["_limiters"]
 
@@ -588,7 +588,7 @@ async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> Non
         serving(allowed_origins=TEAM_ORIGIN, server_token=SecretStr(OLD_TOKEN)) as url,
         httpx.AsyncClient(**PLAIN_HTTP) as http,
     ):
-        asked = await http.options(f"{url}/mcp", headers=PREFLIGHT)
+        preflight = await http.options(f"{url}/mcp", headers=PREFLIGHT)
         refused = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": TEAM_ORIGIN})
         answered = await http.post(
             f"{url}/mcp",
@@ -596,13 +596,18 @@ async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> Non
             headers={**HEADERS, "Origin": TEAM_ORIGIN, "Authorization": f"Bearer {OLD_TOKEN}"},
         )
         stream = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Access-Control-Request-Method": "GET"})
-    assert (asked.status_code, refused.status_code, answered.status_code, stream.status_code) == (200, 401, 200, 200)
-    for answer in (asked, refused, answered, stream):
+    assert (preflight.status_code, refused.status_code, answered.status_code, stream.status_code) == (
+        200,
+        401,
+        200,
+        200,
+    )
+    for answer in (preflight, refused, answered, stream):
         assert answer.headers["access-control-allow-origin"] == TEAM_ORIGIN
         assert "access-control-allow-credentials" not in answer.headers
         assert "Origin" in answer.headers["vary"]
-    assert asked.headers["access-control-allow-private-network"] == "true"
-    allowed = {name.strip().lower() for name in asked.headers["access-control-allow-headers"].split(",")}
+    assert preflight.headers["access-control-allow-private-network"] == "true"
+    allowed = {name.strip().lower() for name in preflight.headers["access-control-allow-headers"].split(",")}
     assert {*PREFLIGHT["Access-Control-Request-Headers"].split(","), "authorization", "mcp-session-id"} <= allowed
     readable = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
     assert {"Mcp-Session-Id", "WWW-Authenticate"} <= readable
@@ -619,7 +624,7 @@ async def test_cors_preflight_of_an_allowed_origin_needs_no_credentials() -> Non
 )
 async def test_cors_headers_are_omitted_for_other_origins(allowed: str, origin: str, status: int) -> None:
     async with serving(allowed_origins=allowed) as url, httpx.AsyncClient(**PLAIN_HTTP) as http:
-        asked = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Origin": origin})
+        preflight = await http.options(f"{url}/mcp", headers={**PREFLIGHT, "Origin": origin})
         sent = await http.post(f"{url}/mcp", json=LIST, headers={**HEADERS, "Origin": origin})
-    assert asked.status_code == status
-    assert not any("access-control-allow-origin" in answer.headers for answer in (asked, sent))
+    assert preflight.status_code == status
+    assert not any("access-control-allow-origin" in answer.headers for answer in (preflight, sent))

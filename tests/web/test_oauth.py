@@ -256,10 +256,10 @@ async def test_signing_keys_that_cannot_be_refreshed_expire() -> None:
 
 async def test_known_signing_keys_are_accepted_while_unknown_ones_are_fetched() -> None:
     async with signing_in(REFRESH_ON_DEMAND) as (url, issuer):
-        gate, asked = anyio.Event(), anyio.Event()
+        gate, requested = anyio.Event(), anyio.Event()
 
         async def slow() -> Response:
-            asked.set()
+            requested.set()
             await gate.wait()
             return JSONResponse(issuer.published())
 
@@ -273,7 +273,7 @@ async def test_known_signing_keys_are_accepted_while_unknown_ones_are_fetched() 
             for _ in range(3):
                 group.start_soon(strange, issuer.token(by="unknown", signed_with=new_key()))
                 group.start_soon(strange, issuer.token(signed_with=new_key()))
-            await asked.wait()
+            await requested.wait()
             for _ in range(3):
                 assert (await post(url, issuer.token())).status_code == 200
             assert answers == []
