@@ -76,8 +76,8 @@ def test_tools_are_listed_without_a_key() -> None:
 
 
 @pytest.mark.no_cover
-def test_call_prints_the_answer_of_one_tool() -> None:
-    result = run_cli("call", "get_dashboard", '{"dashboard_id": 11}', "--sandbox")
+def test_call_prints_the_answer_of_one_tool(environment: dict[str, str]) -> None:
+    result = run_cli("call", "get_dashboard", '{"dashboard_id": 11}', environment=environment)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith('dashboard 11 "Operations overview"')
     answer = json.loads(run_cli("call", "look_up", '{"kind": "projects"}', "--json", "--sandbox").stdout)
