@@ -66,13 +66,11 @@ async def test_the_time_zone_argument_overrides_the_project_and_is_stated_once(a
         ("list_calls", {"widget_id": 203}, 3),
     ],
 )
-@pytest.mark.parametrize("window", ["7d", "yesterday"])
-async def test_reading_the_time_zone_adds_no_round_trip(
-    app: Any, tool: str, arguments: Json, trips: int, window: str
-) -> None:
-    result = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
-    fixed = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now, time_zone="UTC")
-    assert result.trips == fixed.trips <= trips
+async def test_reading_the_time_zone_adds_no_round_trip(app: Any, tool: str, arguments: Json, trips: int) -> None:
+    for window in ("yesterday", "7d") if tool == "get_widgets_data" else ("yesterday",):
+        result = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now)
+        fixed = await rounds_of(app, KEY, tool, {**arguments, "window": window}, Memory(0), now, time_zone="UTC")
+        assert result.trips == fixed.trips <= trips
 
 
 async def test_date_ranges_are_saved_in_the_time_zone_of_the_project() -> None:

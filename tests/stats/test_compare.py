@@ -21,7 +21,7 @@ from cekura_dashboards.stats.significance import Estimate, Sample, SampleBucket,
 from cekura_dashboards.stats.time_series import TimeSeries
 from cekura_dashboards.stats.timeline import DAY, HOUR, Span, iso
 
-COMPARISONS = 500
+COMPARISONS = 250
 Days = dict[str | None, Sequence[SampleBucket]]
 FRIDAY = 4 * DAY + 4 * DAY
 
