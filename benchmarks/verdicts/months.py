@@ -6,13 +6,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.verdicts.worlds import CLOSES, NOW, OPENS, SATURDAY, SETTLES
+from benchmarks.verdicts.rows import CLEAR, CLEAR_ALIKE, POSSIBLE, VerdictShares
+from benchmarks.verdicts.worlds import CLOSES, NOW, OPENS, SATURDAY, SETTLES, Floats, autoregression
 from cekura_dashboards.stats.detect import detect
 from cekura_dashboards.stats.findings import Finding, Step, Trend
 from cekura_dashboards.stats.time_series import Scale, TimeSeries, calendar, utc_offset
@@ -20,7 +20,6 @@ from cekura_dashboards.stats.timeline import DAY, HOUR, Clock, Span
 from cekura_dashboards.values import Places
 from cekura_dashboards.values import replace as replaced
 
-Floats = npt.NDArray[np.float64]
 RATE, WEEKEND, OUTAGE, LARGEST_ERROR = 0.85, 0.3, 0.02, 4.0
 LOG_SD = {"mean": 0.8, "p95": 0.4}
 """Of single durations and, of a p95, single latencies."""
@@ -28,8 +27,6 @@ OVERDISPERSION = 0.04
 """Of the binomial variance: the days vary besides by a fifth of a binomial error."""
 DAILY_SD = {"count": 0.1, "rate": 0.02, "mean": 0.05, "p95": 0.05, "score": 0.05, "percent": 0.02}
 """Of days that are alike."""
-CLEAR, CLEAR_ALIKE, POSSIBLE = 0.03, 0.05, 0.08
-"""The most that may be false."""
 LAST_WEEK = 7.5 * DAY
 
 
@@ -138,30 +135,13 @@ def _moved() -> Iterator[Month]:
     yield Month("p95 +20 % over a month", "p95", drift=0.2, aim=0.95)
 
 
-class MonthRow(NamedTuple):
-    """Where nothing moved, the shares of false answers; else the shares that find the change, and call it clear."""
-
-    month: Month
-    clear: float
-    possible: float
-
-    @property
-    def holds(self) -> bool:
-        if self.month.aim is not None:
-            return self.clear >= self.month.aim
-        most = CLEAR if self.month.alike is None else CLEAR_ALIKE
-        return self.clear <= most and self.possible <= POSSIBLE
-
-    def __str__(self) -> str:
-        month = self.month
-        aim = "" if month.aim is None else f"{month.aim:.0%}"
-        return f"| {month.what} | {month.measure}, {month.days} days | {aim} | {self.clear:.1%} | {self.possible:.1%} |"
-
-
-def month_row(month: Month, seeds: Iterable[int]) -> MonthRow:
-    verdicts = [{finding.verdict for finding in findings(month, seed) if _counts(month, finding)} for seed in seeds]
-    clear = sum("clear" in found for found in verdicts) / len(verdicts)
-    return MonthRow(month, clear, sum(map(bool, verdicts)) / len(verdicts) - clear)
+def month_row(month: Month, seeds: Iterable[int]) -> VerdictShares:
+    """Of the findings that are false where nothing moved, else of those that are the change."""
+    verdicts = ({finding.verdict for finding in findings(month, seed) if _counts(month, finding)} for seed in seeds)
+    aim = "" if month.aim is None else f"{month.aim:.0%}"
+    name = f"{month.what} | {month.measure}, {month.days} days | {aim}"
+    most = (CLEAR if month.alike is None else CLEAR_ALIKE), POSSIBLE
+    return VerdictShares.of(name, verdicts, most if month.aim is None else None, month.aim or 0.0)
 
 
 def _counts(month: Month, finding: Finding) -> bool:
@@ -232,9 +212,7 @@ def _own(month: Month, rng: np.random.Generator) -> Floats:
     """What each day differs by itself, a first-order autoregression."""
     if month.alike is None:
         return np.zeros(month.days)
-    own = rng.normal(size=month.days)
-    for day in range(1, month.days):
-        own[day] = month.alike * own[day - 1] + np.sqrt(1 - month.alike**2) * own[day]
+    own = autoregression(rng.normal(size=month.days), month.alike)
     return np.asarray(DAILY_SD[month.measure] * own, np.float64)
 
 
