@@ -259,7 +259,7 @@ def test_every_command_reports_the_invalid_variable_in_one_line(command: list[st
     assert line.startswith(f'cekura-dashboards: {variable} is "{value}", which ')
 
 
-def test_invalid_network_settings_do_not_concern_the_sandbox() -> None:
+def test_the_sandbox_ignores_invalid_network_settings() -> None:
     result = run_cli("call", "list_dashboards", "--sandbox", environment=dict(SETTINGS))
     assert (result.exit_code, result.stderr) == (0, "")
 

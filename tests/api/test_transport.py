@@ -1,4 +1,4 @@
-"""One module speaks HTTP: every fault of the library becomes one of ours."""
+"""HTTP is confined to one module, which translates every error of the HTTP library."""
 
 import zlib
 from collections.abc import Awaitable, Callable

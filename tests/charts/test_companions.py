@@ -269,7 +269,7 @@ def test_evaluated_shares_are_tested_for_a_difference(
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["sampled at 30 %", "only calls that succeed"])
 def test_changed_evaluation_rules_cause_no_clear_quality_change(name: str) -> None:
-    """In this world two of the answers and more would call quality changed if they ignored the share of calls."""
+    """With this seed, at least two answers would report a quality change if they ignored the evaluated share."""
     row = evaluated_row(name, [91_006], calls=20_000, asked=ASKED[:4])
     assert row.holds
     assert row.share_reported >= 0.75

@@ -17,7 +17,7 @@ VARIANTS = [
     ApiVariant(override=override, preview=preview, clock_ahead_s=120 * ((override == "merge") == (preview == "merge")))
     for override, preview in product(OVERRIDES, PREVIEWS)
 ]
-"""Every override with every preview, and the clock ahead with each of these."""
+"""Every override with every preview; each of them once with the clock ahead."""
 BULK, PREVIEW = "POST /dashboards/widgets/bulk_data/", "POST /dashboards/widgets/preview_data/"
 BILLING = {"field": "topic", "op": "eq", "value": "billing question"}
 

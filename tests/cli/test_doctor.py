@@ -200,7 +200,7 @@ async def test_comments_are_accepted_only_in_files_of_clients_that_allow_them(tm
 
 @pytest.mark.parametrize("name", ["codex", "opencode", "goose"])
 async def test_entries_in_other_formats_are_started_like_their_client_does(name: str, tmp_path: Path) -> None:
-    """With a program that does not exist: ``test_install`` shows that all clients start the same one."""
+    """The program is missing, so that none starts; ``test_install`` covers starting it."""
     run_cli("install", name, "--sandbox", environment={"HOME": str(tmp_path), **person(tmp_path).environment})
     config = CLIENTS[name].path(person(tmp_path))
     program = str(Path(sys.executable).with_name("cekura-dashboards"))

@@ -29,7 +29,7 @@ COMMAND = [sys.executable, "-m", "cekura_dashboards_mcp"]
 
 @pytest.fixture(scope="module")
 def environment() -> Generator[dict[str, str]]:
-    """The settings for a small sandbox that goes on running: each command with ``--sandbox`` generates its own calls."""
+    """Settings for a running sandbox with few calls, as each command with ``--sandbox`` would generate its own."""
     with sandbox_address(2000) as address:
         yield {"CEKURA_BASE_URL": address, "CEKURA_API_KEY": "sandbox"}
 

@@ -1,4 +1,4 @@
-"""docs/building.md: the places that it names exist."""
+"""The places that docs/building.md lists exist."""
 
 import ast
 import re
@@ -12,12 +12,12 @@ PLACES: list[tuple[str, str]] = re.findall(
 )
 
 
-def test_building_has_a_table_of_places() -> None:
+def test_building_lists_the_places_of_code() -> None:
     assert len(PLACES) > 10
 
 
 @pytest.mark.parametrize(("path", "name"), PLACES)
-def test_a_place_named_in_building_defines_that_name(path: str, name: str) -> None:
+def test_modules_define_the_names_that_building_lists(path: str, name: str) -> None:
     body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
     assert name in {
         node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)

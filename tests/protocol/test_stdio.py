@@ -103,10 +103,10 @@ def server(request: pytest.FixtureRequest) -> Generator[tuple[Era, ServerProcess
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
         try:
-            wire = ServerProcess(process)
-            wire.send(json.dumps(CURRENT_START if era == "auto" else LEGACY_START))
-            assert "result" in wire.next_message()
-            yield era, wire
+            lines_of_process = ServerProcess(process)
+            lines_of_process.send(json.dumps(CURRENT_START if era == "auto" else LEGACY_START))
+            assert "result" in lines_of_process.next_message()
+            yield era, lines_of_process
             assert process.communicate(timeout=TIMEOUT_S) == ("", "")
             assert process.returncode == 0
         finally:
@@ -114,14 +114,14 @@ def server(request: pytest.FixtureRequest) -> Generator[tuple[Era, ServerProcess
 
 
 def test_malformed_lines_are_answered_with_their_id_and_serving_continues(server: tuple[Era, ServerProcess]) -> None:
-    era, wire = server
+    era, lines_of_process = server
     for line in LINES:
-        wire.send(line)
+        lines_of_process.send(line)
     for line in WITHOUT_ANSWER:
-        wire.send(line)
+        lines_of_process.send(line)
     last = {"name": "look_up", "arguments": {"kind": "projects"}, "_meta": ENVELOPE if era == "auto" else {}}
-    wire.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
-    *refusals, answer = wire.until("last")
+    lines_of_process.send(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "tools/call", "params": last}))
+    *refusals, answer = lines_of_process.until("last")
     assert [(refusal["error"]["code"], refusal["id"]) for refusal in refusals] == [*LINES.values()]
     assert refusals[0]["error"]["message"].startswith("The line cannot be read as JSON: unexpected end of hex escape")
     assert "Northside Clinics" in str(answer["result"])
@@ -136,15 +136,15 @@ def test_a_malformed_first_line_is_answered() -> None:
 
 @pytest.mark.parametrize("server", ["legacy"], indirect=True)
 def test_a_malformed_elicitation_answer_ends_the_call(server: tuple[Era, ServerProcess]) -> None:
-    _, wire = server
+    _, lines_of_process = server
     edit = {"name": "bulk_edit_dashboard", "arguments": {"dashboard_id": 11, "delete": [205]}}
-    wire.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-    wire.send(json.dumps({"jsonrpc": "2.0", "id": "edit", "method": "tools/call", "params": edit}))
-    question = wire.next_message()
+    lines_of_process.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+    lines_of_process.send(json.dumps({"jsonrpc": "2.0", "id": "edit", "method": "tools/call", "params": edit}))
+    question = lines_of_process.next_message()
     assert question["method"] == "elicitation/create"
     spoilt = '{"jsonrpc":"2.0","id":%s,"result":{"action":"accept","content":{"confirm":true,"why":"\\ud83d"}}}'
-    wire.send(spoilt % json.dumps(question["id"]))
-    [answer] = wire.until("edit")
+    lines_of_process.send(spoilt % json.dumps(question["id"]))
+    [answer] = lines_of_process.until("edit")
     assert "applied" not in str(answer)
 
 
@@ -160,13 +160,13 @@ program()
 
 
 def listed_tools(*lines: Json) -> tuple[list[Json], list[str]]:
-    """A server's messages for these lines, and those of its modules that only calls need."""
+    """A server's messages in answer to these lines, and its imported modules that only tool calls need."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", PROGRAM, "serve", "--sandbox"]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
-        wire = ServerProcess(process)
-        wire.send("\n".join(json.dumps(line) for line in lines))
-        messages = wire.until("list")
+        lines_of_process = ServerProcess(process)
+        lines_of_process.send("\n".join(json.dumps(line) for line in lines))
+        messages = lines_of_process.until("list")
         _, modules = process.communicate()
     imported = modules.split()
     assert "cekura_dashboards_mcp.protocol.tools" in imported
@@ -178,14 +178,14 @@ LIST: Json = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
 
 
 def test_listing_tools_imports_no_modules_of_tool_calls() -> None:
-    _, of_calls = listed_tools(CURRENT_START, {**LIST, "params": {"_meta": ENVELOPE}})
-    assert of_calls == []
+    _, imported_for_calls = listed_tools(CURRENT_START, {**LIST, "params": {"_meta": ENVELOPE}})
+    assert imported_for_calls == []
 
 
-def test_initialize_after_an_abandoned_discovery_is_served_without_modules_of_tool_calls() -> None:
+def test_initialize_after_an_abandoned_discovery_imports_no_modules_of_tool_calls() -> None:
     """As @ai-sdk/mcp 2 sends it, with a timeout of one second for the answer."""
     ready: Json = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    (refusal, greeting, _), of_calls = listed_tools(
+    (refusal, greeting, _), imported_for_calls = listed_tools(
         CURRENT_START, {**LEGACY_START, "id": "second"}, ready, {**LIST, "params": {}}
     )
     assert (refusal["id"], refusal["error"]["message"]) == (
@@ -193,4 +193,4 @@ def test_initialize_after_an_abandoned_discovery_is_served_without_modules_of_to
         "Abandoned by the client, which sent initialize instead.",
     )
     assert (greeting["id"], greeting["result"]["protocolVersion"]) == ("second", "2025-11-25")
-    assert of_calls == []
+    assert imported_for_calls == []

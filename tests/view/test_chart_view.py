@@ -60,7 +60,7 @@ SHORTEN = """document.querySelectorAll('tbody').forEach(body => {
     kinds.add(kind)
   }
 })"""
-"""Keeps one row of each kind in each table, of up to 700 similar ones."""
+"""Keeps one row of each kind per table, of up to 700 similar rows."""
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 
