@@ -16,7 +16,7 @@ from cekura_dashboards.charts.target import ChartReading, Target, are_few
 from cekura_dashboards.context import in_thread
 from cekura_dashboards.reports.compare import ComparedReadings
 from cekura_dashboards.reports.report import WidgetReport
-from cekura_dashboards.reports.words import title_in_words
+from cekura_dashboards.reports.tables import title_in_words
 from cekura_dashboards.stats.findings import round_for_display
 from cekura_dashboards.stats.significance import wilson_interval
 from cekura_dashboards.stats.timeline import iso
