@@ -399,15 +399,12 @@ async def test_an_unsaved_pie_compares_drop_offs_with_other_calls() -> None:
 
 
 COMPARISONS: list[Json] = [
-    {"dashboard_id": number, "points": 0, **window}
-    for number in (11, 12)
-    for window in (
-        {"compare_to": "previous_period"},
-        {"window": "2d", "compare_to": "previous_period"},
-        {"window": "3d", "compare_to": "previous_week"},
-        {"window": "10d", "compare_to": "previous_period"},
-        {"compare_filters": {"field": "topic", "op": "eq", "value": "complaint"}},
-    )
+    {"dashboard_id": 11, "points": 0, "compare_to": "previous_period"},
+    {"dashboard_id": 12, "points": 0, "window": "2d", "compare_to": "previous_period"},
+    {"dashboard_id": 11, "points": 0, "window": "3d", "compare_to": "previous_week"},
+    {"dashboard_id": 12, "points": 0, "window": "10d", "compare_to": "previous_period"},
+    {"dashboard_id": 11, "points": 0, "compare_filters": {"field": "topic", "op": "eq", "value": "complaint"}},
+    {"dashboard_id": 12, "points": 0, "compare_filters": {"field": "topic", "op": "eq", "value": "complaint"}},
 ]
 
 
