@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy  # loads its parts when they are first used
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special, stats
 
 from cekura_dashboards.stats.significance import MAX_DF, count_score, count_scores, share_scores, t_quantile, t_sf
 
@@ -14,7 +14,7 @@ DEGREES = st.floats(0.5, MAX_DF - 1)
 
 @given(PROBABILITIES, DEGREES)
 def test_t_quantiles_match_scipy(probability: float, df: float) -> None:
-    assert t_quantile(probability, df) == pytest.approx(-float(special.stdtrit(df, 1 - probability)), rel=1e-9)
+    assert t_quantile(probability, df) == pytest.approx(-float(scipy.special.stdtrit(df, 1 - probability)), rel=1e-9)
 
 
 def quantile_by_bisection(probability: float, df: float) -> float:
@@ -52,9 +52,13 @@ def test_vectorized_scores_match_scipy_tails() -> None:
         np.array([10.0, 10.0, 10.0, 60.0, 5000.0]),
         np.full(5, 0.3),
     )
-    tails = np.where(hits > 0.3 * sizes, stats.binom.sf(hits - 1, sizes, 0.3), stats.binom.cdf(hits, sizes, 0.3))
-    assert share_scores(hits, sizes, shares) == pytest.approx(np.maximum(0.0, stats.norm.isf(tails)), abs=1e-9)
+    tails = np.where(
+        hits > 0.3 * sizes, scipy.stats.binom.sf(hits - 1, sizes, 0.3), scipy.stats.binom.cdf(hits, sizes, 0.3)
+    )
+    assert share_scores(hits, sizes, shares) == pytest.approx(np.maximum(0.0, scipy.stats.norm.isf(tails)), abs=1e-9)
     counts, means = np.array([0.0, 30.0, 12.0, 4000.0, 9.0]), np.array([5.0, 12.0, 30.0, 3500.0, 9.5])
-    for excess, model in ((0.0, stats.poisson(means)), (0.2, stats.nbinom(5, 1 / (1 + 0.2 * means)))):
+    for excess, model in ((0.0, scipy.stats.poisson(means)), (0.2, scipy.stats.nbinom(5, 1 / (1 + 0.2 * means)))):
         tails = np.where(counts > means, model.sf(counts - 1), model.cdf(counts))
-        assert count_scores(counts, means, excess) == pytest.approx(np.maximum(0.0, stats.norm.isf(tails)), abs=1e-9)
+        assert count_scores(counts, means, excess) == pytest.approx(
+            np.maximum(0.0, scipy.stats.norm.isf(tails)), abs=1e-9
+        )
