@@ -55,9 +55,9 @@ async def test_prompts_are_listed_with_their_arguments(era: Era) -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", PROMPTS)
-async def test_every_call_in_a_prompt_succeeds(name: str, era: Era) -> None:
+async def test_every_call_in_a_prompt_succeeds(name: str) -> None:
     required = {key: text for key, text in PROMPT_ARGUMENTS[name].items() if key in {"widget", "about"}}
-    async with connect(shared_sandbox(), era) as client:
+    async with connect(shared_sandbox()) as client:
         for given in (required, PROMPT_ARGUMENTS[name]):
             text = await text_of_prompt(client, name, given)
             assert set(re.findall(r"\b[a-z]+_[a-z_]+\b", text)) & set(BY_NAME)
