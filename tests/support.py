@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
@@ -11,6 +12,8 @@ from datetime import UTC, datetime
 from functools import cache
 from io import StringIO
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import anyio.lowlevel
@@ -93,18 +96,32 @@ def scaled_examples(count: int) -> int:
 _databases = dict[tuple[Any, ...], duckdb.DuckDBPyConnection]()
 _in_use, _available = list[FastAPI](), list[FastAPI]()
 _shared = dict[tuple[ApiVariant | None, int, str], FastAPI]()
+_files = list[TemporaryDirectory[str]]()
+_answers = dict[tuple[FastAPI, str, str], tuple[str, dict[str, Any]]]()
 
 
 class ReusedWorld(World):
-    """A sandbox's data, whose calls are generated once per process and set of options, as tests only read them."""
+    """A sandbox's data, whose calls are generated once per process and set of options, as tests only read them.
+
+    ``changes``: SQL statements that change a copy of the calls, because generating takes longer than copying.
+    """
+
+    changes: tuple[str, ...] = ()
 
     def generate(self) -> duckdb.DuckDBPyConnection:
         readings = self.readings
         evaluated = readings.passed, readings.sample_rate, readings.trigger, readings.evaluated_since_days
-        calls = self._seed, self._count, self._quiet, *evaluated, readings.placeholders
-        if calls not in _databases:
-            _databases[calls] = super().generate()
-        return _databases[calls]
+        options = self._seed, self._count, self._quiet, *evaluated, readings.placeholders
+        if options not in _databases:
+            _databases[options] = super().generate()
+        if not self.changes:
+            return _databases[options]
+        if (*options, *self.changes) not in _databases:
+            changed = _copy_of(_databases[options])
+            for change in self.changes:
+                changed.execute(change)
+            _databases[*options, *self.changes] = changed
+        return _databases[*options, *self.changes]
 
     def close(self) -> None:
         """Keep the database for the next test."""
@@ -112,6 +129,17 @@ class ReusedWorld(World):
     def renew(self, fresh: World) -> None:
         """Take over the options of ``fresh`` but keep the routes and the store."""
         self.__dict__ |= {name: value for name, value in vars(fresh).items() if name != "store"}
+
+
+def _copy_of(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A copy in a file of its own; the first copy of a database is written by it, the next are of that file."""
+    if not _files:
+        _files.append(TemporaryDirectory())
+    first, copy = (Path(_files[0].name) / f"{name}.db" for name in (id(database), len(_databases)))
+    if not first.exists():
+        database.execute(f"ATTACH '{first}' AS file; COPY FROM DATABASE memory TO file; DETACH file")
+    copyfile(first, copy)
+    return duckdb.connect(copy)
 
 
 def _world(
@@ -150,6 +178,14 @@ def shared_sandbox(readings: ApiVariant | None = None, count: int = 6000, *, tim
     if kind not in _shared:
         _shared[kind] = read_only(app_of(_world(readings, count, time_zone=time_zone)))
     return _shared[kind]
+
+
+def changed_sandbox(*changes: str, count: int, quiet: bool = False) -> FastAPI:
+    """A sandbox for one module, whose calls these SQL statements changed. Its calls are only read."""
+    world = _world(None, count, quiet=quiet)
+    world.changes = changes
+    world.generate()
+    return app_of(world)
 
 
 def read_only(app: FastAPI) -> FastAPI:
@@ -205,7 +241,9 @@ def close_sandboxes() -> None:
     """Close every database, and drop all sandboxes."""
     for database in _databases.values():
         database.close()
-    for collection in (_databases, _shared, _in_use, _available):
+    for folder in _files:
+        folder.cleanup()
+    for collection in (_files, _databases, _shared, _answers, _in_use, _available):
         collection.clear()
     # FastAPI caches the functions of all routes and with them each sandbox; databases that are freed only when the
     # interpreter exits are reported as leaks
@@ -290,7 +328,7 @@ async def no_wait(_seconds: float) -> None:
 
 
 @asynccontextmanager
-async def open_tools(app: FastAPI, **options: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
+async def open_tools(app: ASGIApp, **options: Any) -> AsyncGenerator[tuple[ToolContext, Recorder]]:
     """A context connected to a sandbox, and the recorder of its requests."""
     recorder = Recorder(HttpTransport("http://localhost", app=app))
     client = CekuraClient(transport=recorder, key=SecretStr(KEY), now=now, sleep=no_wait)
@@ -352,6 +390,15 @@ async def ask(context: ToolContext, tool: str, **arguments: Any) -> tuple[str, J
     """The text and the structured content of one call."""
     answer = await call_tool(context, BY_NAME[tool], arguments)
     return answer.text, answer.structured
+
+
+async def ask_once(app: FastAPI, tool: str, **arguments: Any) -> tuple[str, Json]:
+    """The answer of a tool about a shared sandbox, asked once per process, as the statistics take most of the time."""
+    call = app, tool, json.dumps(arguments, sort_keys=True)
+    if call not in _answers:
+        async with open_tools(app) as (context, _):
+            _answers[call] = await ask(context, tool, **arguments)
+    return _answers[call]
 
 
 ONE_OF: dict[str, Json] = {

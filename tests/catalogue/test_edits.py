@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 
 from cekura_dashboards.api import errors
 from cekura_dashboards.api.client import CekuraClient
@@ -28,11 +29,21 @@ def ago(days: float) -> Any:
     return NOW - timedelta(days=days)
 
 
+def with_edits(*edits: Edit) -> Any:
+    """The sandbox with these further edits. Charts and calls do not depend on them, so its shared answers are used."""
+    charts, own = shared_sandbox(count=LARGE), new_sandbox(count=LARGE)
+    own.state.world.edits.plant(*edits)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        shared = scope["type"] == "http" and scope["path"].startswith(("/dashboards/", "/observability/"))
+        await (charts if shared else own)(scope, receive, send)
+
+    return app
+
+
 async def explain(*edits: Edit, key: str = KEY, **arguments: Any) -> tuple[str, Json]:
     """The answer of explain_change about the release, with these further edits."""
-    app = new_sandbox(count=LARGE)
-    app.state.world.edits.plant(*edits)
-    async with open_tools(app) as (context, _):
+    async with open_tools(with_edits(*edits)) as (context, _):
         return await ask(with_key(context, key), "explain_change", **{**SUCCESS, **arguments})
 
 
@@ -192,8 +203,7 @@ async def test_get_widgets_data_reads_edits_only_on_request() -> None:
 
 
 async def test_an_edited_metric_is_reported_before_its_chart() -> None:
-    app = new_sandbox(count=LARGE)
-    app.state.world.edits.plant(Edit(ago(4), "metric", 501, {"sampling_enabled": False}))
+    app = with_edits(Edit(ago(4), "metric", 501, {"sampling_enabled": False}))
     async with open_tools(app) as (context, _):
         text, _ = await ask(context, "get_widgets_data", widget_ids=[210], window="7d", edits="brief")
         ranked, _ = await ask(context, "find_changes", dashboard_ids=[12], limit=2)

@@ -1,15 +1,25 @@
 """Ongoing outages, dated by the last call, and steps before the window: each is reported once."""
 
-from collections.abc import Callable
-from typing import Any
+from functools import cache
 
 import pytest
 from benchmarks.trips import rounds_of
 from fastapi import FastAPI
 
 from cekura_dashboards.context import Memory
-from cekura_sandbox import create_app
-from support import KEY, Json, ask, now, open_tools, read_only, report_of, shared_sandbox, sql
+from support import (
+    KEY,
+    Json,
+    ask,
+    ask_once,
+    changed_sandbox,
+    now,
+    open_tools,
+    read_only,
+    report_of,
+    shared_sandbox,
+    sql,
+)
 
 pytestmark = pytest.mark.anyio
 LARGE = 60_000
@@ -17,24 +27,10 @@ HOURS_AGO, TODAY, YESTERDAY = "2026-11-18 12:44:00", "2026-11-18 14:50:00", "202
 """The first is four full and two partial hours ago, the second within the hour, the third on the day before."""
 
 
-def without_calls(app: FastAPI, since: str, until: str = "2027-01-01") -> FastAPI:
-    app.state.world.con.execute(f"DELETE FROM calls WHERE ts >= '{since}' AND ts < '{until}'")
-    return read_only(app)
-
-
-@pytest.fixture(scope="module")
-def stopped_sandbox() -> Any:
-    """By time: a sandbox without calls since then."""
-    sandboxes = dict[str, FastAPI]()
-
-    def app(since: str) -> FastAPI:
-        if since not in sandboxes:
-            sandboxes[since] = without_calls(create_app(now=now, count=LARGE, key=KEY), since)
-        return sandboxes[since]
-
-    yield app
-    for sandbox in sandboxes.values():
-        sandbox.state.world.close()
+@cache
+def stopped_sandbox(since: str) -> FastAPI:
+    """A sandbox without calls since then."""
+    return read_only(changed_sandbox(f"DELETE FROM calls WHERE ts >= '{since}'", count=LARGE))
 
 
 def last_call(app: FastAPI, project: int = 1) -> str:
@@ -45,12 +41,10 @@ def last_call(app: FastAPI, project: int = 1) -> str:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("since", [HOURS_AGO, TODAY, YESTERDAY])
 @pytest.mark.parametrize("window", ["7d", "24h"])
-async def test_an_ongoing_outage_is_reported_first_and_once(
-    stopped_sandbox: Callable[[str], FastAPI], since: str, window: str
-) -> None:
+async def test_an_ongoing_outage_is_reported_first_and_once(since: str, window: str) -> None:
     app = stopped_sandbox(since)
-    async with open_tools(app) as (context, _):
-        text, answer = await ask(context, "find_changes", window=window)
+    only: Json = {} if window == "7d" else {"dashboard_ids": [11]}
+    text, answer = await ask_once(app, "find_changes", window=window, **only)
     first, *others = answer["changes"]
     assert (first["kind"], first["still"], first["verdict"]) == ("outage", True, "clear")
     assert first["at"] == last_call(app)
@@ -63,12 +57,9 @@ async def test_an_ongoing_outage_is_reported_first_and_once(
     )
 
 
-async def test_the_expected_count_of_an_outage_is_the_usual_one_of_its_hours(
-    stopped_sandbox: Callable[[str], FastAPI],
-) -> None:
+async def test_the_expected_count_of_an_outage_is_the_usual_one_of_its_hours() -> None:
     app = stopped_sandbox(HOURS_AGO)
-    async with open_tools(app) as (context, _):
-        _, answer = await ask(context, "find_changes")
+    _, answer = await ask_once(app, "find_changes", window="7d")
     [(usual,)] = sql(
         app,
         "SELECT count(*) / 19.0 FROM calls WHERE project = 1 AND dayofweek(ts) BETWEEN 1 AND 5 AND ts < '2026-11-18' "
@@ -77,9 +68,7 @@ async def test_the_expected_count_of_an_outage_is_the_usual_one_of_its_hours(
     assert answer["changes"][0]["before"] == pytest.approx(usual, rel=0.2)
 
 
-async def test_a_dashboard_reports_an_outage_once_and_lists_affected_charts(
-    stopped_sandbox: Callable[[str], FastAPI],
-) -> None:
+async def test_a_dashboard_reports_an_outage_once_and_lists_affected_charts() -> None:
     app = stopped_sandbox(HOURS_AGO)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "get_widgets_data", dashboard_id=11)
@@ -91,9 +80,7 @@ async def test_a_dashboard_reports_an_outage_once_and_lists_affected_charts(
     assert [report["widget"]["id"] for report in answer["widgets"] if report.get("outage_of") == 208] == [203, 204, 207]
 
 
-async def test_charts_without_hours_date_an_outage_by_the_last_call(
-    stopped_sandbox: Callable[[str], FastAPI],
-) -> None:
+async def test_charts_without_hours_date_an_outage_by_the_last_call() -> None:
     app = stopped_sandbox(HOURS_AGO)
     async with open_tools(app) as (context, _):
         text, answer = await ask(context, "get_widgets_data", widget_ids=[203, 207, 202])
@@ -106,9 +93,7 @@ async def test_charts_without_hours_date_an_outage_by_the_last_call(
 
 
 @pytest.mark.parametrize("widget", [202, 203, 207, 208])
-async def test_every_kind_of_chart_shows_an_ongoing_outage(
-    stopped_sandbox: Callable[[str], FastAPI], widget: int
-) -> None:
+async def test_every_kind_of_chart_shows_an_ongoing_outage(widget: int) -> None:
     async with open_tools(stopped_sandbox(HOURS_AGO)) as (context, _):
         report = await report_of(context, widget_ids=[widget], window="7d")
     [outage] = [item for item in report["findings"] if item["kind"] == "outage"]
@@ -116,19 +101,7 @@ async def test_every_kind_of_chart_shows_an_ongoing_outage(
     assert outage["from"][:13] in {"2026-11-18T12", "2026-11-18T13"}
 
 
-@pytest.mark.no_cover
-async def test_a_past_outage_is_reported_with_its_end() -> None:
-    app = without_calls(create_app(now=now, count=LARGE, key=KEY), "2026-11-18 09:00", "2026-11-18 13:00")
-    async with open_tools(app) as (context, _):
-        for window in ("7d", "24h"):
-            _, answer = await ask(context, "find_changes", window=window)
-            [outage] = [row for row in answer["changes"] if row["kind"] == "outage" and "before_window" not in row]
-            assert (outage["at"], outage["until"]) == ("2026-11-18T09:00Z", "2026-11-18T13:00Z")
-            assert "still" not in outage
-    app.state.world.close()
-
-
-async def test_the_last_call_is_read_only_for_an_ongoing_outage(stopped_sandbox: Callable[[str], FastAPI]) -> None:
+async def test_the_last_call_is_read_only_for_an_ongoing_outage() -> None:
     call: tuple[str, Json] = ("find_changes", {"dashboard_ids": [11]})
     ongoing = await rounds_of(stopped_sandbox(HOURS_AGO), KEY, *call, Memory(0), now)
     over = await rounds_of(shared_sandbox(count=LARGE), KEY, *call, Memory(0), now)
@@ -141,15 +114,16 @@ async def test_the_last_call_is_read_only_for_an_ongoing_outage(stopped_sandbox:
 
 
 async def test_a_step_before_the_window_is_reported_as_lasting_and_listed_last() -> None:
-    async with open_tools(shared_sandbox(count=LARGE)) as (context, _):
-        text, answer = await ask(context, "find_changes", window="24h")
+    app = shared_sandbox(count=LARGE)
+    async with open_tools(app) as (context, _):
+        text, answer = await ask_once(app, "find_changes", window="24h")
         [step] = [row for row in answer["changes"] if row["kind"] == "step" and row["widgets"][0] == 209]
         assert step["still"] is True
         assert step["at"][:10] in {"2026-11-12", "2026-11-13"}
         assert f"since {step['at']}, before the window: " in text
         follow_up, _ = await ask(context, step["next"]["tool"], **step["next"]["arguments"])
         assert f"{step['at']} to " in follow_up
-        _, week = await ask(context, "find_changes")
+        _, week = await ask_once(app, "find_changes")
     early = [row.get("before_window", False) for row in week["changes"]]
     assert any(early)
     assert early == sorted(early)
@@ -157,7 +131,7 @@ async def test_a_step_before_the_window_is_reported_as_lasting_and_listed_last()
 
 def quiet_sandbox(*changes: str) -> FastAPI:
     """A quiet month with these changes, and charts of calls per day and per hour, and a stat."""
-    app = create_app(now=now, count=20_000, key=KEY, quiet=True)
+    app = changed_sandbox(*changes, count=20_000, quiet=True)
     store = app.state.world.store
     for dashboard in [*store.dashboards()]:
         store.delete_dashboard(dashboard["id"])
@@ -165,9 +139,17 @@ def quiet_sandbox(*changes: str) -> FastAPI:
     dashboard = store.create_dashboard({"name": "Planted", "project": 1, "filters": None})
     charts = [{"name": period, **calls, "time_period": period} for period in ("day", "hour")]
     store.bulk(dashboard["id"], {"create": [*charts, {"name": "stat", "chart_type": "stat"}]})
-    for change in changes:
-        app.state.world.con.execute(change)
     return read_only(app)
+
+
+async def test_a_past_outage_is_reported_with_its_end() -> None:
+    app = quiet_sandbox("DELETE FROM calls WHERE ts >= '2026-11-18 09:00' AND ts < '2026-11-18 13:00'")
+    async with open_tools(app) as (context, _):
+        for window in ("7d", "24h"):
+            _, answer = await ask(context, "find_changes", window=window)
+            [outage] = [row for row in answer["changes"] if row["kind"] == "outage" and "before_window" not in row]
+            assert (outage["at"], outage["until"]) == ("2026-11-18T09:00Z", "2026-11-18T13:00Z")
+            assert "still" not in outage
 
 
 async def test_a_multi_day_outage_is_one_finding_even_without_calls() -> None:
@@ -183,7 +165,6 @@ async def test_a_multi_day_outage_is_one_finding_even_without_calls() -> None:
                 ("outage", "2026-11-15T12:00Z", True)
             ]
             assert "outage since 2026-11-15T12:00Z: no calls, expected " in text
-    app.state.world.close()
 
 
 async def test_a_one_day_outage_is_one_finding() -> None:
@@ -201,7 +182,6 @@ async def test_a_one_day_outage_is_one_finding() -> None:
     assert not [
         note for report in answer["widgets"] for note in report.get("notes", []) if "outage in the baseline" in note
     ]
-    app.state.world.close()
 
 
 async def test_a_drop_of_calls_today_is_the_only_outlier() -> None:
@@ -212,4 +192,3 @@ async def test_a_drop_of_calls_today_is_the_only_outlier() -> None:
     assert (row["kind"], row["at"], row["until"]) == ("outlier", "2026-11-18T10:00Z", "2026-11-18T15:00Z")
     assert row["after"] < row["before"] / 4
     assert "outlier from 2026-11-18T10:00Z to 2026-11-18T15:00Z: " in text
-    app.state.world.close()

@@ -4,7 +4,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,8 +16,7 @@ from cekura_dashboards.stats.change import changes_from_findings
 from cekura_dashboards.stats.findings import Step
 from cekura_dashboards_mcp.cli.calls import make_report
 from cekura_dashboards_mcp.connection import Connection
-from cekura_sandbox import create_app
-from support import KEY, Json, connect, now, read_only, settings, shared_sandbox
+from support import Json, changed_sandbox, connect, now, read_only, settings, shared_sandbox
 
 pytestmark = pytest.mark.anyio
 BY_AGENT = {"type": "field", "field": "agent.id"}
@@ -109,14 +107,12 @@ def day_of(finding: Json) -> str:
 
 def sandbox_with(changes: list[str]) -> FastAPI:
     """A quiet month with these changes, and a dashboard of charts of a few measures."""
-    app = create_app(now=now, count=20_000, key=KEY, quiet=True)
+    app = changed_sandbox(*changes, count=20_000, quiet=True)
     store = app.state.world.store
     for dashboard in [*store.dashboards()]:
         store.delete_dashboard(dashboard["id"])
     dashboard = store.create_dashboard({"name": "Planted", "project": 1, "filters": None})
     store.bulk(dashboard["id"], {"create": [chart for charts in CHARTS.values() for chart in charts]})
-    for change in changes:
-        app.state.world.con.execute(change)
     return read_only(app)
 
 
@@ -193,8 +189,7 @@ def assert_consistent(facts: Facts) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_all_tools_and_comparisons_agree_on_a_change(scenario: str) -> None:
     app = sandbox_with(SCENARIOS[scenario])
-    with closing(app.state.world):
-        facts = await facts_of(app, measures_of(app), [app.state.world.store.dashboards()[0]["id"]])
+    facts = await facts_of(app, measures_of(app), [app.state.world.store.dashboards()[0]["id"]])
     assert facts.words or facts.outages
     for words in facts.words.values():
         assert {tool.split()[0] for tool in words} >= {"get_widgets_data", "find_changes", "report"}, words
@@ -220,18 +215,15 @@ async def test_all_tools_agree_on_the_changes_of_the_sandbox() -> None:
 
 async def test_all_tools_give_the_changed_group_the_same_verdict() -> None:
     app = sandbox_with([FALL.format(share=0.12, since="2026-11-12") + " AND agent_id = 32"])
-    with closing(app.state.world):
-        [dashboard] = [item["id"] for item in app.state.world.store.dashboards()]
-        widget = next(number for number, name in measures_of(app).items() if name == "success")
-        week: Json = {"window": "2026-11-11/2026-11-17"}
-        async with connect(app) as client:
-            charts = await answer_of(
-                client, "get_widgets_data", dashboard_id=dashboard, compare_to="previous_period", **week
-            )
-            listed = await answer_of(client, "find_changes", dashboard_ids=[dashboard], **week)
-            explained = await answer_of(
-                client, "explain_change", widget_id=widget, compare_to="previous_period", **week
-            )
+    [dashboard] = [item["id"] for item in app.state.world.store.dashboards()]
+    widget = next(number for number, name in measures_of(app).items() if name == "success")
+    week: Json = {"window": "2026-11-11/2026-11-17"}
+    async with connect(app) as client:
+        charts = await answer_of(
+            client, "get_widgets_data", dashboard_id=dashboard, compare_to="previous_period", **week
+        )
+        listed = await answer_of(client, "find_changes", dashboard_ids=[dashboard], **week)
+        explained = await answer_of(client, "explain_change", widget_id=widget, compare_to="previous_period", **week)
     [in_chart] = [row for report in charts["widgets"] for row in report.get("group_changes", {}).get("top", [])]
     [in_list] = [row for row in listed["changes"] if row["kind"] == "group"]
     [by_agent] = [dimension for dimension in explained["dimensions"] if dimension["by"] == "agent.id"]
