@@ -66,7 +66,7 @@ async def test_previewed_alerts_fire_on_the_same_calls_as_the_api(
 
 
 async def test_alert_previews_read_the_newest_calls_and_state_their_span() -> None:
-    app = shared_sandbox(count=9000)
+    app = shared_sandbox(count=20_000)
     async with open_tools(app) as (context, recorder):
         _, answer = await ask(context, PREVIEW, metric=503, project_id=1, kind="failure")
     newest = sql(app, "SELECT e.number, c.ts FROM calls c JOIN evaluations e ON e.call_id = c.id WHERE e.metric_id = 503 "
@@ -83,7 +83,7 @@ async def test_alert_previews_stop_at_the_first_unreadable_page() -> None:
     def third(sent: Sent) -> Response | None:
         return Response(500, b"") if sent.query.get("page") == "3" else None
 
-    async with open_tools(shared_sandbox(count=9000)) as (context, recorder):
+    async with open_tools(shared_sandbox(count=20_000)) as (context, recorder):
         recorder.fault = third
         _, answer = await ask(context, PREVIEW, metric=503, project_id=1, kind="failure")
     assert answer["replay"]["scores"] == 200

@@ -144,7 +144,7 @@ async def structured_answer(client: Client, tool: str, arguments: Json) -> Json:
 async def test_answers_of_reading_tools_match_their_output_schema(
     call: tuple[str, Json], change: Callable[[Any], Any] | None
 ) -> None:
-    app = shared_sandbox(count=30_000)
+    app = shared_sandbox(count=60_000)
     async with connect(with_changed_charts(app, change) if change else app) as client:
         await client.list_tools()
         assert await structured_answer(client, *call)
@@ -166,7 +166,7 @@ async def test_receipts_and_undo_receipts_match_their_output_schema(call: tuple[
 
 
 async def test_a_driving_group_without_a_value_is_shown_as_null() -> None:
-    async with connect(shared_sandbox(count=30_000)) as client:
+    async with connect(shared_sandbox(count=60_000)) as client:
         await client.list_tools()
         arguments = {"widget_id": 203, "by": ["dropoff_point"], "window": "6d"}
         result = await client.call_tool("explain_change", arguments)

@@ -53,7 +53,7 @@ async def test_find_changes_lists_alerts_that_fired_in_the_last_seven_days() -> 
             ("24h", "in the last 24 h", counts[24]),
             ("yesterday", "from 40 h to 16 h ago", counts[40] - counts[16]),
         ):
-            text, answer = await ask(context, "find_changes", window=window)
+            text, answer = await ask(context, "find_changes", window=window, dashboard_ids=[12])
             line = f'alerts that fired {text_part}: 701 "Latency trend" {count} times (widget 210)'
             assert line in answer["notes"][0]
             assert line in text
