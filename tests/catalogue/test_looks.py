@@ -68,6 +68,7 @@ async def test_a_drop_is_reported_the_first_day_and_clear_after_six_days() -> No
     """Success falls by a third on 9 November, in otherwise quiet data."""
     clock = [NOW]
     app = create_app(now=lambda: clock[0], count=12_000, key=KEY, quiet=True, seed=500)
+    app.state.world.store.bulk(11, {"delete": [204, 205, 206]})
     app.state.world.con.execute("SELECT setseed(0.3)")
     app.state.world.con.execute("UPDATE calls SET success = false WHERE ts >= '2026-11-09' AND random() < 0.35")
     transport, arguments = HttpTransport("http://localhost", app=app), Json(dashboard_ids=[11], since="last look")

@@ -14,8 +14,8 @@ P95: Json = {"chart_type": "bar", "field": "metric_evaluations.value", "metric":
 YESTERDAY: Json = {"field": "timestamp", "op": "gte", "value": "today-1d"}
 
 WINDOWS: list[tuple[str, Json, str]] = [
-    ("explain_change", {"widget_id": 203}, "default"),
-    ("explain_change", {"widget_id": 203, "window": "7d"}, "asked"),
+    ("explain_change", {"widget_id": 203, "by": ["topic"]}, "default"),
+    ("explain_change", {"widget_id": 203, "by": ["topic"], "window": "7d"}, "asked"),
     ("find_changes", {"dashboard_ids": [13]}, "default"),
     ("find_changes", {"dashboard_ids": [13], "window": "7d"}, "asked"),
     ("list_calls", {"project_id": 1}, "default"),
