@@ -64,6 +64,8 @@ SAMPLE_ARGUMENTS: Json = {
 }  # fmt: skip
 """For each argument that a tool requires: a value that is valid on the sandbox."""
 LAST_3_DAYS: Json = {"field": "timestamp", "op": "gte", "value": "today-3d"}
+UNCHANGED = {"_now", "_lock", "alerts"}
+"""Attributes of a sandbox's store that are the same after every edit."""
 TIMEOUT_S = 120
 """A test that waits longer for something fails. Much more than a slow, busy machine needs."""
 PLAIN_HTTP: dict[str, Any] = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": TIMEOUT_S}
@@ -227,8 +229,22 @@ class CachedAnswers:
 
 def restore(app: FastAPI) -> None:
     """Reset a sandbox: its store is as it was at first, and no faults are scheduled."""
-    app.state.world.store.__dict__ |= vars(Store(app.state.world.now, scored=app.state.world.readings.scored))
+    world = app.state.world
+    for part, state in zip(_parts(world.store), msgspec.msgpack.decode(_new_state(world.readings.scored)), strict=True):
+        part.__dict__ |= state
     app.state.faults.__dict__ |= vars(Faults())
+
+
+@cache
+def _new_state(scored: bool) -> bytes:  # noqa: FBT001 - one of two kinds
+    """The records of a new store: decoding them takes a twentieth of the time that creating them takes."""
+    parts = _parts(Store(now, scored=scored))
+    state = [{name: value for name, value in vars(part).items() if name not in UNCHANGED} for part in parts]
+    return msgspec.msgpack.encode(state)
+
+
+def _parts(store: Store) -> list[Any]:
+    return [store, store.alerts]
 
 
 def release_sandboxes() -> None:
@@ -312,8 +328,11 @@ class Recorder:
         return [f"{request.method} {request.path}" for request in self.sent]
 
     def writes(self) -> list[Sent]:
-        reads = {"/dashboards/widgets/bulk_data/", "/dashboards/widgets/preview_data/"}
-        return [request for request in self.sent if request.method != "GET" and request.path not in reads]
+        return [request for request in self.sent if is_write(request.method, request.path)]
+
+
+def is_write(method: str, path: str) -> bool:
+    return method != "GET" and path not in {"/dashboards/widgets/bulk_data/", "/dashboards/widgets/preview_data/"}
 
 
 def _replaced(fault: Fault | None, request: Sent) -> Response | None:

@@ -1,32 +1,40 @@
 """Every fault with every tool, over real connections: what is answered, sent and stored."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
 
-import anyio
-import anyio.from_thread
-import anyio.to_thread
+import anyio.lowlevel
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from cekura_dashboards import ToolContext
 from cekura_dashboards.api import errors
+from cekura_dashboards.api.client import CekuraClient
+from cekura_dashboards.api.transport import HttpTransport
+from cekura_dashboards.api.wire import Response
 from cekura_sandbox.faults import KINDS, Fault
 from support import (
     BY_NAME,
     KEY,
+    LOOP_TURNS,
     PLAIN_HTTP,
     Json,
+    Recorder,
     ask,
     content,
+    is_write,
     new_sandbox,
+    no_wait,
+    now,
     open_tools,
-    open_tools_at,
     restore,
     sample_calls,
     served,
+    settings,
 )
 
 pytestmark = pytest.mark.anyio
@@ -97,9 +105,81 @@ FAILS_ONCE = {
 """By call: the request that one fault hits; by default the first one."""
 
 
+MAX_BODY_BYTES = 2**19
+SETTINGS = settings()
+
+
 def fault(kind: Any, **fields: Any) -> Fault:
-    value = {"latency": "0.01", "huge": str(4 * 2**20), "compressed": str(4 * 2**20)}.get(kind)
+    value = {"latency": "0.01", "huge": str(2 * MAX_BODY_BYTES), "compressed": str(2 * MAX_BODY_BYTES)}.get(kind)
     return Fault(kind, value, **fields)
+
+
+class FaultsOverHttp:
+    """Sends over a connection what a fault hits, each repeat of it, each write, and what was not yet asked.
+
+    Other reads are answered from memory: what the sandbox answers depends only on the writes before.
+    """
+
+    def __init__(self, app: FastAPI, connection: HttpTransport) -> None:
+        self._app, self._connection = app, connection
+        self._answers = dict[tuple[str, ...], Response]()
+        self._writes, self._hit = list[str](), set[str]()
+        self._under_way = list[Fault]()
+
+    def restart(self) -> None:
+        """Forget all writes and faults, as the sandbox was restored."""
+        self._writes.clear()
+        self._hit.clear()
+
+    async def send(
+        self, method: str, path: str, *, key: SecretStr, timeout_s: float, query: dict[str, str], body: bytes | None
+    ) -> Response:
+        request = f"{method} {path} {query} {body!r}"
+        place = (*self._writes, request)
+        fault = self._next_fault(method, path)
+        if fault:
+            self._hit.add(request)
+        elif place in self._answers and request not in self._hit:
+            for _ in range(LOOP_TURNS):  # so that requests overlap, as they do over a connection
+                await anyio.lowlevel.checkpoint()
+            return self._answers[place]
+        self._under_way += [fault] if fault else []
+        try:
+            answer = await self._connection.send(method, path, key=key, timeout_s=timeout_s, query=query, body=body)
+        finally:
+            self._under_way = [one for one in self._under_way if one is not fault]
+            if is_write(method, path):
+                self._writes.append(f"{fault.kind if fault else None} {request}")
+        if not is_write(method, path) and not fault and not self._next_fault(method, path):
+            self._answers[place] = answer
+        return answer
+
+    def _next_fault(self, method: str, path: str) -> Fault | None:
+        """The fault that hits this request next; one that occurs once hits the first of concurrent requests."""
+        coming = (one for one in self._app.state.faults.coming if one.matches(method, path))
+        return next(
+            (one for one in coming if one.times is None or all(one is not sent for sent in self._under_way)), None
+        )
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
+
+
+@asynccontextmanager
+async def faulty_transport(app: FastAPI) -> AsyncGenerator[FaultsOverHttp]:
+    async with served(app) as url:
+        transport = FaultsOverHttp(app, HttpTransport(url, max_body_bytes=MAX_BODY_BYTES))
+        try:
+            yield transport
+        finally:
+            await transport.aclose()
+
+
+def tools_over(transport: FaultsOverHttp) -> tuple[ToolContext, Recorder]:
+    """A new context, which has read nothing yet, and the recorder of its requests."""
+    recorder = Recorder(transport)
+    client = CekuraClient(transport=recorder, key=SecretStr(KEY), now=now, sleep=no_wait)
+    return ToolContext(client, SETTINGS, now), recorder
 
 
 @pytest.mark.no_cover
@@ -111,10 +191,13 @@ async def test_reading_tools_answer_correctly_or_report_every_fault(
     app = new_sandbox(count=500)
     tool, arguments = CALLS[call]
     outcomes = dict[str, list[str]]()
-    async with served(app) as url, open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
+    async with faulty_transport(app) as transport:
+        context, recorder = tools_over(transport)
         complete = await ask(context, tool, **arguments)
         for kind, lasting in product(KINDS, (False, True)):
             app.state.faults.clear()
+            transport.restart()
+            recorder.sent.clear()
             once = {"times": 1, "path": FAILS_ONCE.get(call, "")}
             app.state.faults.add(fault(kind, **{"times": None} if lasting else once))
             try:
@@ -131,8 +214,9 @@ async def test_reading_tools_answer_correctly_or_report_every_fault(
                 assert is_incomplete(observed[1], complete[1])
                 outcome = "incomplete, and says so"
             outcomes.setdefault(kind, []).append(outcome)
-            assert len(app.state.faults.log) < 40
-        assert recorder.writes() == []
+            assert [entry[2] for entry in app.state.faults.log if entry[2]], "the fault hit a request"
+            assert len(recorder.sent) < 40
+            assert recorder.writes() == []
     golden(f"faults-{call}.txt", as_table(["fault", "once", "lasting"], outcomes))
 
 
@@ -167,18 +251,13 @@ async def with_plan(context: Any, tool: str, arguments: Json) -> Json:
     return {**arguments, "plan_id": plan["plan_id"]}
 
 
-@cache
-def content_after(call: str) -> str:
+async def content_after(call: str) -> str:
     """What a separate sandbox stores after the edit."""
-
-    async def run() -> str:
-        app = new_sandbox(count=10)
-        tool, arguments = {**WRITES, **IN_STEPS}[call]
-        async with open_tools(app) as (context, _):
-            await ask(context, tool, **await with_plan(context, tool, arguments))
-        return repr(content(app))
-
-    return anyio.from_thread.run(run)
+    app = new_sandbox(count=10)
+    tool, arguments = {**WRITES, **IN_STEPS}[call]
+    async with open_tools(app) as (context, _):
+        await ask(context, tool, **await with_plan(context, tool, arguments))
+    return repr(content(app))
 
 
 PLACES = ("read", "write", "read back too")
@@ -191,34 +270,38 @@ async def test_writing_tools_report_what_was_stored_after_every_fault(
 ) -> None:
     """The golden table holds the outcome of each fault by the request that it hits."""
     app = new_sandbox(count=10)
-    async with served(app) as url:
-        outcomes = {
-            kind: [await outcome_under_fault(app, url, kind, call, hit_request) for hit_request in PLACES]
-            for kind in KINDS
-        }
+    before, done = repr(content(app)), await content_after(call)
+    async with faulty_transport(app) as transport:
+        outcomes = dict[str, list[str]]()
+        for kind, hit_request in product(KINDS, PLACES):
+            outcome = await outcome_under_fault(app, transport, kind, call, hit_request)
+            outcomes.setdefault(kind, []).append(outcome)
+            check_stored(call, outcome, before, repr(content(app)), done)
     if call in WRITES:
         assert {kind: outcomes[kind][PLACES.index("write")] for kind in OUTCOMES} == OUTCOMES
     golden(f"faults-{call}.txt", as_table(["fault", *PLACES], outcomes))
 
 
-async def outcome_under_fault(app: FastAPI, url: str, kind: str, call: str, place: str) -> str:
-    """The reported outcome of an edit that a fault hit, checked against what is stored."""
+async def outcome_under_fault(app: FastAPI, transport: FaultsOverHttp, kind: str, call: str, place: str) -> str:
+    """The reported outcome of an edit that a fault hit."""
     restore(app)
+    transport.restart()
+    context, recorder = tools_over(transport)
     tool, arguments = {**WRITES, **IN_STEPS}[call]
-    before, done = repr(content(app)), await anyio.to_thread.run_sync(content_after, call)
-    async with open_tools_at(url, max_body_bytes=2**21) as (context, recorder):
-        arguments = await with_plan(context, tool, arguments)
-        if place == "read":
-            app.state.faults.add(fault(kind, method="GET"))
-        else:
-            app.state.faults.add(*(fault(kind, method=method) for method in WRITING_METHODS))
-            if place == "read back too":
-                recorder.after = lambda sent: (
-                    app.state.faults.add(fault(kind, method="GET", times=None)) if sent.method == "GET" else None
-                )
-        outcome = await outcome_of(context, tool, arguments)
-        app.state.faults.clear()
-    after = repr(content(app))
+    arguments = await with_plan(context, tool, arguments)
+    if place == "read":
+        app.state.faults.add(fault(kind, method="GET"))
+    else:
+        app.state.faults.add(*(fault(kind, method=method) for method in WRITING_METHODS))
+        if place == "read back too":
+            recorder.after = lambda sent: (
+                app.state.faults.add(fault(kind, method="GET", times=None)) if sent.method == "GET" else None
+            )
+    return await outcome_of(context, tool, arguments)
+
+
+def check_stored(call: str, outcome: str, before: str, after: str, done: str) -> None:
+    """Compare the reported outcome with what is stored before, after, and after the same edit without a fault."""
     if call in WRITES:
         assert after in {before, done}, "no edit is applied twice or in part"
     if outcome == "applied":
@@ -228,7 +311,6 @@ async def outcome_under_fault(app: FastAPI, url: str, kind: str, call: str, plac
     elif outcome == "partly_applied":
         assert call in IN_STEPS
         assert after != before
-    return outcome
 
 
 async def outcome_of(context: Any, tool: str, arguments: Json) -> str:
