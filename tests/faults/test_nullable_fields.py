@@ -94,6 +94,7 @@ USER_DEFINED = {"filters", "effective_filters", "metadata", "filter_value"}
 """Fields whose content users define."""
 DEFINING_FIELDS = {
     "chart_type", "field", "metric", "aggregation_function", "dashboard", "project", "widgets", "results", "count",
+    "source_id",
 }  # fmt: skip
 """Fields of the requested chart, dashboard, alert or page that define what it shows."""
 MAX_FIELDS_PER_CALL = 4
@@ -136,15 +137,27 @@ def is_required(field_path: FieldPath) -> bool:
     return name == "id" or (not rows and name in DEFINING_FIELDS)
 
 
+def is_defining(field_path: FieldPath) -> bool:
+    """Whether this field of the only requested record is one without which few answers make sense."""
+    *rows, name = field_path[1]
+    return not rows and name in {"id", *DEFINING_FIELDS}
+
+
+def hides(one: FieldPath, other: FieldPath) -> bool:
+    """Whether one of these fields may hide the other: of the same answers, and it contains it or defines its record."""
+    shorter, names = min(len(one[1]), len(other[1])), {one[1][-1], other[1][-1]}
+    return one[0] == other[0] and (one[1][:shorter] == other[1][:shorter] or bool(names & {"id", *DEFINING_FIELDS}))
+
+
 class FieldRemover:
     """Forwards requests and changes fields of the answers. Reads are remembered and sent once.
 
-    ``fields``: by operation the path of the field that is changed. ``changed``: those of them that an answer contained.
+    ``fields``: the fields that are changed; none: all are noted. ``changed``: those of them that an answer contained.
     """
 
     def __init__(self, app: FastAPI, remembered: dict[str, Response] | None = None) -> None:
         self.inner, self.remembered = HttpTransport("http://localhost", app=app), remembered
-        self.fields: dict[str, tuple[str, ...]] = {}
+        self.fields = list[FieldPath]()
         self.removal = REMOVALS[0]
         self.field_paths, self.changed = dict[FieldPath, None](), set[FieldPath]()
 
@@ -162,12 +175,10 @@ class FieldRemover:
             return answer
         if not self.fields:
             self.field_paths |= dict.fromkeys((operation, place) for place in field_paths(json.loads(answer.body)))
-        elif operation in self.fields:
+        elif fields := [field for field in self.fields if field[0] == operation]:
             value: Any = json.loads(answer.body)
-            field = self.fields[operation]
-            if remove_field(value, field, self.removal):
-                self.changed.add((operation, field))
-                return Response(answer.status, json.dumps(value).encode(), "application/json")
+            self.changed |= {field for field in fields if remove_field(value, field[1], self.removal)}
+            return Response(answer.status, json.dumps(value).encode(), "application/json")
         return answer
 
     async def aclose(self) -> None:
@@ -194,7 +205,7 @@ def assert_valid(tool: str, text: str, answer: Json) -> None:
 
 @dataclass
 class Attempt:
-    """A call in which these fields, each of another operation, are changed at once."""
+    """A call in which these fields are changed at once."""
 
     arguments: Json
     removal: Removal
@@ -202,21 +213,26 @@ class Attempt:
 
     def has_room(self, arguments: Json, removal: Removal, field_path: FieldPath) -> bool:
         same = self.arguments is arguments and self.removal == removal and len(self.field_paths) < MAX_FIELDS_PER_CALL
-        return same and field_path[0] not in dict(self.field_paths)
+        return same and not any(is_defining(one) or hides(one, field_path) for one in self.field_paths)
 
 
 def attempts_of(readers: dict[FieldPath, list[Json]], turn: int) -> list[Attempt]:
-    """Each field in one call that reads it and with one removal, the next at each ``turn``; in ``thorough`` with all."""
+    """Each field in one call that reads it and with one removal, the next at each ``turn``; in ``thorough`` with all.
+
+    A field whose removal is likely an error is changed alone, any other in the first such call that has room for it.
+    """
     attempts = list[Attempt]()
     for place, field_path in enumerate(readers):
         variants = [*product(readers[field_path], REMOVALS)]
         first = (place + turn) % len(variants)
-        for arguments, removal in [*variants[first:], *variants[:first]][: scaled_examples(8)]:
-            extensible = next((one for one in attempts if one.has_room(arguments, removal, field_path)), None)
-            if extensible:
-                extensible.field_paths.append(field_path)
-            else:
-                attempts.append(Attempt(arguments, removal, [field_path]))
+        untried, wanted = [*variants[first:], *variants[:first]], scaled_examples(8)
+        for attempt in [] if is_defining(field_path) else attempts:
+            variant = attempt.arguments, attempt.removal
+            if wanted and variant in untried and attempt.has_room(*variant, field_path):
+                attempt.field_paths.append(field_path)
+                untried.remove(variant)
+                wanted -= 1
+        attempts += [Attempt(arguments, removal, [field_path]) for arguments, removal in untried[:wanted]]
     return attempts
 
 
@@ -244,7 +260,7 @@ class Run:
         return arguments_by_path
 
     async def error_of(self, attempt: Attempt) -> str | None:
-        self.transport.fields, self.transport.removal = dict(attempt.field_paths), attempt.removal
+        self.transport.fields, self.transport.removal = attempt.field_paths, attempt.removal
         self.transport.changed.clear()
         try:
             await self._whole(attempt.arguments)
