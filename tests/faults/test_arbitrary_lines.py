@@ -5,11 +5,9 @@ import random
 import subprocess
 import sys
 
-import pytest
-
 from support import TIMEOUT_S, Json
 
-LINES = 400
+LINES = 800
 NOISE = [
     "\x00",
     "\ufeff",
@@ -47,9 +45,8 @@ def corrupt_request(chance: random.Random, number: int) -> str:
     return head + tail[: chance.choice([chance.randrange(1, len(tail)), len(tail), len(tail)])]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_corrupt_stdio_lines_are_answered_with_their_request_id(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - no secret
+def test_corrupt_stdio_lines_are_answered_with_their_request_id() -> None:
+    chance = random.Random(1)  # noqa: S311 - no secret
     command = [sys.executable, "-m", "cekura_dashboards_mcp", "serve", "--sandbox"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, encoding="utf-8") as process:

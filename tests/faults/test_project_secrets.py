@@ -48,7 +48,7 @@ async def test_project_secrets_are_absent_from_answers_logs_and_audit(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     audit, answers = tmp_path / "audit", list[str]()
-    app = new_sandbox()
+    app = new_sandbox(count=10)
     assert await sends_secrets(app)
     async with connect(app, projects=projects, audit_log=str(audit), cache_s=60, log_level="DEBUG") as client:
         for tool, arguments in CALLS:
@@ -86,7 +86,7 @@ async def test_errors_about_malformed_projects_omit_secrets(
     spoil: Callable[[list[Json]], Any], projects: str, era: Era, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    app = shared_sandbox()
+    app = new_sandbox(count=10)
 
     async def malformed(scope: Any, receive: Any, send: Any) -> None:
         async def send_malformed(message: Any) -> None:

@@ -231,7 +231,7 @@ async def test_lists_are_limited_to_allowed_projects() -> None:
 async def test_allowed_projects_get_the_same_answers_as_without_the_limit(
     tool: str, arguments: Json, readings: ApiVariant
 ) -> None:
-    app = shared_sandbox(readings)
+    app = shared_sandbox(readings, count=600)
     async with open_tools(app) as (context, _):
         unlimited, _ = await ask(context, tool, **arguments)
     async with limited_tools(app) as (context, _):
@@ -312,7 +312,7 @@ _calls_by_path = dict[str, list[tuple[str, Json]]]()
 async def calls_reading(path: str) -> list[tuple[str, Json]]:
     """The calls that read this path, determined once."""
     if not _calls_by_path:
-        async with limited_tools(new_sandbox()) as (context, recorder):
+        async with limited_tools(new_sandbox(count=10)) as (context, recorder):
             for call in READS_OF_GUARDED:
                 recorder.sent.clear()
                 await ask(context, call[0], **call[1])
@@ -326,7 +326,7 @@ async def calls_reading(path: str) -> list[tuple[str, Json]]:
 @pytest.mark.parametrize("body", UNREADABLE)
 async def test_undecodable_project_data_is_an_error_and_blocks_edits(body: str, path: str) -> None:
     calls = await calls_reading(path)
-    app = new_sandbox()
+    app = new_sandbox(count=10)
     before = content(app)
     async with limited_tools(app) as (context, recorder):
         recorder.fault = lambda sent: Response(200, UNREADABLE[body]) if sent.path.endswith(path) else None
