@@ -251,13 +251,14 @@ async def with_plan(context: Any, tool: str, arguments: Json) -> Json:
     return {**arguments, "plan_id": plan["plan_id"]}
 
 
-async def content_after(call: str) -> str:
-    """What a separate sandbox stores after the edit."""
+async def carried_out(call: str) -> tuple[Json, str]:
+    """The arguments of an edit, with its plan, and what a separate sandbox stores after it."""
     app = new_sandbox(count=10)
     tool, arguments = {**WRITES, **IN_STEPS}[call]
     async with open_tools(app) as (context, _):
-        await ask(context, tool, **await with_plan(context, tool, arguments))
-    return repr(content(app))
+        arguments = await with_plan(context, tool, arguments)
+        await ask(context, tool, **arguments)
+    return arguments, repr(content(app))
 
 
 PLACES = ("read", "write", "read back too")
@@ -270,11 +271,12 @@ async def test_writing_tools_report_what_was_stored_after_every_fault(
 ) -> None:
     """The golden table holds the outcome of each fault by the request that it hits."""
     app = new_sandbox(count=10)
-    before, done = repr(content(app)), await content_after(call)
+    before, (arguments, done) = repr(content(app)), await carried_out(call)
+    tool, _ = {**WRITES, **IN_STEPS}[call]
     async with faulty_transport(app) as transport:
         outcomes = dict[str, list[str]]()
         for kind, hit_request in product(KINDS, PLACES):
-            outcome = await outcome_under_fault(app, transport, kind, call, hit_request)
+            outcome = await outcome_under_fault(app, transport, kind, tool, arguments, hit_request)
             outcomes.setdefault(kind, []).append(outcome)
             check_stored(call, outcome, before, repr(content(app)), done)
     if call in WRITES:
@@ -282,13 +284,13 @@ async def test_writing_tools_report_what_was_stored_after_every_fault(
     golden(f"faults-{call}.txt", as_table(["fault", *PLACES], outcomes))
 
 
-async def outcome_under_fault(app: FastAPI, transport: FaultsOverHttp, kind: str, call: str, place: str) -> str:
+async def outcome_under_fault(
+    app: FastAPI, transport: FaultsOverHttp, kind: str, tool: str, arguments: Json, place: str
+) -> str:
     """The reported outcome of an edit that a fault hit."""
     restore(app)
     transport.restart()
     context, recorder = tools_over(transport)
-    tool, arguments = {**WRITES, **IN_STEPS}[call]
-    arguments = await with_plan(context, tool, arguments)
     if place == "read":
         app.state.faults.add(fault(kind, method="GET"))
     else:
