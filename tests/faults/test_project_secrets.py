@@ -23,7 +23,6 @@ CALLS: list[tuple[str, Json]] = [
     ("look_up", {"kind": "projects"}),
     ("look_up", {"kind": "metrics"}),
     ("get_widgets_data", {"dashboard_id": 13, "profile": "hour_of_day"}),
-    ("find_changes", {}),
     ("create_dashboard", {"name": "New"}),
     ("create_dashboard", {"name": "New", "project_id": 7}),
     ("update_dashboard", {"dashboard_id": 11, "date_range": "this week"}),
