@@ -239,7 +239,8 @@ def restore(app: FastAPI) -> None:
 def _new_state(scored: bool) -> bytes:  # noqa: FBT001 - one of two kinds
     """The records of a new store: decoding them takes a twentieth of the time that creating them takes."""
     parts = _parts(Store(now, scored=scored))
-    state = [{name: value for name, value in vars(part).items() if name not in UNCHANGED} for part in parts]
+    states: list[Json] = [vars(part) for part in parts]
+    state = [{name: value for name, value in fields.items() if name not in UNCHANGED} for fields in states]
     return msgspec.msgpack.encode(state)
 
 
