@@ -40,7 +40,7 @@ AT_ONCE = 8
 HELD_EACH, TRICKLE_S = 4, 0.2
 """Connections kept open in each way, and the pause between pieces sent on one."""
 PATIENCE_S = 30
-PAUSE_S = 0.2
+PAUSE_S = 0.5
 """Between two rounds of questions of a client that works beside the attack."""
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of plain HTTP: each would otherwise load every certificate authority, 10 ms of processor time."""
