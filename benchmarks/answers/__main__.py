@@ -31,7 +31,7 @@ def table(cases: list[Case], found: dict[str, list[Said]], handed: list[Way]) ->
     rows = figures.header("", "asked", *found)
     sorted_out = {name: by_kind(said) for name, said in found.items()}
     for kind in KINDS:
-        cells = [_cell(held[kind]) for held in sorted_out.values()]
+        cells = [_cell(answers[kind]) for answers in sorted_out.values()]
         rows.append(f"| {kind} | {len(next(iter(sorted_out.values()))[kind])} | {' | '.join(cells)} |")
     whole = [f"{100 * share_right(said):.1f} %" for said in found.values()]
     rows.append(f"| **all** | {len(next(iter(found.values())))} | {' | '.join(whole)} |")

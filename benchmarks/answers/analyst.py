@@ -58,8 +58,8 @@ class Table:
         return np.array(list(self.buckets(DAY).values()))
 
     def extreme(self, which: str, least: float) -> float | None:
-        held = self.buckets(self.chart.step, least)
-        return (max if which == "highest" else min)(held, key=lambda start: held[start]) if held else None
+        buckets = self.buckets(self.chart.step, least)
+        return (max if which == "highest" else min)(buckets, key=lambda start: buckets[start]) if buckets else None
 
     def groups(self) -> Groups:
         found = Groups()
@@ -88,9 +88,9 @@ def moved(course: Floats) -> float:
     return float(np.sign(test.statistic)) if test.pvalue < SURE else 0.0
 
 
-def step(held: Table) -> float | None:
+def step(calls: Table) -> float | None:
     """The split with the largest difference by Welch's t, corrected for the places tried."""
-    days = held.buckets(DAY)
+    days = calls.buckets(DAY)
     course, starts = np.array(list(days.values())), list(days)
     places = range(SHORTEST, len(course) - SHORTEST + 1)
     if not places or np.ptp(course) == 0:
@@ -100,9 +100,9 @@ def step(held: Table) -> float | None:
     return starts[places[best]] if chances[best] < SURE / len(chances) else None
 
 
-def unusual(held: Table) -> float | None:
+def unusual(calls: Table) -> float | None:
     """The day furthest from the median, if that is four robust deviations or more."""
-    days = held.buckets(DAY)
+    days = calls.buckets(DAY)
     if len(days) < 2 * SHORTEST:
         return None
     course = np.array(list(days.values()))
@@ -112,14 +112,14 @@ def unusual(held: Table) -> float | None:
     return list(days)[far] if spread > 0 and apart[far] / spread >= FAR else None
 
 
-def outage(held: Table) -> float | None:
+def outage(calls: Table) -> float | None:
     """The start of the empty hours with most missing calls, if 15 or more are missing by the same hour of all days."""
-    if held.chart.kind != "line" and held.chart.step > HOUR:
+    if calls.chart.kind != "line" and calls.chart.step > HOUR:
         return None
-    hours = np.arange(held.start, held.end - HOUR + 1, HOUR)
-    weights = held.value if held.chart.measure == "calls" else held.n
+    hours = np.arange(calls.start, calls.end - HOUR + 1, HOUR)
+    weights = calls.value if calls.chart.measure == "calls" else calls.n
     edges = np.append(hours, hours[-1] + HOUR)
-    counts, _ = np.histogram(held.time, edges, weights=weights)
+    counts, _ = np.histogram(calls.time, edges, weights=weights)
     usual = {hour: float(counts[hours % DAY == hour].mean()) for hour in np.unique(hours % DAY).tolist()}
     expected, best, begun = 0.0, (MISSED, -1.0), -1.0
     for hour, count in zip(hours.tolist(), counts.tolist(), strict=True):

@@ -31,7 +31,7 @@ def chart_of(plant: Planted, chart: Chart, config: Json) -> Json:
     """The chart of all calls of thirty days."""
     bounds = [part for part in config["filters"]["conditions"] if part.get("field") == "timestamp"]
     start, end = (datetime.fromisoformat(part["value"]).timestamp() for part in bounds[:2])
-    rows = rows_of(config, plant.held.between(start, end))
+    rows = rows_of(config, plant.all_calls.between(start, end))
     if plant.wrong_percentages and isinstance(rows, list) and config["chart_type"] == "pie":
         rows = with_wrong_percentages(rows)
     return datum(config, "boolean" if config.get("field") == "success" else chart.data_type, rows)

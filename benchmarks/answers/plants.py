@@ -71,7 +71,7 @@ class Planted:
     later: Calls | None = None
 
     @property
-    def held(self) -> Calls:
+    def all_calls(self) -> Calls:
         """All calls of the API."""
         calls = self.this if self.later is None else self.later.after(self.this)
         for earlier in (self.that, self.past):
@@ -217,8 +217,8 @@ def group(rng: np.random.Generator, setting: Setting) -> list[Planted]:
     """One region is worse or better than before, and moves the whole by half of ``size``."""
     sign, (this, that) = _sign(rng), _fortnights()
     name = ("north", "south", "coast")[int(rng.integers(3))]
-    held, change = REGIONS[name], sign * setting.size / 2 / REGIONS[name].share
-    moved = Region(held.share, held.value + change * value_unit(80), held.rate - abs(change) * rate_unit(80))
+    region, change = REGIONS[name], sign * setting.size / 2 / REGIONS[name].share
+    moved = Region(region.share, region.value + change * value_unit(80), region.rate - abs(change) * rate_unit(80))
     plant = _short(rng, setting, (*SIDES[1:], DURATIONS), replace(this, regions={**REGIONS, name: moved}), that)
     rates = _short(rng, setting, SIDES[:1], replace(this, regions={**REGIONS, name: moved}), that)
     return [

@@ -47,8 +47,8 @@ class OfSummary:
             case "one bucket or label":
                 if self._kind == "pie":
                     return next((float(row[2]) for row in facts["top"] if row[0] == question.detail), None)
-                held = self._days().get(question.detail)
-                return None if held is None else held[0]
+                figures = self._days().get(question.detail)
+                return None if figures is None else figures[0]
             case "changed":
                 return direction(self._compared["difference"]) if self._compared.get("verdict") == "clear" else NO
             case "driver":
@@ -70,16 +70,16 @@ class OfSummary:
         if series is None:
             return {}
         start = datetime.fromisoformat(series["start"]).replace(tzinfo=UTC).timestamp()
-        held, cut = defaultdict[str, list[tuple[float, float]]](list), set[str]()
+        parts_by_day, cut = defaultdict[str, list[tuple[float, float]]](list), set[str]()
         added = series["measure"] == "count"
         for i, value in enumerate(series["value"]):
             day = day_of(start + i * STEPS[series["step"]])
             if i in (series.get("partial") or []):
                 cut.add(day)
             if value is not None:
-                held[day].append((float(value), float(value if added else series["n"][i])))
+                parts_by_day[day].append((float(value), float(value if added else series["n"][i])))
         found = dict[str, tuple[float, float]]()
-        for day, parts in held.items():
+        for day, parts in parts_by_day.items():
             calls = sum(n for _, n in parts)
             if day not in cut and calls:
                 found[day] = (calls if added else sum(v * n for v, n in parts) / calls, calls)

@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 HELD_DAYS = 29
 """Whole days that the API holds."""
-LEAST_HELD, MOST_HELD = 0.93, 0.99
+MIN_COVERAGE, MAX_COVERAGE = 0.93, 0.99
 RATE, LENGTH_S, SPREAD = 0.85, 170.0, 0.8
 DAYS_OF_LENGTHS = 0.05
 WEEKEND_CALLS, WEEKEND_RATE, FRIDAY = 0.4, -0.1, 8
@@ -163,7 +163,7 @@ class Compared(NamedTuple):
     """The shares of comparisons whose interval contains the truth, and of those called clear or possible."""
 
     case: Case
-    held: float
+    covered: float
     clear: float
     possible: float
 
@@ -171,11 +171,11 @@ class Compared(NamedTuple):
     def holds(self) -> bool:
         most = CLEAR_ALIKE if self.case.alike else CLEAR
         quiet = not self.case.is_quiet or (self.clear <= most and self.possible <= POSSIBLE)
-        return self.held >= LEAST_HELD and quiet and self.clear >= self.case.aim
+        return self.covered >= MIN_COVERAGE and quiet and self.clear >= self.case.aim
 
     def __str__(self) -> str:
-        wide = " wide" if self.held > MOST_HELD else ""
-        return f"| {self.case} | {self.held:.1%}{wide} | {self.clear:.1%} | {self.possible:.1%} |"
+        wide = " wide" if self.covered > MAX_COVERAGE else ""
+        return f"| {self.case} | {self.covered:.1%}{wide} | {self.clear:.1%} | {self.possible:.1%} |"
 
 
 def _weekend(day: int) -> bool:
@@ -432,7 +432,7 @@ def without_outage(side: Sample) -> Sample:
 
 
 def compared_row(case: Case, seeds: Iterable[int]) -> Compared:
-    held, verdicts = 0, list[str | None]()
+    covered, verdicts = 0, list[str | None]()
     for seed in seeds:
         current, baseline, earlier = case.drawn(seed)
         terms = VerdictTerms(earlier_days=earlier)
@@ -441,6 +441,6 @@ def compared_row(case: Case, seeds: Iterable[int]) -> Compared:
         low, high = found.ci95 or (-math.inf, math.inf)
         if case.course.startswith("an outage") and found.notes:  # both sides without that day
             baseline = without_outage(baseline)
-        held += (low or 0) <= case.truth(baseline) <= (high or 0)
+        covered += (low or 0) <= case.truth(baseline) <= (high or 0)
     count = len(verdicts)
-    return Compared(case, held / count, verdicts.count("clear") / count, verdicts.count("possible") / count)
+    return Compared(case, covered / count, verdicts.count("clear") / count, verdicts.count("possible") / count)

@@ -84,5 +84,5 @@ def found_row(plant: Plant, world: World, seeds: Iterable[int]) -> Found:
         [found for found in findings(world.with_effect(plant.effect(seed)), seed, 7.5 * DAY) if plant.found(found)]
         for seed in seeds
     ]
-    clear = sum(any(found.verdict == "clear" for found in held) for held in hits)
+    clear = sum(any(finding.verdict == "clear" for finding in findings) for findings in hits)
     return Found(plant, world, sum(map(bool, hits)) / len(hits), clear / len(hits))

@@ -88,8 +88,8 @@ async def answer_of(tool: str, sides: list[Any], data_type: str, arguments: Json
             return str(refused), {}
 
 
-def assert_within_budget(found: tuple[str, Json], budget: int) -> None:
-    text, answer = found
+def assert_within_budget(result: tuple[str, Json], budget: int) -> None:
+    text, answer = result
     assert len(text) <= (budget if answer else ERROR)
     assert len(json.dumps(answer, allow_nan=False, ensure_ascii=False)) <= 2 * STRUCTURED * budget
     assert [line for line in text.splitlines() if {"\x1b", "\u202e"} & set(line)] == []
