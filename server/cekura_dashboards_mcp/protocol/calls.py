@@ -74,7 +74,7 @@ async def ask(context: Context[Any, Any], question: str, *, planned: bool) -> In
     """Return True once the user has agreed, False if nobody was asked, or the question to return to the client.
 
     Nobody was asked if the client answers with an error, or with neither yes nor no. Since 2026-07-28 a client
-    that cannot show a question drops the call, and this server is not told. So a caller with a
+    that cannot show a question drops the call, and this server does not learn of it. So a caller with a
     plan_id (``planned``) is not asked a second time.
 
     Raises:
